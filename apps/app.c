@@ -1,0 +1,125 @@
+/* apps/app.c - the shared start and end of all programs. */
+#include "app.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "linalg/blas.h"
+#include "registry.h"
+#include "sim/chains.h"
+
+const gb_schema *const *gb_app_sections(void)
+{
+  enum { MOST = 64 };
+  static const gb_schema *const core[] = {&gb_chains_schema};
+  static const gb_schema *all[MOST];
+  size_t n = 0;
+  all[n++] = &gb_run_schema;
+  for (size_t i = 0; gb_physics_all[i]; i++) all[n++] = gb_physics_all[i]->schema;
+  for (size_t i = 0; i < sizeof core / sizeof *core; i++) all[n++] = core[i];
+  GB_ASSERT(n < MOST);
+  return all;
+}
+
+static void print_help(const gb_app *app)
+{
+  gb_text t = {0};
+  gb_text_add(
+      &t, "%s - %s\n\nUsage: [mpirun -n RANKS] %s CONFIG.yaml [section.key=value ...] [--dry-run]\n\n%s\n\n",
+      app->name, app->purpose, app->name, app->help);
+  gb_text_add(
+      &t, "Options:\n"
+          "  --dry-run   check everything, print the resolved config and what the run needs, touch nothing\n"
+          "  --help      this text\n"
+          "  --version   version and commit\n\n"
+          "Exit status:\n");
+#define X(name, code, text) gb_text_add(&t, "  %-3d %s\n", code, text);
+  GB_ERR_LIST(X)
+#undef X
+  gb_text_add(&t, "\nKeys, with defaults and ranges (all sections: docs/CONFIG.md):\n");
+  gb_schema_help(&gb_run_schema, &t);
+  for (size_t i = 0; gb_physics_all[i]; i++) gb_schema_help(gb_physics_all[i]->schema, &t);
+  for (size_t i = 0; app->sections[i]; i++) gb_schema_help(app->sections[i], &t);
+  if (!gb_text_done(&t)) fputs(t.s, stdout);
+  gb_text_free(&t);
+}
+
+static gb_err dry_run(const gb_app *app, const gb_call *call)
+{
+  gb_text t = {0};
+  gb_config_print(call->cfg, call->all, &t);
+  gb_text_add(&t, "\n# %s would need\n", app->name);
+  gb_err e = app->plan(call, &t);
+  if (!e) e = gb_text_done(&t);
+  if (!e && call->c.rank == 0) fputs(t.s, stdout);
+  gb_text_free(&t);
+  return e;
+}
+
+static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry)
+{
+  gb_call call = {.c = c, .program = app->name, .all = gb_app_sections()};
+  gb_config *cfg = NULL;
+  gb_run_opts run;
+  const gb_physics *physics;
+  gb_err e = GB_OK;
+  GB_CHECK(n >= 1, GB_ERR_CONFIG,
+           "no config file. Usage: %s CONFIG.yaml [section.key=value ...]; --help tells more", app->name);
+  GB_TRY(gb_config_load(c, args[0], n - 1, args + 1, call.all, &cfg));
+  gb_config_get(cfg, &gb_run_schema, &run);
+  call.cfg = cfg;
+  GB_GOTO(e, gb_comm_agree(c, gb_sim_find(gb_physics_all, run.physics, &physics)), done);
+  GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, cfg, &call.sim)), done);
+  e = dry ? gb_comm_agree(c, dry_run(app, &call)) : app->run(&call);
+done:
+  gb_sim_destroy(&call.sim);
+  gb_config_destroy(&cfg);
+  return e;
+}
+
+/* One message, whoever failed; then out, in order if all ranks know, by MPI_Abort if they may not. */
+static int leave(const gb_app *app, gb_comm *c, gb_err e)
+{
+  bool common = !e || gb_err_is_common();
+  if (e && (!common || c->rank == 0)) {
+    fflush(stdout);
+    fprintf(stderr, "%s: %s%s\n", app->name, e == GB_STOPPED ? "" : "error: ", gb_err_message());
+    if (e != GB_ERR_CONFIG && e != GB_STOPPED)
+      fprintf(stderr, "%s: raised at %s\n", app->name, gb_err_place());
+  }
+  if (!common) MPI_Abort(c->mpi, (int)e);
+  gb_comm_close(c);
+  MPI_Finalize();
+  return (int)e;
+}
+
+int gb_app_main(int argc, char **argv, const gb_app *app)
+{
+  static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"dry-run", no_argument, NULL, 'd'},
+                                          {0}};
+  bool help = false, version = false, dry = false, wrong = false;
+  gb_comm c = {0};
+  gb_blas_choose_kernels(argv);
+  MPI_Init(&argc, &argv);
+  gb_err e = gb_comm_open(MPI_COMM_WORLD, &c);
+  gb_blas_start();
+  opterr = c.rank == 0;
+  for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    help |= o == 'h';
+    version |= o == 'v';
+    dry |= o == 'd';
+    wrong |= o == '?';
+  }
+  if (wrong) {
+    e = gb_comm_agree(c, GB_FAIL(GB_ERR_CONFIG, "command line: an option is not known. Options: --dry-run, "
+                                                "--help, --version."));
+  } else if (help || version) {
+    if (c.rank == 0 && help) print_help(app);
+    if (c.rank == 0 && !help) printf("%s %s\n", app->name, gb_run_version());
+  } else if (!e) {
+    e = start(app, c, argc - optind, argv + optind, dry);
+  }
+  return leave(app, &c, e);
+}

@@ -1,0 +1,26 @@
+/* base/file.h - files that are whole or absent. */
+#pragma once
+#include <stddef.h>
+
+#include "base/err.h"
+
+/** The whole content of a regular file, with a 0 after it.
+ *  Local.
+ *  @param[out] text   freed by gb_free()
+ *  @return GB_ERR_IO if it cannot be read, is no regular file or has more than `limit` bytes */
+gb_err gb_file_read(const char *path, size_t limit, char **text, size_t *n);
+
+/** Write a file so that it is either the old one or the whole new one: path.part, fsync, rename, fsync of the
+ * folder. Local.
+ *  @return GB_ERR_IO */
+gb_err gb_file_write(const char *path, const char *s, size_t n);
+
+/** Make a finished file permanent under its name: fsync(part), rename to path, fsync of the folder.
+ *  Local.
+ *  @return GB_ERR_IO */
+gb_err gb_file_commit(const char *part, const char *path);
+
+/** mkdir -p.
+ *  Local.
+ *  @return GB_ERR_IO */
+gb_err gb_file_make_folder(const char *path);

@@ -1,0 +1,69 @@
+/* base/rng.c - Philox streams, normal numbers and stateless permutations. */
+#include "base/rng.h"
+
+#include <Random123/philox.h>
+#include <math.h>
+
+#include "base/err.h"
+
+gb_key gb_rng_key(uint64_t seed, gb_purpose purpose, uint64_t index, uint64_t step)
+{
+  GB_ASSERT(index <= GB_RNG_INDEX_MAX && step <= GB_RNG_STEP_MAX);
+  uint32_t high = (uint32_t)purpose << 24 | (uint32_t)(index >> 32) << 12 | (uint32_t)(step >> 32);
+  return (gb_key){{(uint32_t)seed, (uint32_t)(seed >> 32)}, {(uint32_t)step, (uint32_t)index, high}};
+}
+
+void gb_rng_block(gb_key key, uint32_t block, uint32_t out[4])
+{
+  philox4x32_ctr_t c = {{block, key.c[0], key.c[1], key.c[2]}};
+  philox4x32_key_t k = {{key.k[0], key.k[1]}};
+  philox4x32_ctr_t r = philox4x32(c, k);
+  for (int i = 0; i < 4; i++) out[i] = r.v[i];
+}
+
+void gb_rng_words(gb_key key, uint32_t first_block, size_t n, uint32_t *out)
+{
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4) gb_rng_block(key, first_block + (uint32_t)(i / 4), out + i);
+  if (i < n) {
+    uint32_t last[4];
+    gb_rng_block(key, first_block + (uint32_t)(i / 4), last);
+    for (size_t j = 0; i < n; i++, j++) out[i] = last[j];
+  }
+}
+
+void gb_rng_normal(gb_key key, size_t n, gb_real *out)
+{
+  for (size_t i = 0; i < n; i += 4) {
+    uint32_t w[4];
+    gb_rng_block(key, (uint32_t)(i / 4), w);
+    for (size_t j = 0; j < 4 && i + j < n; j += 2) {
+      double r = sqrt(-2 * log(gb_rng_unit(w[j]))), phi = 2 * M_PI * gb_rng_unit(w[j + 1]);
+      out[i + j] = (gb_real)(r * cos(phi));
+      if (i + j + 1 < n) out[i + j + 1] = (gb_real)(r * sin(phi));
+    }
+  }
+}
+
+uint64_t gb_rng_permute(gb_key key, uint64_t n, uint64_t i)
+{
+  enum { ROUNDS = 4 };
+  GB_ASSERT(n >= 1 && n <= (uint64_t)1 << 62 && i < n);
+  int half = 1; /* bits of each half: the smallest domain 2^(2 half) that holds n, so < 4 walks on average */
+  while ((uint64_t)1 << 2 * half < n) half++;
+  uint64_t mask = ((uint64_t)1 << half) - 1;
+  do {
+    uint64_t left = i >> half, right = i & mask;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+      uint32_t w[4];
+      gb_key k = key;
+      k.k[0] ^= (uint32_t)right; /* the half goes into the key, the round into the block */
+      gb_rng_block(k, round, w);
+      uint64_t next = (left ^ w[0]) & mask;
+      left = right;
+      right = next;
+    }
+    i = left << half | right;
+  } while (i >= n);
+  return i;
+}

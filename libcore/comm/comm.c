@@ -1,0 +1,105 @@
+/* comm/comm.c - thin layers over MPI collectives. */
+#include "comm/comm.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define PIECE ((size_t)1 << 28) /* elements per MPI call: counts are int */
+
+static void die(MPI_Comm *mpi, int *code, ...)
+{
+  char text[MPI_MAX_ERROR_STRING];
+  int n = 0;
+  MPI_Error_string(*code, text, &n);
+  fprintf(stderr, "greybox: MPI failed: %.*s\n", n, text);
+  MPI_Abort(*mpi, GB_ERR_LIB);
+}
+
+gb_err gb_comm_open(MPI_Comm mpi, gb_comm *out)
+{
+  MPI_Errhandler handler;
+  MPI_Comm_dup(mpi, &out->mpi);
+  MPI_Comm_create_errhandler(die, &handler);
+  MPI_Comm_set_errhandler(out->mpi, handler);
+  MPI_Errhandler_free(&handler);
+  MPI_Comm_rank(out->mpi, &out->rank);
+  MPI_Comm_size(out->mpi, &out->size);
+  return GB_OK;
+}
+
+void gb_comm_close(gb_comm *c)
+{
+  if (c->size) MPI_Comm_free(&c->mpi);
+  *c = (gb_comm){0};
+}
+
+gb_err gb_comm_agree(gb_comm c, gb_err mine)
+{
+  struct {
+    char message[2048], place[1024];
+    int code;
+  } report;
+  int failing = mine ? c.rank : c.size, first;
+  MPI_Allreduce(&failing, &first, 1, MPI_INT, MPI_MIN, c.mpi);
+  if (first == c.size) return GB_OK;
+  memset(&report, 0, sizeof report);
+  if (c.rank == first) {
+    report.code = mine;
+    snprintf(report.message, sizeof report.message, "%s", gb_err_message());
+    snprintf(report.place, sizeof report.place, "%s", gb_err_place());
+  }
+  MPI_Bcast(&report, sizeof report, MPI_BYTE, first, c.mpi);
+  gb_err_adopt(report.message, report.place);
+  gb_err_set_common();
+  return (gb_err)report.code;
+}
+
+void gb_comm_bcast(gb_comm c, void *data, size_t n)
+{
+  for (size_t i = 0; i < n; i += PIECE)
+    MPI_Bcast((char *)data + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_BYTE, 0, c.mpi);
+}
+
+gb_err gb_comm_bcast_text(gb_comm c, char **text, size_t *n)
+{
+  gb_err e = GB_OK;
+  uint64_t size = c.rank == 0 ? *n : 0;
+  gb_comm_bcast(c, &size, sizeof size);
+  if (c.rank != 0) e = gb_new(text, size + 1);
+  GB_TRY(gb_comm_agree(c, e));
+  gb_comm_bcast(c, *text, size);
+  *n = size;
+  return GB_OK;
+}
+
+void gb_comm_max(gb_comm c, double *v, size_t n)
+{
+  for (size_t i = 0; i < n; i += PIECE)
+    MPI_Allreduce(MPI_IN_PLACE, v + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_DOUBLE, MPI_MAX, c.mpi);
+}
+
+void gb_comm_sum_i64(gb_comm c, int64_t *v, size_t n)
+{
+  for (size_t i = 0; i < n; i += PIECE)
+    MPI_Allreduce(MPI_IN_PLACE, v + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_INT64_T, MPI_SUM, c.mpi);
+}
+
+void gb_comm_merge(gb_comm c, double *v, size_t n)
+{
+  for (size_t i = 0; i < n; i += PIECE)
+    MPI_Allreduce(MPI_IN_PLACE, v + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_DOUBLE, MPI_SUM, c.mpi);
+}
+
+bool gb_comm_any(gb_comm c, bool mine)
+{
+  int v = mine;
+  MPI_Allreduce(MPI_IN_PLACE, &v, 1, MPI_INT, MPI_MAX, c.mpi);
+  return v != 0;
+}
+
+gb_range gb_comm_share(gb_comm c, size_t n)
+{
+  size_t size = (size_t)c.size, rank = (size_t)c.rank, base = n / size, rest = n % size;
+  return (gb_range){rank * base + (rank < rest ? rank : rest), base + (rank < rest)};
+}

@@ -1,0 +1,56 @@
+/* comm/comm.h - a group of ranks, by value: agreement, small exchanges, and who owns what. */
+#pragma once
+#include <mpi.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef struct gb_comm {
+  MPI_Comm mpi;
+  int rank, size;
+} gb_comm;
+
+typedef struct gb_range {
+  size_t first, count;
+} gb_range; /* [first, first + count) */
+
+/** A communicator of our own with the ranks of `mpi`; an MPI error on it ends the job with status GB_ERR_LIB.
+ *  Collective over mpi. Closed by gb_comm_close(). */
+gb_err gb_comm_open(MPI_Comm mpi, gb_comm *out);
+void gb_comm_close(gb_comm *c);
+
+/** Make a local result common: if any rank failed, all ranks return the failure of the lowest of them, with
+ * its message. Every local failure passes through here before it may leave a collective function: no rank
+ * goes on alone, none waits for ever. Collective over c.
+ *  @param[in] mine  the result of this rank */
+gb_err gb_comm_agree(gb_comm c, gb_err mine);
+
+/** n bytes of rank 0 to all ranks.
+ *  Collective over c. */
+void gb_comm_bcast(gb_comm c, void *data, size_t n);
+
+/** A text that rank 0 holds (NULL elsewhere) to all ranks.
+ *  Collective over c.
+ *  @param[in,out] text  freed by gb_free() on every rank; ends with a 0 beyond its n bytes */
+gb_err gb_comm_bcast_text(gb_comm c, char **text, size_t *n);
+
+/** Largest value over the ranks, element by element. No NaN may be passed.
+ *  Collective over c. */
+void gb_comm_max(gb_comm c, double *v, size_t n);
+
+/** Sum over the ranks, element by element; exact, so independent of ranks and order.
+ *  Collective over c. */
+void gb_comm_sum_i64(gb_comm c, int64_t *v, size_t n);
+
+/** Put together an array of which each element is set on exactly one rank and 0 on the others.
+ *  Collective over c. Exact: only zeros are added. */
+void gb_comm_merge(gb_comm c, double *v, size_t n);
+
+/** Is it true on any rank?
+ *  Collective over c. */
+bool gb_comm_any(gb_comm c, bool mine);
+
+/** The contiguous share of rank `rank` of n items: shares differ by at most one.
+ *  Local. */
+gb_range gb_comm_share(gb_comm c, size_t n);

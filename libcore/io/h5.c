@@ -1,0 +1,443 @@
+/* io/h5.c - the only use of HDF5.
+ *
+ * Space is allocated early, fill values are never written and object times are not tracked: the bytes of a
+ * file then follow from what is put into it. The classic file format is used (no superblock flag marks a file
+ * as open), so a file whose writer was killed during gb_h5_write() opens again. */
+#include "io/h5.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <hdf5.h>
+#include <hdf5_hl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+struct gb_h5 {
+  gb_comm c;
+  hid_t file, transfer; /* transfer: collective if there is more than one rank */
+  char path[PATH_MAX], part[PATH_MAX];
+  bool writing;
+};
+
+/* The innermost message of the HDF5 error stack. */
+static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text)
+{
+  if (n == 0) snprintf(text, 256, "%s", error->desc ? error->desc : "unknown");
+  return 0;
+}
+
+static gb_err failed(const gb_h5 *f, const char *what, const char *name)
+{
+  char why[256] = "no reason given";
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, why);
+  return GB_FAIL(GB_ERR_IO, "%s: %s%s%s failed: %s", f->writing ? f->part : f->path, what, name ? " " : "",
+                 name ? name : "", why);
+}
+
+static hid_t stored_type(gb_h5_type type)
+{
+  switch (type) {
+  case GB_H5_F32: return H5T_IEEE_F32LE;
+  case GB_H5_F64: return H5T_IEEE_F64LE;
+  case GB_H5_I64: return H5T_STD_I64LE;
+  case GB_H5_U64: return H5T_STD_U64LE;
+  case GB_H5_U8: return H5T_STD_U8LE;
+  }
+  return -1;
+}
+
+static hid_t memory_type(gb_h5_type type)
+{
+  switch (type) {
+  case GB_H5_F32: return H5T_NATIVE_FLOAT;
+  case GB_H5_F64: return H5T_NATIVE_DOUBLE;
+  case GB_H5_I64: return H5T_NATIVE_INT64;
+  case GB_H5_U64: return H5T_NATIVE_UINT64;
+  case GB_H5_U8: return H5T_NATIVE_UINT8;
+  }
+  return -1;
+}
+
+typedef enum open_mode { CREATE, CONTINUE, READ } open_mode;
+
+static gb_err open_file(gb_h5 *f, open_mode mode)
+{
+  hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+  if (f->c.size > 1) {
+    H5Pset_fapl_mpio(access, f->c.mpi, MPI_INFO_NULL);
+    H5Pset_coll_metadata_write(access, true);
+  }
+  f->transfer = H5Pcreate(H5P_DATASET_XFER);
+  if (f->c.size > 1 && mode != READ) H5Pset_dxpl_mpio(f->transfer, H5FD_MPIO_COLLECTIVE);
+  switch (mode) {
+  case CREATE: f->file = H5Fcreate(f->part, H5F_ACC_TRUNC, create, access); break;
+  case CONTINUE: f->file = H5Fopen(f->part, H5F_ACC_RDWR, access); break;
+  case READ: f->file = H5Fopen(f->path, H5F_ACC_RDONLY, access); break;
+  }
+  H5Pclose(access);
+  H5Pclose(create);
+  return f->file < 0 ? failed(f, mode == CREATE ? "creating the file" : "opening the file", NULL) : GB_OK;
+}
+
+static gb_err make(gb_comm c, const char *path, open_mode mode, gb_h5 **out)
+{
+  gb_h5 *f = NULL;
+  *out = NULL;
+  gb_err e = gb_new(&f, 1);
+  if (!e && strlen(path) + 6 > PATH_MAX) e = GB_FAIL(GB_ERR_IO, "%.200s...: the path is too long", path);
+  /* A folder or a FIFO would confuse HDF5: ask the system first, for a plain message. */
+  if (!e && mode == READ && access(path, R_OK)) e = GB_FAIL(GB_ERR_IO, "%s: %s", path, strerror(errno));
+  if (!e) {
+    *f = (gb_h5){.c = c, .file = -1, .transfer = -1, .writing = mode != READ};
+    snprintf(f->path, sizeof f->path, "%s", path);
+    snprintf(f->part, sizeof f->part, "%.*s.part", PATH_MAX - 6, path);
+  }
+  e = gb_comm_agree(c, e);
+  if (!e) e = gb_comm_agree(c, open_file(f, mode));
+  if (e && f) {
+    if (f->transfer >= 0) H5Pclose(f->transfer);
+    gb_free(&f);
+  }
+  *out = f;
+  return e;
+}
+
+gb_err gb_h5_create(gb_comm c, const char *path, gb_h5 **out)
+{
+  return make(c, path, CREATE, out);
+}
+
+gb_err gb_h5_continue(gb_comm c, const char *path, gb_h5 **out)
+{
+  return make(c, path, CONTINUE, out);
+}
+
+gb_err gb_h5_open(gb_comm c, const char *path, gb_h5 **out)
+{
+  return make(c, path, READ, out);
+}
+
+static gb_err sync_part(gb_h5 *f)
+{
+  if (f->c.rank != 0) return GB_OK;
+  int fd = open(f->part, O_RDONLY | O_CLOEXEC);
+  GB_CHECK(fd >= 0, GB_ERR_IO, "%s: %s", f->part, strerror(errno));
+  int bad = fsync(fd), error = errno;
+  close(fd);
+  GB_CHECK(!bad, GB_ERR_IO, "%s: fsync: %s", f->part, strerror(error));
+  return GB_OK;
+}
+
+gb_err gb_h5_sync(gb_h5 *f)
+{
+  gb_err e = H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 ? failed(f, "flushing", NULL) : sync_part(f);
+  return gb_comm_agree(f->c, e);
+}
+
+gb_err gb_h5_close(gb_h5 **file, bool commit)
+{
+  gb_h5 *f = *file;
+  if (!f) return GB_OK;
+  gb_comm c = f->c;
+  gb_err e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
+  H5Pclose(f->transfer);
+  e = gb_comm_agree(c, e);
+  if (!e && commit && f->writing)
+    e = gb_comm_agree(c, c.rank == 0 ? gb_file_commit(f->part, f->path) : GB_OK);
+  gb_free(file);
+  return e;
+}
+
+/* A property list for names like "/a/b/c": folders on the way are made, without times. */
+static hid_t with_folders(void)
+{
+  hid_t link = H5Pcreate(H5P_LINK_CREATE);
+  H5Pset_create_intermediate_group(link, 1);
+  return link;
+}
+
+static gb_err attach_scales(gb_h5 *f, hid_t set, const gb_h5_spec *spec)
+{
+  for (int i = 0; i < spec->ndim; i++) {
+    if (!spec->dims[i]) continue;
+    if (!strcmp(spec->dims[i], spec->name)) { /* this dataset labels its own axis */
+      const char *base = strrchr(spec->name, '/');
+      if (H5DSset_scale(set, base ? base + 1 : spec->name) < 0)
+        return failed(f, "making a scale of", spec->name);
+      continue;
+    }
+    hid_t scale = H5Dopen2(f->file, spec->dims[i], H5P_DEFAULT);
+    if (scale < 0) return failed(f, "opening the scale", spec->dims[i]);
+    herr_t bad = H5DSattach_scale(set, scale, (unsigned)i);
+    const char *base = strrchr(spec->dims[i], '/');
+    if (bad >= 0) bad = H5DSset_label(set, (unsigned)i, base ? base + 1 : spec->dims[i]);
+    H5Dclose(scale);
+    if (bad < 0) return failed(f, "attaching a scale to", spec->name);
+  }
+  return GB_OK;
+}
+
+/* A fixed-length string: its bytes are in the object, not in a heap. An empty one still needs one byte. */
+static hid_t string_type(const char *text)
+{
+  hid_t type = H5Tcopy(H5T_C_S1);
+  size_t n = strlen(text);
+  H5Tset_size(type, n ? n : 1);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  H5Tset_strpad(type, H5T_STR_NULLPAD);
+  return type;
+}
+
+static gb_err note(gb_h5 *f, hid_t object, const char *name, const char *attribute, const char *text)
+{
+  hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+  H5Tset_size(type, H5T_VARIABLE); /* what h5py shows as a str */
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  hid_t a = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  herr_t bad = a < 0 ? -1 : H5Awrite(a, type, &text);
+  if (a >= 0) H5Aclose(a);
+  H5Sclose(space);
+  H5Tclose(type);
+  return bad < 0 ? failed(f, "writing an attribute of", name) : GB_OK;
+}
+
+gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char *text)
+{
+  hid_t object = H5Oopen(f->file, name, H5P_DEFAULT);
+  if (object < 0) return failed(f, "opening", name);
+  gb_err e = note(f, object, name, attribute, text);
+  H5Oclose(object);
+  return e;
+}
+
+static hid_t creation_list(const gb_h5_spec *spec)
+{
+  hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_obj_track_times(list, false);
+  H5Pset_fill_time(list, H5D_FILL_TIME_NEVER);
+  H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY);
+  if (spec->chunk[0]) {
+    hsize_t chunk[GB_H5_NDIM];
+    for (int i = 0; i < spec->ndim; i++) chunk[i] = spec->chunk[i];
+    H5Pset_chunk(list, spec->ndim, chunk);
+  }
+  if (spec->deflate) {
+    GB_ASSERT(spec->chunk[0]);
+    H5Pset_shuffle(list);
+    H5Pset_deflate(list, (unsigned)spec->deflate);
+  }
+  return list;
+}
+
+gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec)
+{
+  hsize_t shape[GB_H5_NDIM];
+  gb_err e = GB_OK;
+  for (int i = 0; i < spec->ndim; i++) shape[i] = spec->shape[i];
+  hid_t space = H5Screate_simple(spec->ndim, shape, NULL), list = creation_list(spec), link = with_folders();
+  hid_t set = H5Dcreate2(f->file, spec->name, stored_type(spec->type), space, link, list, H5P_DEFAULT);
+  if (set < 0) e = failed(f, "making the dataset", spec->name);
+  if (!e) e = note(f, set, spec->name, "unit", spec->unit);
+  if (!e) e = note(f, set, spec->name, "doc", spec->doc);
+  if (!e) e = attach_scales(f, set, spec);
+  if (set >= 0) H5Dclose(set);
+  H5Pclose(link);
+  H5Pclose(list);
+  H5Sclose(space);
+  return gb_comm_agree(f->c, e);
+}
+
+/* An open dataset, what is selected in it, and the memory that matches. */
+typedef struct selection {
+  hid_t set, file, memory;
+  int ndim;
+  hsize_t shape[GB_H5_NDIM];
+} selection;
+
+static void drop(selection *s)
+{
+  if (s->memory >= 0) H5Sclose(s->memory);
+  if (s->file >= 0) H5Sclose(s->file);
+  if (s->set >= 0) H5Dclose(s->set);
+}
+
+static gb_err select_block(gb_h5 *f, const char *name, const gb_h5_block *block, H5S_seloper_t how,
+                           selection *s, hsize_t *elements)
+{
+  hsize_t start[GB_H5_NDIM], count[GB_H5_NDIM];
+  *elements = 1;
+  for (int i = 0; i < s->ndim; i++) {
+    start[i] = block->start[i];
+    count[i] = block->count[i];
+    *elements *= count[i];
+    GB_CHECK(start[i] <= s->shape[i] && count[i] <= s->shape[i] - start[i], GB_ERR_IO,
+             "%s: %s: items %llu ... %llu of axis %d were asked for; it has %llu", f->path, name,
+             (unsigned long long)start[i], (unsigned long long)(start[i] + count[i]), i,
+             (unsigned long long)s->shape[i]);
+  }
+  if (s->ndim && H5Sselect_hyperslab(s->file, how, start, NULL, count, NULL) < 0)
+    return failed(f, "selecting a block of", name);
+  return GB_OK;
+}
+
+static gb_err choose(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], selection *s)
+{
+  *s = (selection){.set = -1, .file = -1, .memory = -1};
+  s->set = H5Dopen2(f->file, name, H5P_DEFAULT);
+  if (s->set < 0) return failed(f, "opening the dataset", name);
+  s->file = H5Dget_space(s->set);
+  s->ndim = H5Sget_simple_extent_ndims(s->file);
+  GB_CHECK(s->ndim >= 0 && s->ndim <= GB_H5_NDIM, GB_ERR_IO, "%s: %s has %d axes", f->path, name, s->ndim);
+  H5Sget_simple_extent_dims(s->file, s->shape, NULL);
+  hsize_t total = 0, elements;
+  if (n == 0) H5Sselect_none(s->file);
+  for (size_t i = 0; i < n; i++) {
+    GB_TRY(select_block(f, name, &block[i], i ? H5S_SELECT_OR : H5S_SELECT_SET, s, &elements));
+    total += elements;
+  }
+  s->memory = H5Screate_simple(1, &total, NULL);
+  if (n == 0) H5Sselect_none(s->memory);
+  return GB_OK;
+}
+
+static gb_h5_type type_of(hid_t set)
+{
+  hid_t type = H5Dget_type(set);
+  int found = -1;
+  for (gb_h5_type t = GB_H5_F32; t <= GB_H5_U8; t++)
+    if (H5Tequal(type, stored_type(t)) > 0) found = (int)t;
+  H5Tclose(type);
+  return (gb_h5_type)found;
+}
+
+gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+{
+  selection s;
+  gb_err e = choose(f, name, n, block, &s);
+  if (!e && H5Dwrite(s.set, memory_type(type_of(s.set)), s.memory, s.file, f->transfer, data) < 0)
+    e = failed(f, "writing", name);
+  drop(&s);
+  return gb_comm_agree(f->c, e);
+}
+
+gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data)
+{
+  selection s;
+  gb_h5_block all = {{0}, {0}};
+  gb_err e = choose(f, name, 0, NULL, &s);
+  for (int i = 0; i < s.ndim && !e; i++) all.count[i] = s.shape[i];
+  drop(&s);
+  GB_TRY(gb_comm_agree(f->c, e));
+  return gb_h5_write(f, name, f->c.rank == 0, &all, data);
+}
+
+static gb_err check_type(gb_h5 *f, hid_t set, const char *name, gb_h5_type type)
+{
+  static const char *const text[] = {"float32", "float64", "int64", "uint64", "uint8"};
+  GB_CHECK(type_of(set) == type, GB_ERR_IO, "%s: %s is not of type %s. Was the file made by another program?",
+           f->path, name, text[type]);
+  return GB_OK;
+}
+
+gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data)
+{
+  selection s;
+  gb_err e = choose(f, name, 1, block, &s);
+  if (!e) e = check_type(f, s.set, name, type);
+  if (!e && H5Dread(s.set, memory_type(type), s.memory, s.file, H5P_DEFAULT, data) < 0)
+    e = failed(f, "reading", name);
+  drop(&s);
+  return e;
+}
+
+gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64_t shape[])
+{
+  selection s;
+  gb_err e = choose(f, name, 0, NULL, &s);
+  if (!e) e = check_type(f, s.set, name, type);
+  if (!e && s.ndim != ndim)
+    e = GB_FAIL(GB_ERR_IO, "%s: %s has %d axes, %d are expected", f->path, name, s.ndim, ndim);
+  for (int i = 0; i < ndim && !e; i++) shape[i] = s.shape[i];
+  drop(&s);
+  return e;
+}
+
+gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, void *data)
+{
+  selection s;
+  gb_h5_block all = {{0}, {0}};
+  size_t found = 1;
+  gb_err e = choose(f, name, 0, NULL, &s);
+  for (int i = 0; i < s.ndim && !e; i++) found *= all.count[i] = s.shape[i];
+  drop(&s);
+  if (e) return e;
+  GB_CHECK(found == n, GB_ERR_IO, "%s: %s has %zu elements, %zu are expected", f->path, name, found, n);
+  return gb_h5_read(f, name, type, &all, data);
+}
+
+bool gb_h5_has(gb_h5 *f, const char *name)
+{
+  char prefix[256];
+  for (const char *p = name + 1; (p = strchr(p, '/')); p++) { /* H5Lexists wants every folder to exist */
+    snprintf(prefix, sizeof prefix, "%.*s", (int)(p - name), name);
+    if (H5Lexists(f->file, prefix, H5P_DEFAULT) <= 0) return false;
+  }
+  return H5Lexists(f->file, name, H5P_DEFAULT) > 0;
+}
+
+gb_err gb_h5_put_text(gb_h5 *f, const char *name, const char *text, const char *doc)
+{
+  gb_h5_spec plain = {.ndim = 0};
+  gb_err e = GB_OK;
+  hid_t type = string_type(text), space = H5Screate(H5S_SCALAR), list = creation_list(&plain),
+        link = with_folders();
+  hid_t set = H5Dcreate2(f->file, name, type, space, link, list, H5P_DEFAULT);
+  if (set < 0) e = failed(f, "making the text", name);
+  if (!e) e = note(f, set, name, "doc", doc);
+  if (f->c.rank != 0) H5Sselect_none(space);
+  if (!e && H5Dwrite(set, type, space, space, f->transfer, text) < 0) e = failed(f, "writing the text", name);
+  if (set >= 0) H5Dclose(set);
+  H5Pclose(link);
+  H5Pclose(list);
+  H5Sclose(space);
+  H5Tclose(type);
+  return gb_comm_agree(f->c, e);
+}
+
+gb_err gb_h5_get_text(gb_h5 *f, const char *name, char **text)
+{
+  enum { LONGEST = 1 << 26 };
+  gb_err e = GB_OK;
+  hid_t set = H5Dopen2(f->file, name, H5P_DEFAULT);
+  if (set < 0) return failed(f, "opening the text", name);
+  hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+  size_t n = H5Tget_size(type);
+  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) ||
+      H5Sget_simple_extent_npoints(space) != 1 || n > LONGEST)
+    e = GB_FAIL(GB_ERR_IO, "%s: %s is not a text of this program", f->path, name);
+  if (!e) e = gb_new(text, n + 1);
+  if (!e && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *text) < 0) {
+    e = failed(f, "reading the text", name);
+    gb_free(text);
+  }
+  H5Sclose(space);
+  H5Tclose(type);
+  H5Dclose(set);
+  return e;
+}
+
+const char *gb_h5_version(void)
+{
+  static char text[32];
+  unsigned major, minor, release;
+  H5get_libversion(&major, &minor, &release);
+  snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
+  return text;
+}

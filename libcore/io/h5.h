@@ -1,0 +1,99 @@
+/* io/h5.h - parallel HDF5 in a few verbs. HDF5 appears in h5.c only.
+ *
+ * Every dataset carries its unit and a sentence (attributes `unit`, `doc`) and, where given, HDF5 dimension
+ * scales; docs/FILES.md lists them all. Rows are addressed by global index, so a file's content never depends
+ * on how many ranks wrote it. A file is written as path.part and gets its name only when it is complete and
+ * on disk. */
+#pragma once
+#include <stdint.h>
+
+#include "comm/comm.h"
+
+enum { GB_H5_NDIM = 6 };
+
+typedef enum gb_h5_type { GB_H5_F32, GB_H5_F64, GB_H5_I64, GB_H5_U64, GB_H5_U8 } gb_h5_type;
+
+typedef struct gb_h5_spec {
+  const char *name; /* "/observables/energy"; folders are made on the way */
+  gb_h5_type type;
+  int ndim;
+  uint64_t shape[GB_H5_NDIM];
+  uint64_t chunk[GB_H5_NDIM]; /* chunk[0] = 0: contiguous */
+  int deflate;                /* 0: none; 1 ... 9: shuffle + deflate (needs chunks) */
+  const char *unit, *doc;
+  const char *dims[GB_H5_NDIM]; /* names of 1-D datasets that label the axes; NULL: no label */
+} gb_h5_spec;
+
+typedef struct gb_h5_block {
+  uint64_t start[GB_H5_NDIM], count[GB_H5_NDIM];
+} gb_h5_block;
+
+typedef struct gb_h5 gb_h5;
+
+/** Start a new file as path.part (an older part is overwritten).
+ *  Collective over c. With one rank the file needs no MPI-IO, so rank 0 may write a file of its own by
+ * passing a communicator of size 1.
+ *  @return GB_ERR_IO */
+gb_err gb_h5_create(gb_comm c, const char *path, gb_h5 **out);
+
+/** Go on with path.part, whose datasets were all made before.
+ *  Collective over c. */
+gb_err gb_h5_continue(gb_comm c, const char *path, gb_h5 **out);
+
+/** Open a finished file for reading.
+ *  Collective over c. */
+gb_err gb_h5_open(gb_comm c, const char *path, gb_h5 **out);
+
+/** Everything written so far is on disk when this returns.
+ *  Collective over the file's communicator. */
+gb_err gb_h5_sync(gb_h5 *f);
+
+/** Close; with `commit`, sync and give a created or continued file its name.
+ *  Collective over the file's communicator. NULL is allowed. */
+gb_err gb_h5_close(gb_h5 **f, bool commit);
+
+/** Make a dataset. Space is allocated at once, so that later writes leave the structure of the file alone: a
+ * killed writer then loses data but never the file. Collective over the file's communicator. */
+gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec);
+
+/** Write my blocks of a dataset, in the dataset's own type.
+ *  Collective over the file's communicator.
+ *  @param[in] n      number of my blocks; 0: this rank writes nothing in this call
+ *  @param[in] block  [n] disjoint, in increasing row-major order
+ *  @param[in] data   the elements of the blocks in the order of the file */
+gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data);
+
+/** Write a whole (small) dataset that all ranks hold.
+ *  Collective over the file's communicator; rank 0 writes. */
+gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data);
+
+/** Read a block; `type` must be the stored type.
+ *  Local: ranks may read different blocks at different times.
+ *  @return GB_ERR_IO if the dataset is missing, has another type or does not hold the block */
+gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data);
+
+/** Read a whole dataset of `n` elements.
+ *  Local. */
+gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, void *data);
+
+/** Shape of a dataset, which must have the given type and number of axes.
+ *  Local.
+ *  @param[out] shape [ndim] */
+gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64_t shape[]);
+
+/** Is there an object of this name?
+ *  Local. */
+bool gb_h5_has(gb_h5 *f, const char *name);
+
+/** Text of any length as a scalar string dataset.
+ *  put: Collective over the file's communicator. get: Local; *text freed by gb_free(). */
+gb_err gb_h5_put_text(gb_h5 *f, const char *name, const char *text, const char *doc);
+gb_err gb_h5_get_text(gb_h5 *f, const char *name, char **text);
+
+/** Text attribute of an object ("/" is the file).
+ *  Collective over the file's communicator. */
+gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char *text);
+
+/** Version of the HDF5 library this program runs with.
+ *  Local. */
+const char *gb_h5_version(void);

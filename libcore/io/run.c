@@ -1,0 +1,284 @@
+/* io/run.c - the run directory, its log and the wish to stop. */
+#include "io/run.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "build_info.h" /* made by CMake: GB_VERSION, GB_COMMIT, GB_COMPILER, GB_FLAGS */
+#include "io/h5.h"
+#include "linalg/blas.h"
+
+static const gb_field fields[] = {
+    GB_WORD(gb_run_opts, physics, "xy", NULL, GB_FIXED,
+            "Which physics: the name of one of the sections in docs/PHYSICS.md."),
+    GB_WORD(gb_run_opts, dir, NULL, NULL, GB_FREE,
+            "Directory for everything a program writes; made if it is missing."),
+    GB_NUMBER(gb_run_opts, seed, "1", 0, 9007199254740992.0, "1", GB_FIXED,
+              "Seed of all random numbers. Equal config and seed give equal results on any number of ranks."),
+    GB_WORD(gb_run_opts, resume, "true", NULL, GB_FREE,
+            "Continue what the directory holds; false: refuse a directory that already holds results."),
+    GB_NUMBER(gb_run_opts, log_seconds, "10", 0.1, 86400, "s", GB_FREE,
+              "Interval of progress lines in log.jsonl and, without a terminal, on standard output."),
+    {0}};
+const gb_schema gb_run_schema = {"run", "Where results go, and the seed.", sizeof(gb_run_opts), fields, NULL};
+
+enum { PATHS = 8 };
+
+struct gb_run {
+  gb_comm c;
+  gb_run_opts opts;
+  const char *program;
+  FILE *log;     /* rank 0 */
+  bool terminal; /* standard output is one */
+  char path[PATHS][PATH_MAX];
+  int next_path;
+  struct {
+    const char *what;
+    double start, first_done, shown, logged;
+    bool open; /* a terminal line without its newline */
+  } bar;
+  double stop_looked;
+};
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int number)
+{
+  stop_signal = number;
+  if (number == SIGINT) signal(SIGINT, SIG_DFL); /* a second Ctrl-C ends the program at once */
+}
+
+static void catch_signals(void)
+{
+  struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  sigemptyset(&act.sa_mask);
+  sigaction(SIGTERM, &act, NULL);
+  sigaction(SIGUSR1, &act, NULL);
+  sigaction(SIGINT, &act, NULL);
+  signal(SIGPIPE, SIG_IGN); /* a closed terminal must not kill a run */
+}
+
+const char *gb_run_version(void)
+{
+  return GB_VERSION " (" GB_COMMIT ")";
+}
+
+void gb_run_build(gb_text *out)
+{
+  char mpi[MPI_MAX_LIBRARY_VERSION_STRING];
+  int n;
+  MPI_Get_library_version(mpi, &n);
+  mpi[strcspn(mpi, ",\n")] = 0;
+  gb_text_add(out, "greybox: %s\ncommit: %s\ncompiler: %s\nflags: %s\nmpi: %s\nhdf5: %s\nblas: %s\n",
+              GB_VERSION, GB_COMMIT, GB_COMPILER, GB_FLAGS, mpi, gb_h5_version(), gb_blas_describe());
+}
+
+/* What is known only now: appended to build.txt, so that every start of every program is on record. */
+static gb_err append_build(gb_run *r)
+{
+  char host[256] = "unknown", time[24];
+  gb_text t = {0};
+  gethostname(host, sizeof host - 1);
+  gb_text_add(&t, "program: %s\nstart: %s\nranks: %d\nhost of rank 0: %s\n", r->program, gb_clock_utc(time),
+              r->c.size, host);
+  gb_run_build(&t);
+  gb_text_add(&t, "\n");
+  gb_err e = gb_text_done(&t);
+  if (!e) {
+    FILE *f = fopen(gb_run_path(r, "build.txt"), "a");
+    bool ok = f && fwrite(t.s, 1, t.n, f) == t.n;
+    if (f && fclose(f)) ok = false;
+    if (!ok) e = GB_FAIL(GB_ERR_IO, "%s: %s", gb_run_path(r, "build.txt"), strerror(errno));
+  }
+  gb_text_free(&t);
+  return e;
+}
+
+/* Will a person see standard output as it comes? Open MPI gives its ranks a terminal of its own in any case;
+ * then the output of its launcher, our parent, is what counts. */
+static bool on_terminal(void)
+{
+  enum {
+    PTS_FIRST = 136,
+    PTS_LAST = 143
+  }; /* major numbers of /dev/pts: Linux, Documentation/admin-guide/devices.txt */
+  char path[64];
+  struct stat st;
+  if (!isatty(STDOUT_FILENO)) return false;
+  if (!getenv("OMPI_COMM_WORLD_RANK")) return true;
+  snprintf(path, sizeof path, "/proc/%ld/fd/1", (long)getppid());
+  return stat(path, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) >= PTS_FIRST &&
+         major(st.st_rdev) <= PTS_LAST;
+}
+
+static gb_err write_config(gb_run *r, const gb_config *cfg, const gb_schema *const sections[])
+{
+  gb_text t = {0};
+  gb_config_print(cfg, sections, &t);
+  gb_err e = gb_text_done(&t);
+  if (!e) e = gb_file_write(gb_run_path(r, "config.yaml"), t.s, t.n);
+  gb_text_free(&t);
+  return e;
+}
+
+static gb_err prepare(gb_run *r, const gb_config *cfg, const gb_schema *const sections[])
+{
+  GB_TRY(gb_file_make_folder(r->opts.dir));
+  GB_TRY(write_config(r, cfg, sections));
+  GB_TRY(append_build(r));
+  r->log = fopen(gb_run_path(r, "log.jsonl"), "a");
+  GB_CHECK(r->log, GB_ERR_IO, "%s: %s", gb_run_path(r, "log.jsonl"), strerror(errno));
+  return GB_OK;
+}
+
+gb_err gb_run_open(gb_comm c, const char *program, const gb_config *cfg, const gb_schema *const sections[],
+                   gb_run **out)
+{
+  gb_run *r = NULL;
+  *out = NULL;
+  gb_err e = gb_new(&r, 1);
+  if (!e) {
+    r->c = c;
+    r->program = program;
+    r->terminal = on_terminal();
+    r->stop_looked = -1e9;
+    gb_config_get(cfg, &gb_run_schema, &r->opts);
+    if (!*r->opts.dir || strlen(r->opts.dir) > PATH_MAX - 64)
+      e = GB_FAIL(GB_ERR_CONFIG, "run.dir: \"%.100s\" is no usable name for a directory", r->opts.dir);
+  }
+  if (!e && c.rank == 0) e = prepare(r, cfg, sections);
+  e = gb_comm_agree(c, e);
+  if (e) {
+    gb_run_close(&r);
+    return e;
+  }
+  catch_signals();
+  *out = r;
+  return GB_OK;
+}
+
+static void end_bar(gb_run *r)
+{
+  if (r->bar.open) printf("\n");
+  r->bar.open = false;
+}
+
+void gb_run_close(gb_run **run)
+{
+  gb_run *r = *run;
+  if (!r) return;
+  end_bar(r);
+  if (r->log) fclose(r->log);
+  gb_free(run);
+}
+
+const gb_run_opts *gb_run_get(const gb_run *r)
+{
+  return &r->opts;
+}
+
+const char *gb_run_path(gb_run *r, const char *name)
+{
+  char *p = r->path[r->next_path++ % PATHS];
+  snprintf(p, PATH_MAX, "%s/%s", r->opts.dir, name);
+  return p;
+}
+
+void gb_run_log(gb_run *r, const char *event, size_t n, const gb_kv kv[])
+{
+  char time[24];
+  if (!r->log) return;
+  json_t *o = json_object();
+  json_object_set_new(o, "time", json_string(gb_clock_utc(time)));
+  json_object_set_new(o, "program", json_string(r->program));
+  json_object_set_new(o, "event", json_string(event));
+  for (size_t i = 0; i < n; i++) {
+    double v = kv[i].value;
+    json_t *value = kv[i].text                          ? json_string(kv[i].text)
+                    : !isfinite(v)                      ? json_null()
+                    : v == floor(v) && fabs(v) < 0x1p53 ? json_integer((json_int_t)v)
+                                                        : json_real(v);
+    json_object_set_new(o, kv[i].key, value);
+  }
+  char *line = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(10));
+  if (line) fprintf(r->log, "%s\n", line);
+  fflush(r->log);
+  free(line);
+  json_decref(o);
+}
+
+void gb_run_say(gb_run *r, const char *fmt, ...)
+{
+  va_list args;
+  if (r->c.rank != 0) return;
+  end_bar(r);
+  va_start(args, fmt);
+  vprintf(fmt, args);
+  va_end(args);
+  printf("\n");
+  fflush(stdout);
+}
+
+void gb_run_progress(gb_run *r, const char *what, double done, double total, const char *unit,
+                     const char *extra)
+{
+  char rate_text[32], left_text[32], line[512];
+  if (r->c.rank != 0) return;
+  double now = gb_clock_now(), redraw = 0.2;
+  if (!r->bar.what || strcmp(r->bar.what, what)) {
+    end_bar(r);
+    r->bar.what = what;
+    r->bar.start = r->bar.logged = now;
+    r->bar.shown = now - 1;
+    r->bar.first_done = done;
+  }
+  bool last = done >= total, log = last || now - r->bar.logged >= r->opts.log_seconds;
+  if (!log && !(r->terminal && now - r->bar.shown >= redraw)) return;
+  double rate = now > r->bar.start ? (done - r->bar.first_done) / (now - r->bar.start) : 0;
+  double left = rate > 0 ? (total - done) / rate : 0;
+  snprintf(line, sizeof line, "%s %3.0f %%  %.0f/%.0f %s  %s/s  %s %s%s%s", what,
+           total > 0 ? 100 * done / total : 100, done, total, unit, gb_text_count(rate, rate_text),
+           last ? "took" : "left", gb_text_seconds(last ? now - r->bar.start : left, left_text),
+           extra ? "  " : "", extra ? extra : "");
+  r->bar.shown = now;
+  if (r->terminal) {
+    printf("\r%s\033[K", line);
+    r->bar.open = true;
+    if (last) end_bar(r);
+  } else if (log) {
+    printf("%s\n", line);
+  }
+  fflush(stdout);
+  if (log) {
+    r->bar.logged = now;
+    gb_kv kv[] = {{"what", 0, what}, {"done", done, NULL},       {"total", total, NULL},
+                  {"unit", 0, unit}, {"per_second", rate, NULL}, {"seconds_left", left, NULL}};
+    gb_run_log(r, "progress", sizeof kv / sizeof *kv, kv);
+  }
+}
+
+bool gb_run_stop_wanted(gb_run *r)
+{
+  double now = gb_clock_now();
+  if (stop_signal) return true;
+  if (r->c.rank != 0 || now - r->stop_looked < 1) return false;
+  r->stop_looked = now;
+  return access(gb_run_path(r, "stop"), F_OK) == 0;
+}
+
+void gb_run_stop_done(gb_run *r)
+{
+  if (r->c.rank == 0) unlink(gb_run_path(r, "stop"));
+}

@@ -1,0 +1,44 @@
+/* sim/physics.c - from a name and a config to an instance. */
+#include "sim/physics.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+gb_err gb_sim_find(const gb_physics *const all[], const char *name, const gb_physics **out)
+{
+  enum { LIMIT = 3 };
+  gb_text known = {0};
+  const char *near = NULL;
+  for (size_t i = 0; all[i]; i++) {
+    if (!strcmp(all[i]->name, name)) {
+      *out = all[i];
+      gb_text_free(&known);
+      return GB_OK;
+    }
+    if (gb_text_distance(name, all[i]->name, LIMIT) <= LIMIT) near = all[i]->name;
+    gb_text_add(&known, "%s%s", i ? ", " : "", all[i]->name);
+  }
+  gb_err e =
+      GB_FAIL(GB_ERR_CONFIG, "run.physics = %.100s is not known.%s%s%s Known: %s.", name,
+              near ? " Did you mean `" : "", near ? near : "", near ? "`?" : "", known.s ? known.s : "");
+  gb_text_free(&known);
+  return e;
+}
+
+gb_err gb_sim_create(const gb_physics *kind, const gb_config *cfg, gb_sim *out)
+{
+  *out = (gb_sim){.kind = kind};
+  void *opts = gb_alloc(1, kind->schema->size);
+  GB_CHECK(opts, GB_ERR_MEMORY, "no memory for the options of %s", kind->name);
+  gb_config_get(cfg, kind->schema, opts);
+  gb_err e = kind->create(opts, &out->self, &out->dims);
+  gb_free(&opts);
+  return e;
+}
+
+void gb_sim_destroy(gb_sim *sim)
+{
+  if (sim->kind) sim->kind->destroy(&sim->self);
+  *sim = (gb_sim){0};
+}
