@@ -24,15 +24,13 @@ const gb_schema *const *gb_app_sections(void)
 static void print_help(const gb_app *app)
 {
   gb_text t = {0};
-  gb_text_add(
-      &t, "%s - %s\n\nUsage: [mpirun -n RANKS] %s CONFIG.yaml [section.key=value ...] [--dry-run]\n\n%s\n\n",
-      app->name, app->purpose, app->name, app->help);
-  gb_text_add(
-      &t, "Options:\n"
-          "  --dry-run   check everything, print the resolved config and what the run needs, touch nothing\n"
-          "  --help      this text\n"
-          "  --version   version and commit\n\n"
-          "Exit status:\n");
+  gb_text_add(&t, "%s - %s\n\nUsage: [mpirun -n RANKS] %s CONFIG.yaml [section.key=value ...] [--dry-run]\n\n%s\n\n",
+              app->name, app->purpose, app->name, app->help);
+  gb_text_add(&t, "Options:\n"
+                  "  --dry-run   check everything, print the resolved config and what the run needs, touch nothing\n"
+                  "  --help      this text\n"
+                  "  --version   version and commit\n\n"
+                  "Exit status:\n");
 #define X(name, code, text) gb_text_add(&t, "  %-3d %s\n", code, text);
   GB_ERR_LIST(X)
 #undef X
@@ -63,8 +61,8 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry)
   gb_run_opts run;
   const gb_physics *physics;
   gb_err e = GB_OK;
-  GB_CHECK(n >= 1, GB_ERR_CONFIG,
-           "no config file. Usage: %s CONFIG.yaml [section.key=value ...]; --help tells more", app->name);
+  GB_CHECK(n >= 1, GB_ERR_CONFIG, "no config file. Usage: %s CONFIG.yaml [section.key=value ...]; --help tells more",
+           app->name);
   GB_TRY(gb_config_load(c, args[0], n - 1, args + 1, call.all, &cfg));
   gb_config_get(cfg, &gb_run_schema, &run);
   call.cfg = cfg;
@@ -84,8 +82,7 @@ static int leave(const gb_app *app, gb_comm *c, gb_err e)
   if (e && (!common || c->rank == 0)) {
     fflush(stdout);
     fprintf(stderr, "%s: %s%s\n", app->name, e == GB_STOPPED ? "" : "error: ", gb_err_message());
-    if (e != GB_ERR_CONFIG && e != GB_STOPPED)
-      fprintf(stderr, "%s: raised at %s\n", app->name, gb_err_place());
+    if (e != GB_ERR_CONFIG && e != GB_STOPPED) fprintf(stderr, "%s: raised at %s\n", app->name, gb_err_place());
   }
   if (!common) MPI_Abort(c->mpi, (int)e);
   gb_comm_close(c);
@@ -95,10 +92,8 @@ static int leave(const gb_app *app, gb_comm *c, gb_err e)
 
 int gb_app_main(int argc, char **argv, const gb_app *app)
 {
-  static const struct option options[] = {{"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {"dry-run", no_argument, NULL, 'd'},
-                                          {0}};
+  static const struct option options[] = {
+      {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {"dry-run", no_argument, NULL, 'd'}, {0}};
   bool help = false, version = false, dry = false, wrong = false;
   gb_comm c = {0};
   gb_blas_choose_kernels(argv);

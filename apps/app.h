@@ -13,9 +13,9 @@ typedef struct gb_call { /* one start of a program; the same on all ranks */
 } gb_call;
 
 typedef struct gb_app {
-  const char *name, *purpose;       /* "greybox-generate"; one line */
-  const char *help;                 /* what it reads and writes, with an example */
-  const gb_schema *const *sections; /* shown by --help besides `run` and the physics; ends with NULL */
+  const char *name, *purpose;                        /* "greybox-generate"; one line */
+  const char *help;                                  /* what it reads and writes, with an example */
+  const gb_schema *const *sections;                  /* shown by --help besides `run` and the physics; ends with NULL */
   gb_err (*plan)(const gb_call *call, gb_text *out); /* --dry-run: what it will need; touches nothing */
   gb_err (*run)(const gb_call *call);
 } gb_app;

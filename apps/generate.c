@@ -3,10 +3,16 @@
 #include "app.h"
 #include "sim/chains.h"
 
-static gb_err plan(const gb_call *call, gb_text *out)
+static gb_err need_ensemble(const gb_call *call)
 {
   GB_CHECK(call->sim.kind->ensemble, GB_ERR_CONFIG, "run.physics = %s has no equilibrium to sample",
            call->sim.kind->name);
+  return GB_OK;
+}
+
+static gb_err plan(const gb_call *call, gb_text *out)
+{
+  GB_TRY(need_ensemble(call));
   gb_generate_plan(call->cfg, &call->sim, call->c.size, out);
   return GB_OK;
 }
@@ -15,6 +21,7 @@ static gb_err run(const gb_call *call)
 {
   const gb_schema *const defining[] = {&gb_run_schema, call->sim.kind->schema, &gb_chains_schema, NULL};
   gb_run *r = NULL;
+  GB_TRY(gb_comm_agree(call->c, need_ensemble(call)));
   GB_TRY(gb_run_open(call->c, call->program, call->cfg, call->all, &r));
   gb_err e = gb_generate(call->c, call->cfg, &call->sim, defining, r);
   gb_run_close(&r);

@@ -30,8 +30,7 @@ typedef struct xy_opts {
 
 static const gb_field fields[] = {
     GB_NUMBER(xy_opts, L, "16", 2, 4096, "sites", GB_FIXED, "Side of the periodic square lattice; even."),
-    GB_NUMBER(xy_opts, J, "1", 1e-6, 1e6, "energy", GB_FIXED,
-              "Coupling; 1 sets the unit of energy and temperature."),
+    GB_NUMBER(xy_opts, J, "1", 1e-6, 1e6, "energy", GB_FIXED, "Coupling; 1 sets the unit of energy and temperature."),
     GB_NUMBER(xy_opts, T, "{min: 0.1, max: 2, count: 20}", 1e-4, 1e9, "energy", GB_FIXED,
               "Temperatures, increasing: a list, or {min, max, count}; k_B = 1."),
     GB_NUMBER(xy_opts, metropolis, "1", 1, 1000, "sweeps", GB_FIXED, "Metropolis sweeps in a step."),
@@ -55,8 +54,8 @@ static gb_err check(const void *opts)
   return GB_OK;
 }
 
-static const gb_schema schema = {"xy", "The 2D XY model and the Monte Carlo that samples it.",
-                                 sizeof(xy_opts), fields, check};
+static const gb_schema schema = {"xy", "The 2D XY model and the Monte Carlo that samples it.", sizeof(xy_opts), fields,
+                                 check};
 
 /* A chain's state: x and y components of both colours, then the tuned proposal. */
 typedef struct xy {
@@ -206,16 +205,15 @@ static void start(void *self, double T, uint64_t seed, uint64_t chain, double *s
 
 /* Sum of the four neighbours of each site of colour p in row y; into hc, hs [half]. `side` [2 half] is
  * scratch. */
-static void local_field(const xy *s, const double *c, const double *sn, size_t p, size_t y,
-                        double *restrict side, double *restrict hc, double *restrict hs)
+static void local_field(const xy *s, const double *c, const double *sn, size_t p, size_t y, double *restrict side,
+                        double *restrict hc, double *restrict hs)
 {
   size_t h = s->half, q = 1 - p;
   const double *components[2] = {c, sn};
   double *out[2] = {hc, hs};
   for (int k = 0; k < 2; k++) {
     const double *v = components[k];
-    const double *own = v + at(s, q, y, 0), *above = v + at(s, q, up(s, y), 0),
-                 *below = v + at(s, q, down(s, y), 0);
+    const double *own = v + at(s, q, y, 0), *above = v + at(s, q, up(s, y), 0), *below = v + at(s, q, down(s, y), 0);
     double *restrict sum = out[k];
     if ((y + p) & 1) {
       memcpy(side, own + 1, (h - 1) * sizeof *side);
@@ -322,27 +320,23 @@ static void wolff(xy *s, double K, gb_key key, double *state)
   }
 }
 
-static void step(void *self, double T, uint64_t seed, uint64_t chain, uint64_t number, bool tune,
-                 double *state)
+static void step(void *self, double T, uint64_t seed, uint64_t chain, uint64_t number, bool tune, double *state)
 {
   xy *s = self;
   double K = s->opts.J / T, accepted = 0;
   uint32_t w[4];
   uint64_t m = (uint64_t)s->opts.metropolis, clusters = (uint64_t)s->opts.wolff;
   for (uint64_t i = 0; i < m; i++)
-    accepted +=
-        metropolis(s, K, gb_rng_key(seed, GB_RNG_METROPOLIS, chain, number * m + i), state) / (double)m;
+    accepted += metropolis(s, K, gb_rng_key(seed, GB_RNG_METROPOLIS, chain, number * m + i), state) / (double)m;
   gb_rng_block(gb_rng_key(seed, GB_RNG_MIX, chain, number), 0, w);
   size_t least = (size_t)(s->mean_or / 2), most = (size_t)(1.5 * s->mean_or);
-  for (size_t k = least + (size_t)(gb_rng_unit(w[0]) * (double)(most - least + 1)); k > 0; k--)
-    overrelax(s, state);
+  for (size_t k = least + (size_t)(gb_rng_unit(w[0]) * (double)(most - least + 1)); k > 0; k--) overrelax(s, state);
   for (uint64_t i = 0; i < clusters; i++)
     wolff(s, K, gb_rng_key(seed, GB_RNG_WOLFF, chain, number * clusters + i), state);
   normalise(s, state);
   if (tune) {
-    enum { MEMORY = 16 }; /* steps before the gain of the search falls */
-    static const double best =
-        0.42; /* acceptance with the smallest energy autocorrelation: a flat optimum, measured */
+    enum { MEMORY = 16 };            /* steps before the gain of the search falls */
+    static const double best = 0.42; /* acceptance with the smallest energy autocorrelation: a flat optimum, measured */
     double gain = 1 / sqrt(1 + (double)number / MEMORY);
     *width(s, state) = fmin(20, fmax(1e-3, *width(s, state) * exp(gain * (accepted - best))));
   }
@@ -429,8 +423,7 @@ static void observe(void *self, double T, const float *x, double *out)
       size_t i = y * L + k, right = y * L + (k + 1 == L ? 0 : k + 1), above = up(s, y) * L + k;
       vortices += fabs(rint((to_right[i] + to_above[right] - to_right[above] - to_above[i]) / (2 * M_PI)));
     }
-  double m2 = (mc * mc + ms * ms) / (n * n), e = -J * bonds / n,
-         current2 = J * J * (ix * ix + iy * iy) / (2 * n);
+  double m2 = (mc * mc + ms * ms) / (n * n), e = -J * bonds / n, current2 = J * J * (ix * ix + iy * iy) / (2 * n);
   out[OBS_ENERGY] = e;
   out[OBS_ABS_M] = sqrt(m2);
   out[OBS_M2] = m2;

@@ -13,35 +13,34 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define CHECK(cond)                                                                                          \
-  do {                                                                                                       \
-    if (!(cond)) fail_msg("%s does not hold; last failure: %s", #cond, gb_err_message());                    \
+#define CHECK(cond)                                                                                                    \
+  do {                                                                                                                 \
+    if (!(cond)) fail_msg("%s does not hold; last failure: %s", #cond, gb_err_message());                              \
   } while (0)
 
 /* |a - b| <= tol */
-#define CHECK_NEAR(a, b, tol)                                                                                \
-  do {                                                                                                       \
-    double a_ = (a), b_ = (b), tol_ = (tol);                                                                 \
-    if (!(fabs(a_ - b_) <= tol_))                                                                            \
-      fail_msg("%s = %.12g but %s = %.12g: differ by %.3g, allowed %.3g", #a, a_, #b, b_, fabs(a_ - b_),     \
-               tol_);                                                                                        \
+#define CHECK_NEAR(a, b, tol)                                                                                          \
+  do {                                                                                                                 \
+    double a_ = (a), b_ = (b), tol_ = (tol);                                                                           \
+    if (!(fabs(a_ - b_) <= tol_))                                                                                      \
+      fail_msg("%s = %.12g but %s = %.12g: differ by %.3g, allowed %.3g", #a, a_, #b, b_, fabs(a_ - b_), tol_);        \
   } while (0)
 
-#define CHECK_OK(call)                                                                                       \
-  do {                                                                                                       \
-    gb_err e_ = (call);                                                                                      \
-    if (e_) fail_msg("%s failed with %d: %s", #call, (int)e_, gb_err_message());                             \
+#define CHECK_OK(call)                                                                                                 \
+  do {                                                                                                                 \
+    gb_err e_ = (call);                                                                                                \
+    if (e_) fail_msg("%s failed with %d: %s", #call, (int)e_, gb_err_message());                                       \
   } while (0)
 
 /* The call fails with this code and a message that contains this text. */
-#define CHECK_FAILS(call, code, text)                                                                        \
-  do {                                                                                                       \
-    gb_err_clear();                                                                                          \
-    gb_err e_ = (call);                                                                                      \
-    if (e_ != (code)) fail_msg("%s returned %d, expected %d", #call, (int)e_, (int)(code));                  \
-    if (!strstr(gb_err_message(), text))                                                                     \
-      fail_msg("%s: the message \"%s\" lacks \"%s\"", #call, gb_err_message(), text);                        \
-    gb_err_clear();                                                                                          \
+#define CHECK_FAILS(call, code, text)                                                                                  \
+  do {                                                                                                                 \
+    gb_err_clear();                                                                                                    \
+    gb_err e_ = (call);                                                                                                \
+    if (e_ != (code)) fail_msg("%s returned %d, expected %d", #call, (int)e_, (int)(code));                            \
+    if (!strstr(gb_err_message(), text))                                                                               \
+      fail_msg("%s: the message \"%s\" lacks \"%s\"", #call, gb_err_message(), text);                                  \
+    gb_err_clear();                                                                                                    \
   } while (0)
 
 /* Setup and teardown of each test: no failure recorded before, no block left after. */

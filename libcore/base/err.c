@@ -22,7 +22,7 @@ static void add_place(const char *file, int line, const char *func)
 const char *gb_err_text(gb_err code)
 {
   switch (code) {
-#define X(name, exit_code, text)                                                                             \
+#define X(name, exit_code, text)                                                                                       \
   case name: return text;
     GB_ERR_LIST(X)
 #undef X

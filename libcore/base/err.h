@@ -4,13 +4,13 @@
 #include <stdio.h>
 
 /* The value of a code is the exit status of the program (docs/FILES.md lists them for job scripts). */
-#define GB_ERR_LIST(X)                                                                                       \
-  X(GB_OK, 0, "success")                                                                                     \
-  X(GB_ERR_CONFIG, 2, "the configuration is wrong: fix it, do not requeue")                                  \
-  X(GB_ERR_IO, 3, "a file could not be read or written")                                                     \
-  X(GB_ERR_NUMERIC, 4, "a number became non-finite or a method did not converge")                            \
-  X(GB_ERR_LIB, 5, "a library (MPI, HDF5, PETSc, ScaLAPACK) reported an error")                              \
-  X(GB_ERR_MEMORY, 6, "an allocation failed")                                                                \
+#define GB_ERR_LIST(X)                                                                                                 \
+  X(GB_OK, 0, "success")                                                                                               \
+  X(GB_ERR_CONFIG, 2, "the configuration is wrong: fix it, do not requeue")                                            \
+  X(GB_ERR_IO, 3, "a file could not be read or written")                                                               \
+  X(GB_ERR_NUMERIC, 4, "a number became non-finite or a method did not converge")                                      \
+  X(GB_ERR_LIB, 5, "a library (MPI, HDF5, PETSc, ScaLAPACK) reported an error")                                        \
+  X(GB_ERR_MEMORY, 6, "an allocation failed")                                                                          \
   X(GB_STOPPED, 75, "asked to stop: the state is saved, run the same command again to continue")
 
 typedef enum gb_err {
@@ -56,20 +56,20 @@ bool gb_err_is_common(void);
 void gb_err_set_common(void);
 
 #define GB_FAIL(code, ...) gb_fail(code, __FILE__, __LINE__, __func__, __VA_ARGS__)
-#define GB_CHECK(cond, code, ...)                                                                            \
-  do {                                                                                                       \
-    if (!(cond)) return GB_FAIL(code, __VA_ARGS__);                                                          \
+#define GB_CHECK(cond, code, ...)                                                                                      \
+  do {                                                                                                                 \
+    if (!(cond)) return GB_FAIL(code, __VA_ARGS__);                                                                    \
   } while (0)
-#define GB_TRY(call)                                                                                         \
-  do {                                                                                                       \
-    gb_err e_ = (call);                                                                                      \
-    if (e_) return gb_trace(e_, __FILE__, __LINE__, __func__);                                               \
+#define GB_TRY(call)                                                                                                   \
+  do {                                                                                                                 \
+    gb_err e_ = (call);                                                                                                \
+    if (e_) return gb_trace(e_, __FILE__, __LINE__, __func__);                                                         \
   } while (0)
-#define GB_GOTO(e, call, label)                                                                              \
-  do {                                                                                                       \
-    if (((e) = (call))) {                                                                                    \
-      gb_trace(e, __FILE__, __LINE__, __func__);                                                             \
-      goto label;                                                                                            \
-    }                                                                                                        \
+#define GB_GOTO(e, call, label)                                                                                        \
+  do {                                                                                                                 \
+    if (((e) = (call))) {                                                                                              \
+      gb_trace(e, __FILE__, __LINE__, __func__);                                                                       \
+      goto label;                                                                                                      \
+    }                                                                                                                  \
   } while (0)
 #define GB_ASSERT(cond) ((cond) ? (void)0 : gb_panic(__FILE__, __LINE__, #cond))

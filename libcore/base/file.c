@@ -16,8 +16,8 @@ static gb_err read_all(int fd, const char *path, size_t limit, char **text, size
   GB_CHECK(fstat(fd, &st) == 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
   GB_CHECK(S_ISREG(st.st_mode), GB_ERR_IO, "%s: is not a regular file", path);
   GB_CHECK(st.st_size >= 0 && (size_t)st.st_size <= limit, GB_ERR_IO,
-           "%s: has %lld bytes; at most %zu are allowed here. Is this the right file?", path,
-           (long long)st.st_size, limit);
+           "%s: has %lld bytes; at most %zu are allowed here. Is this the right file?", path, (long long)st.st_size,
+           limit);
   size_t size = (size_t)st.st_size, done = 0;
   char *s;
   GB_TRY(gb_new(&s, size + 1));
@@ -95,10 +95,9 @@ gb_err gb_file_commit(const char *part, const char *path)
 {
   char folder[PATH_MAX];
   GB_TRY(sync_path(part, O_RDONLY));
-  GB_CHECK(rename(part, path) == 0, GB_ERR_IO, "%s: cannot be renamed to %s: %s", part, path,
-           strerror(errno));
-  GB_CHECK(snprintf(folder, sizeof folder, "%s", path) < (int)sizeof folder, GB_ERR_IO,
-           "%s: the path is too long", path);
+  GB_CHECK(rename(part, path) == 0, GB_ERR_IO, "%s: cannot be renamed to %s: %s", part, path, strerror(errno));
+  GB_CHECK(snprintf(folder, sizeof folder, "%s", path) < (int)sizeof folder, GB_ERR_IO, "%s: the path is too long",
+           path);
   char *slash = strrchr(folder, '/');
   if (slash == folder)
     slash[1] = 0;
@@ -112,8 +111,7 @@ gb_err gb_file_commit(const char *part, const char *path)
 gb_err gb_file_make_folder(const char *path)
 {
   char part[PATH_MAX];
-  GB_CHECK(snprintf(part, sizeof part, "%s", path) < (int)sizeof part, GB_ERR_IO, "%s: the path is too long",
-           path);
+  GB_CHECK(snprintf(part, sizeof part, "%s", path) < (int)sizeof part, GB_ERR_IO, "%s: the path is too long", path);
   for (char *p = part + 1;; p++) {
     if (*p && *p != '/') continue;
     char kept = *p;

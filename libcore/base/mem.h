@@ -19,10 +19,10 @@ char *gb_strdup(const char *s);
 
 /** Free the block and set the caller's pointer to NULL: `gb_free(&p)`.
  *  Local. NULL is allowed. */
-#define gb_free(pp)                                                                                          \
-  do {                                                                                                       \
-    gb_release((void *)*(pp));                                                                               \
-    *(pp) = NULL;                                                                                            \
+#define gb_free(pp)                                                                                                    \
+  do {                                                                                                                 \
+    gb_release((void *)*(pp));                                                                                         \
+    *(pp) = NULL;                                                                                                      \
   } while (0)
 void gb_release(void *p);
 

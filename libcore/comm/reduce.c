@@ -124,8 +124,7 @@ size_t gb_reduce_sum(gb_reduce *r, double scale, double *side, gb_real *total)
     if (negligible(largest[b])) continue;
     double to_fixed = ldexp(1, shift_of(r, largest[b]));
     for (size_t k = 0; k < r->mine.count; k++)
-      add_fixed(r->first[b + 1] - r->first[b], to_fixed, r->slots + k * n + r->first[b],
-                r->fixed + r->first[b]);
+      add_fixed(r->first[b + 1] - r->first[b], to_fixed, r->slots + k * n + r->first[b], r->fixed + r->first[b]);
   }
   gb_comm_sum_i64(r->c, r->fixed, n);
   for (size_t b = 0; b < r->n_blocks; b++) {

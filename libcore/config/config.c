@@ -68,9 +68,9 @@ static gb_err refuse(const place *p, const char *text, const char *why)
 {
   char range[256];
   gb_field_range(p->field, range);
-  return GB_FAIL(GB_ERR_CONFIG, "%s: %s.%s = %.200s %s.%s%s%s%s", p->where, p->schema->section,
-                 p->field->name, text, why, *range ? " Allowed: " : "", range,
-                 p->field->fallback ? "; default: " : "", p->field->fallback ? p->field->fallback : "");
+  return GB_FAIL(GB_ERR_CONFIG, "%s: %s.%s = %.200s %s.%s%s%s%s", p->where, p->schema->section, p->field->name, text,
+                 why, *range ? " Allowed: " : "", range, p->field->fallback ? "; default: " : "",
+                 p->field->fallback ? p->field->fallback : "");
 }
 
 /* A decimal number and nothing else: "1,5", "010", "0x10", "1e3x", "nan" and "inf" are refused. */
@@ -80,8 +80,7 @@ static gb_err number(const place *p, const char *text, double *out)
   char *end;
   errno = 0;
   double v = strtod(text, &end);
-  if (!*text || *end || strspn(text, "+-.0123456789eE") != strlen(text))
-    return refuse(p, text, "is not a number");
+  if (!*text || *end || strspn(text, "+-.0123456789eE") != strlen(text)) return refuse(p, text, "is not a number");
   if (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9')
     return refuse(p, text, "starts with a 0, which some readers take for octal; leave it out");
   if (!isfinite(v)) return refuse(p, text, "is too large for a number");
@@ -109,8 +108,7 @@ static gb_err integer(const place *p, const char *text, int64_t *out)
   } else if (errno == ERANGE) {
     return refuse(p, text, "is outside the range");
   }
-  if ((double)whole < p->field->lo || (double)whole > p->field->hi)
-    return refuse(p, text, "is outside the range");
+  if ((double)whole < p->field->lo || (double)whole > p->field->hi) return refuse(p, text, "is outside the range");
   *out = whole;
   return GB_OK;
 }
@@ -139,8 +137,7 @@ static gb_err grid(const place *p, const gb_entry *e, gb_reals *out, double **v)
   for (size_t i = 0; i + 1 < e->n; i += 2) {
     int k = 0;
     while (k < PARTS && strcmp(e->item[i], name[k])) k++;
-    if (k == PARTS || have[k])
-      return refuse(p, e->item[i], "is not expected (once) in a grid {min, max, count}");
+    if (k == PARTS || have[k]) return refuse(p, e->item[i], "is not expected (once) in a grid {min, max, count}");
     have[k] = true;
     GB_TRY(k == COUNT ? number(p, e->item[i + 1], &part[k]) : real(p, e->item[i + 1], &part[k]));
   }
@@ -151,9 +148,8 @@ static gb_err grid(const place *p, const gb_entry *e, gb_reals *out, double **v)
   out->n = (size_t)part[COUNT];
   GB_TRY(gb_new(v, out->n));
   for (size_t i = 0; i < out->n; i++)
-    (*v)[i] = out->n == 1
-                  ? part[MIN]
-                  : ((double)(out->n - 1 - i) * part[MIN] + (double)i * part[MAX]) / (double)(out->n - 1);
+    (*v)[i] =
+        out->n == 1 ? part[MIN] : ((double)(out->n - 1 - i) * part[MIN] + (double)i * part[MAX]) / (double)(out->n - 1);
   return GB_OK;
 }
 
@@ -242,8 +238,8 @@ static gb_err fill(gb_config *cfg, const gb_schema *s, void *opts)
     if (!e && cfg->stored && f->resume == GB_FREE) continue;
     if (!e) {
       GB_CHECK(f->fallback, GB_ERR_CONFIG,
-               "%s: %s.%s is missing: %s Add it to the file, or %s.%s=... to the command line.", p.where,
-               s->section, f->name, f->doc, s->section, f->name);
+               "%s: %s.%s is missing: %s Add it to the file, or %s.%s=... to the command line.", p.where, s->section,
+               f->name, f->doc, s->section, f->name);
       GB_TRY(default_of(cfg, &p, &e));
     }
     GB_TRY(assign(cfg, &p, e, (char *)opts + f->offset));
@@ -291,19 +287,18 @@ static gb_err refuse_unknown(const gb_config *cfg)
     locate(cfg, e, where);
     if (!s) {
       const char *near = nearest(e->section, cfg->schemas, NULL);
-      return GB_FAIL(GB_ERR_CONFIG, "%s: there is no section %.100s.%s%s%s docs/CONFIG.md lists all keys.",
-                     where, e->section, *near ? " Did you mean `" : "", near, *near ? "`?" : "");
+      return GB_FAIL(GB_ERR_CONFIG, "%s: there is no section %.100s.%s%s%s docs/CONFIG.md lists all keys.", where,
+                     e->section, *near ? " Did you mean `" : "", near, *near ? "`?" : "");
     }
     if (find_field(s, e->key)) continue;
     for (size_t k = 0; cfg->schemas[k]; k++) /* right key, wrong section? */
       if (find_field(cfg->schemas[k], e->key) && !*nearest(e->key, cfg->schemas, s))
-        return GB_FAIL(GB_ERR_CONFIG, "%s: there is no key %.100s.%.100s. Did you mean `%s.%s`?", where,
-                       e->section, e->key, cfg->schemas[k]->section, e->key);
+        return GB_FAIL(GB_ERR_CONFIG, "%s: there is no key %.100s.%.100s. Did you mean `%s.%s`?", where, e->section,
+                       e->key, cfg->schemas[k]->section, e->key);
     const char *near = nearest(e->key, cfg->schemas, s);
-    return GB_FAIL(GB_ERR_CONFIG,
-                   "%s: there is no key %.100s.%.100s.%s%s%s%s%s docs/CONFIG.md lists all keys.", where,
-                   e->section, e->key, *near ? " Did you mean `" : "", *near ? e->section : "",
-                   *near ? "." : "", near, *near ? "`?" : "");
+    return GB_FAIL(GB_ERR_CONFIG, "%s: there is no key %.100s.%.100s.%s%s%s%s%s docs/CONFIG.md lists all keys.", where,
+                   e->section, e->key, *near ? " Did you mean `" : "", *near ? e->section : "", *near ? "." : "", near,
+                   *near ? "`?" : "");
   }
   return GB_OK;
 }
@@ -334,8 +329,7 @@ static gb_err parse(const char *label, const char *text, size_t n, int n_overrid
   GB_TRY(gb_new(&cfg, 1));
   cfg->schemas = schemas;
   cfg->stored = stored;
-  GB_GOTO(e, (cfg->label = gb_strdup(label)) ? GB_OK : GB_FAIL(GB_ERR_MEMORY, "no memory for a name"),
-          failed);
+  GB_GOTO(e, (cfg->label = gb_strdup(label)) ? GB_OK : GB_FAIL(GB_ERR_MEMORY, "no memory for a name"), failed);
   GB_GOTO(e, gb_yaml_parse(label, text, n, &cfg->entries), failed);
   for (int i = 0; i < n_overrides; i++) GB_GOTO(e, gb_yaml_override(overrides[i], &cfg->entries), failed);
   GB_GOTO(e, fill_all(cfg), failed);
@@ -346,8 +340,8 @@ failed:
   return e;
 }
 
-gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_overrides,
-                       char *const overrides[], const gb_schema *const schemas[], gb_config **out)
+gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_overrides, char *const overrides[],
+                       const gb_schema *const schemas[], gb_config **out)
 {
   return parse(label, text, n, n_overrides, overrides, schemas, false, out);
 }
@@ -488,8 +482,7 @@ void gb_config_print_fixed(const gb_config *cfg, const gb_schema *const sections
   }
 }
 
-static gb_err match_field(const gb_schema *s, const gb_field *f, const void *now, const void *then,
-                          const char *where)
+static gb_err match_field(const gb_schema *s, const gb_field *f, const void *now, const void *then, const char *where)
 {
   gb_text a = {0}, b = {0};
   print_value(f, now, &a);
@@ -507,8 +500,7 @@ static gb_err match_field(const gb_schema *s, const gb_field *f, const void *now
   return e;
 }
 
-gb_err gb_config_match(const gb_config *now, const char *then, const char *where,
-                       const gb_schema *const sections[])
+gb_err gb_config_match(const gb_config *now, const char *then, const char *where, const gb_schema *const sections[])
 {
   gb_config *old;
   gb_err e = GB_OK;

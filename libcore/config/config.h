@@ -17,8 +17,8 @@ gb_err gb_config_load(gb_comm c, const char *path, int n_overrides, char *const 
 /** The same from a text in memory.
  *  Local.
  *  @param[in] label  stands for the file name in messages */
-gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_overrides,
-                       char *const overrides[], const gb_schema *const schemas[], gb_config **out);
+gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_overrides, char *const overrides[],
+                       const gb_schema *const schemas[], gb_config **out);
 
 void gb_config_destroy(gb_config **cfg);
 
@@ -45,5 +45,4 @@ void gb_config_print_fixed(const gb_config *cfg, const gb_schema *const sections
  *  @param[in] then   gb_config_print_fixed() of that time
  *  @param[in] where  the file it comes from, for the message
  *  @return GB_ERR_CONFIG naming the field and both values */
-gb_err gb_config_match(const gb_config *now, const char *then, const char *where,
-                       const gb_schema *const sections[]);
+gb_err gb_config_match(const gb_config *now, const char *then, const char *where, const gb_schema *const sections[]);

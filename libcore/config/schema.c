@@ -58,9 +58,9 @@ void gb_schema_markdown(const gb_schema *s, gb_text *out)
               "|\n|---|---|---|---|---|---|\n",
               s->section, s->doc);
   for (const gb_field *f = s->fields; f->name; f++) {
-    gb_text_add(out, "| `%s.%s` | %s | %s%s%s | ", s->section, f->name,
-                f->choices ? "choice" : gb_field_kind(f), f->fallback ? "`" : "",
-                f->fallback ? (*f->fallback ? f->fallback : "\"\"") : "required", f->fallback ? "`" : "");
+    gb_text_add(out, "| `%s.%s` | %s | %s%s%s | ", s->section, f->name, f->choices ? "choice" : gb_field_kind(f),
+                f->fallback ? "`" : "", f->fallback ? (*f->fallback ? f->fallback : "\"\"") : "required",
+                f->fallback ? "`" : "");
     for (const char *p = gb_field_range(f, range); *p; p++)
       gb_text_bytes_add(out, *p == '|' ? ", " : p, *p == '|' ? 2 : 1);
     gb_text_add(out, " | %s | %s |\n", f->resume == GB_FIXED ? "fixed" : "free", f->doc);

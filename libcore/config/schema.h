@@ -47,13 +47,12 @@ typedef struct gb_field {
 typedef struct gb_schema {
   const char *section; /* the YAML key */
   const char *doc;
-  size_t size;            /* sizeof the options struct */
-  const gb_field *fields; /* ends with {0} */
-  gb_err (*check)(
-      const void *opts); /* rules between fields; a message starts with "section.key"; NULL: none */
+  size_t size;                       /* sizeof the options struct */
+  const gb_field *fields;            /* ends with {0} */
+  gb_err (*check)(const void *opts); /* rules between fields; a message starts with "section.key"; NULL: none */
 } gb_schema;
 
-#define GB_KIND_OF(T, f)                                                                                     \
+#define GB_KIND_OF(T, f)                                                                                               \
   _Generic(((T *)0)->f, bool                                                                                 \
            : GB_BOOL, int64_t                                                                                \
            : GB_INT, double                                                                                  \
@@ -61,13 +60,13 @@ typedef struct gb_schema {
            : GB_TEXT, gb_reals                                                                               \
            : GB_REALS, gb_texts                                                                              \
            : GB_TEXTS)
-#define GB_NUMBER(T, f, fallback, lo, hi, unit, resume, doc)                                                 \
-  {                                                                                                          \
-#f, GB_KIND_OF(T, f), offsetof(T, f), fallback, lo, hi, NULL, unit, resume, doc                          \
+#define GB_NUMBER(T, f, fallback, lo, hi, unit, resume, doc)                                                           \
+  {                                                                                                                    \
+#f, GB_KIND_OF(T, f), offsetof(T, f), fallback, lo, hi, NULL, unit, resume, doc                                    \
   }
-#define GB_WORD(T, f, fallback, choices, resume, doc)                                                        \
-  {                                                                                                          \
-#f, GB_KIND_OF(T, f), offsetof(T, f), fallback, 0, 0, choices, "1", resume, doc                          \
+#define GB_WORD(T, f, fallback, choices, resume, doc)                                                                  \
+  {                                                                                                                    \
+#f, GB_KIND_OF(T, f), offsetof(T, f), fallback, 0, 0, choices, "1", resume, doc                                    \
   }
 
 /** The type of a field for a reader: "integer", "list of numbers", "a|b|c".

@@ -30,9 +30,8 @@ static gb_err next(reader *r)
   if (!yaml_parser_parse(&r->parser, &r->event)) {
     const yaml_parser_t *p = &r->parser;
     size_t line = (p->error == YAML_READER_ERROR ? p->mark.line : p->problem_mark.line) + 1;
-    return GB_FAIL(GB_ERR_CONFIG,
-                   "%s:%zu: is not valid YAML: %s%s%s. Indent with spaces and write `key: value`.", r->label,
-                   line, p->problem ? p->problem : "unreadable", p->context ? ", " : "",
+    return GB_FAIL(GB_ERR_CONFIG, "%s:%zu: is not valid YAML: %s%s%s. Indent with spaces and write `key: value`.",
+                   r->label, line, p->problem ? p->problem : "unreadable", p->context ? ", " : "",
                    p->context ? p->context : "");
   }
   r->held = true;
@@ -53,18 +52,16 @@ static gb_err next(reader *r)
     break;
   default: break;
   }
-  GB_CHECK(!what, GB_ERR_CONFIG, "%s:%d: %s are not used here. Write the value itself.", r->label, line_of(r),
-           what);
+  GB_CHECK(!what, GB_ERR_CONFIG, "%s:%d: %s are not used here. Write the value itself.", r->label, line_of(r), what);
   return GB_OK;
 }
 
 /* A copy of the current scalar. */
 static gb_err scalar(reader *r, const char *role, char **out)
 {
-  GB_CHECK(
-      r->event.type == YAML_SCALAR_EVENT, GB_ERR_CONFIG,
-      "%s:%d: %s must be plain text here, not a list or a map. Expected `section:`, below it `key: value`.",
-      r->label, line_of(r), role);
+  GB_CHECK(r->event.type == YAML_SCALAR_EVENT, GB_ERR_CONFIG,
+           "%s:%d: %s must be plain text here, not a list or a map. Expected `section:`, below it `key: value`.",
+           r->label, line_of(r), role);
   const char *s = (const char *)r->event.data.scalar.value;
   size_t n = r->event.data.scalar.length;
   GB_CHECK(strlen(s) == n, GB_ERR_CONFIG, "%s:%d: %s contains a zero byte", r->label, line_of(r), role);
@@ -93,8 +90,8 @@ static gb_err value(reader *r, gb_entry *e)
   for (;;) {
     GB_TRY(next(r));
     if (r->event.type == end) return GB_OK;
-    GB_CHECK(e->n < GB_YAML_ITEMS, GB_ERR_CONFIG, "%s:%d: a list has more than %d items", r->label,
-             line_of(r), GB_YAML_ITEMS);
+    GB_CHECK(e->n < GB_YAML_ITEMS, GB_ERR_CONFIG, "%s:%d: a list has more than %d items", r->label, line_of(r),
+             GB_YAML_ITEMS);
     if (e->n == room) {
       char **more;
       GB_TRY(gb_new(&more, 2 * room));
@@ -133,17 +130,16 @@ static gb_err append(gb_entries *entries, gb_entry **out)
 
 static gb_err section(reader *r, char *name, gb_entries *entries)
 {
-  if (r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.length == 0)
-    return GB_OK; /* "section:" alone */
+  if (r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.length == 0) return GB_OK; /* "section:" alone */
   GB_CHECK(r->event.type == YAML_MAPPING_START_EVENT, GB_ERR_CONFIG,
-           "%s:%d: section %s holds no keys. Write `%s:` and below it, indented, `key: value`.", r->label,
-           line_of(r), name, name);
+           "%s:%d: section %s holds no keys. Write `%s:` and below it, indented, `key: value`.", r->label, line_of(r),
+           name, name);
   for (;;) {
     gb_entry *e, *twin;
     GB_TRY(next(r));
     if (r->event.type == YAML_MAPPING_END_EVENT) return GB_OK;
-    GB_CHECK(entries->n < GB_YAML_ENTRIES, GB_ERR_CONFIG, "%s:%d: there are more than %d keys", r->label,
-             line_of(r), GB_YAML_ENTRIES);
+    GB_CHECK(entries->n < GB_YAML_ENTRIES, GB_ERR_CONFIG, "%s:%d: there are more than %d keys", r->label, line_of(r),
+             GB_YAML_ENTRIES);
     GB_TRY(append(entries, &e));
     e->line = line_of(r);
     GB_CHECK((e->section = gb_strdup(name)), GB_ERR_MEMORY, "no memory for a config key");
@@ -154,8 +150,8 @@ static gb_err section(reader *r, char *name, gb_entries *entries)
     twin = gb_entries_find(entries, name, key);
     entries->n++;
     e->key = key;
-    GB_CHECK(!twin, GB_ERR_CONFIG, "%s:%d: %s.%s is given twice; the first is at line %d. Keep one of them.",
-             r->label, e->line, name, key, twin->line);
+    GB_CHECK(!twin, GB_ERR_CONFIG, "%s:%d: %s.%s is given twice; the first is at line %d. Keep one of them.", r->label,
+             e->line, name, key, twin->line);
     GB_TRY(next(r));
     GB_TRY(value(r, e));
   }
@@ -192,8 +188,8 @@ static gb_err document(reader *r, gb_entries *entries)
     seen[n_seen++].line = line;
     for (int i = 0; i < n_seen - 1; i++)
       if (!strcmp(seen[i].name, name)) {
-        e = GB_FAIL(GB_ERR_CONFIG, "%s:%d: section %s is given twice; the first is at line %d. Join them.",
-                    r->label, line, name, seen[i].line);
+        e = GB_FAIL(GB_ERR_CONFIG, "%s:%d: section %s is given twice; the first is at line %d. Join them.", r->label,
+                    line, name, seen[i].line);
         goto done;
       }
     GB_GOTO(e, next(r), done);
@@ -225,8 +221,8 @@ static void close_reader(reader *r)
 gb_err gb_yaml_parse(const char *label, const char *text, size_t n, gb_entries *entries)
 {
   reader r;
-  GB_CHECK(n <= GB_YAML_BYTES, GB_ERR_CONFIG,
-           "%s: has %zu bytes; a config has at most %zu. Is this the right file?", label, n, GB_YAML_BYTES);
+  GB_CHECK(n <= GB_YAML_BYTES, GB_ERR_CONFIG, "%s: has %zu bytes; a config has at most %zu. Is this the right file?",
+           label, n, GB_YAML_BYTES);
   GB_TRY(open_reader(&r, label, text, n));
   gb_err e = document(&r, entries);
   close_reader(&r);
@@ -265,8 +261,8 @@ gb_err gb_yaml_override(const char *argument, gb_entries *entries)
   const char *equals = strchr(argument, '='), *dot = strchr(argument, '.');
   GB_CHECK(equals && dot && dot < equals && dot > argument && equals > dot + 1, GB_ERR_CONFIG,
            "command line: `%s` is not understood. Overrides look like section.key=value.", argument);
-  GB_CHECK(strlen(argument) <= GB_YAML_BYTES, GB_ERR_CONFIG,
-           "command line: an override is longer than %zu bytes", GB_YAML_BYTES);
+  GB_CHECK(strlen(argument) <= GB_YAML_BYTES, GB_ERR_CONFIG, "command line: an override is longer than %zu bytes",
+           GB_YAML_BYTES);
   gb_entry fresh = {0};
   gb_err e = GB_OK;
   GB_GOTO(e, gb_new(&fresh.section, (size_t)(dot - argument) + 1), done);

@@ -149,8 +149,7 @@ gb_err gb_h5_close(gb_h5 **file, bool commit)
   gb_err e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
   H5Pclose(f->transfer);
   e = gb_comm_agree(c, e);
-  if (!e && commit && f->writing)
-    e = gb_comm_agree(c, c.rank == 0 ? gb_file_commit(f->part, f->path) : GB_OK);
+  if (!e && commit && f->writing) e = gb_comm_agree(c, c.rank == 0 ? gb_file_commit(f->part, f->path) : GB_OK);
   gb_free(file);
   return e;
 }
@@ -169,8 +168,7 @@ static gb_err attach_scales(gb_h5 *f, hid_t set, const gb_h5_spec *spec)
     if (!spec->dims[i]) continue;
     if (!strcmp(spec->dims[i], spec->name)) { /* this dataset labels its own axis */
       const char *base = strrchr(spec->name, '/');
-      if (H5DSset_scale(set, base ? base + 1 : spec->name) < 0)
-        return failed(f, "making a scale of", spec->name);
+      if (H5DSset_scale(set, base ? base + 1 : spec->name) < 0) return failed(f, "making a scale of", spec->name);
       continue;
     }
     hid_t scale = H5Dopen2(f->file, spec->dims[i], H5P_DEFAULT);
@@ -268,8 +266,8 @@ static void drop(selection *s)
   if (s->set >= 0) H5Dclose(s->set);
 }
 
-static gb_err select_block(gb_h5 *f, const char *name, const gb_h5_block *block, H5S_seloper_t how,
-                           selection *s, hsize_t *elements)
+static gb_err select_block(gb_h5 *f, const char *name, const gb_h5_block *block, H5S_seloper_t how, selection *s,
+                           hsize_t *elements)
 {
   hsize_t start[GB_H5_NDIM], count[GB_H5_NDIM];
   *elements = 1;
@@ -341,8 +339,8 @@ gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data)
 static gb_err check_type(gb_h5 *f, hid_t set, const char *name, gb_h5_type type)
 {
   static const char *const text[] = {"float32", "float64", "int64", "uint64", "uint8"};
-  GB_CHECK(type_of(set) == type, GB_ERR_IO, "%s: %s is not of type %s. Was the file made by another program?",
-           f->path, name, text[type]);
+  GB_CHECK(type_of(set) == type, GB_ERR_IO, "%s: %s is not of type %s. Was the file made by another program?", f->path,
+           name, text[type]);
   return GB_OK;
 }
 
@@ -351,8 +349,7 @@ gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block
   selection s;
   gb_err e = choose(f, name, 1, block, &s);
   if (!e) e = check_type(f, s.set, name, type);
-  if (!e && H5Dread(s.set, memory_type(type), s.memory, s.file, H5P_DEFAULT, data) < 0)
-    e = failed(f, "reading", name);
+  if (!e && H5Dread(s.set, memory_type(type), s.memory, s.file, H5P_DEFAULT, data) < 0) e = failed(f, "reading", name);
   drop(&s);
   return e;
 }
@@ -362,8 +359,7 @@ gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64
   selection s;
   gb_err e = choose(f, name, 0, NULL, &s);
   if (!e) e = check_type(f, s.set, name, type);
-  if (!e && s.ndim != ndim)
-    e = GB_FAIL(GB_ERR_IO, "%s: %s has %d axes, %d are expected", f->path, name, s.ndim, ndim);
+  if (!e && s.ndim != ndim) e = GB_FAIL(GB_ERR_IO, "%s: %s has %d axes, %d are expected", f->path, name, s.ndim, ndim);
   for (int i = 0; i < ndim && !e; i++) shape[i] = s.shape[i];
   drop(&s);
   return e;
@@ -396,8 +392,7 @@ gb_err gb_h5_put_text(gb_h5 *f, const char *name, const char *text, const char *
 {
   gb_h5_spec plain = {.ndim = 0};
   gb_err e = GB_OK;
-  hid_t type = string_type(text), space = H5Screate(H5S_SCALAR), list = creation_list(&plain),
-        link = with_folders();
+  hid_t type = string_type(text), space = H5Screate(H5S_SCALAR), list = creation_list(&plain), link = with_folders();
   hid_t set = H5Dcreate2(f->file, name, type, space, link, list, H5P_DEFAULT);
   if (set < 0) e = failed(f, "making the text", name);
   if (!e) e = note(f, set, name, "doc", doc);
@@ -419,8 +414,8 @@ gb_err gb_h5_get_text(gb_h5 *f, const char *name, char **text)
   if (set < 0) return failed(f, "opening the text", name);
   hid_t type = H5Dget_type(set), space = H5Dget_space(set);
   size_t n = H5Tget_size(type);
-  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) ||
-      H5Sget_simple_extent_npoints(space) != 1 || n > LONGEST)
+  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) || H5Sget_simple_extent_npoints(space) != 1 ||
+      n > LONGEST)
     e = GB_FAIL(GB_ERR_IO, "%s: %s is not a text of this program", f->path, name);
   if (!e) e = gb_new(text, n + 1);
   if (!e && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *text) < 0) {

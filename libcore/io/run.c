@@ -23,8 +23,7 @@
 static const gb_field fields[] = {
     GB_WORD(gb_run_opts, physics, "xy", NULL, GB_FIXED,
             "Which physics: the name of one of the sections in docs/PHYSICS.md."),
-    GB_WORD(gb_run_opts, dir, NULL, NULL, GB_FREE,
-            "Directory for everything a program writes; made if it is missing."),
+    GB_WORD(gb_run_opts, dir, NULL, NULL, GB_FREE, "Directory for everything a program writes; made if it is missing."),
     GB_NUMBER(gb_run_opts, seed, "1", 0, 9007199254740992.0, "1", GB_FIXED,
               "Seed of all random numbers. Equal config and seed give equal results on any number of ranks."),
     GB_WORD(gb_run_opts, resume, "true", NULL, GB_FREE,
@@ -81,8 +80,8 @@ void gb_run_build(gb_text *out)
   int n;
   MPI_Get_library_version(mpi, &n);
   mpi[strcspn(mpi, ",\n")] = 0;
-  gb_text_add(out, "greybox: %s\ncommit: %s\ncompiler: %s\nflags: %s\nmpi: %s\nhdf5: %s\nblas: %s\n",
-              GB_VERSION, GB_COMMIT, GB_COMPILER, GB_FLAGS, mpi, gb_h5_version(), gb_blas_describe());
+  gb_text_add(out, "greybox: %s\ncommit: %s\ncompiler: %s\nflags: %s\nmpi: %s\nhdf5: %s\nblas: %s\n", GB_VERSION,
+              GB_COMMIT, GB_COMPILER, GB_FLAGS, mpi, gb_h5_version(), gb_blas_describe());
 }
 
 /* What is known only now: appended to build.txt, so that every start of every program is on record. */
@@ -91,8 +90,8 @@ static gb_err append_build(gb_run *r)
   char host[256] = "unknown", time[24];
   gb_text t = {0};
   gethostname(host, sizeof host - 1);
-  gb_text_add(&t, "program: %s\nstart: %s\nranks: %d\nhost of rank 0: %s\n", r->program, gb_clock_utc(time),
-              r->c.size, host);
+  gb_text_add(&t, "program: %s\nstart: %s\nranks: %d\nhost of rank 0: %s\n", r->program, gb_clock_utc(time), r->c.size,
+              host);
   gb_run_build(&t);
   gb_text_add(&t, "\n");
   gb_err e = gb_text_done(&t);
@@ -119,8 +118,7 @@ static bool on_terminal(void)
   if (!isatty(STDOUT_FILENO)) return false;
   if (!getenv("OMPI_COMM_WORLD_RANK")) return true;
   snprintf(path, sizeof path, "/proc/%ld/fd/1", (long)getppid());
-  return stat(path, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) >= PTS_FIRST &&
-         major(st.st_rdev) <= PTS_LAST;
+  return stat(path, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) >= PTS_FIRST && major(st.st_rdev) <= PTS_LAST;
 }
 
 static gb_err write_config(gb_run *r, const gb_config *cfg, const gb_schema *const sections[])
@@ -231,8 +229,7 @@ void gb_run_say(gb_run *r, const char *fmt, ...)
   fflush(stdout);
 }
 
-void gb_run_progress(gb_run *r, const char *what, double done, double total, const char *unit,
-                     const char *extra)
+void gb_run_progress(gb_run *r, const char *what, double done, double total, const char *unit, const char *extra)
 {
   char rate_text[32], left_text[32], line[512];
   if (r->c.rank != 0) return;
@@ -248,10 +245,9 @@ void gb_run_progress(gb_run *r, const char *what, double done, double total, con
   if (!log && !(r->terminal && now - r->bar.shown >= redraw)) return;
   double rate = now > r->bar.start ? (done - r->bar.first_done) / (now - r->bar.start) : 0;
   double left = rate > 0 ? (total - done) / rate : 0;
-  snprintf(line, sizeof line, "%s %3.0f %%  %.0f/%.0f %s  %s/s  %s %s%s%s", what,
-           total > 0 ? 100 * done / total : 100, done, total, unit, gb_text_count(rate, rate_text),
-           last ? "took" : "left", gb_text_seconds(last ? now - r->bar.start : left, left_text),
-           extra ? "  " : "", extra ? extra : "");
+  snprintf(line, sizeof line, "%s %3.0f %%  %.0f/%.0f %s  %s/s  %s %s%s%s", what, total > 0 ? 100 * done / total : 100,
+           done, total, unit, gb_text_count(rate, rate_text), last ? "took" : "left",
+           gb_text_seconds(last ? now - r->bar.start : left, left_text), extra ? "  " : "", extra ? extra : "");
   r->bar.shown = now;
   if (r->terminal) {
     printf("\r%s\033[K", line);

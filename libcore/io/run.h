@@ -49,8 +49,7 @@ void gb_run_say(gb_run *r, const char *fmt, ...) __attribute__((format(printf, 2
  *  @param[in] what  e.g. "training"; a new name starts a new bar
  *  @param[in] done, total  in `unit`
  *  @param[in] extra  appended text, may be NULL */
-void gb_run_progress(gb_run *r, const char *what, double done, double total, const char *unit,
-                     const char *extra);
+void gb_run_progress(gb_run *r, const char *what, double done, double total, const char *unit, const char *extra);
 
 /** Was this rank asked to stop? SIGTERM, SIGUSR1, SIGINT, or a file named `stop` in the run directory (looked
  * for by rank 0). Ranks may answer differently: agree before acting. Local. */

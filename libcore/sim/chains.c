@@ -48,8 +48,8 @@ static gb_err check(const void *opts)
   return GB_OK;
 }
 
-const gb_schema gb_chains_schema = {"generate", "How many samples, and how they are drawn.",
-                                    sizeof(gb_chains_opts), fields, check};
+const gb_schema gb_chains_schema = {"generate", "How many samples, and how they are drawn.", sizeof(gb_chains_opts),
+                                    fields, check};
 
 static const gb_ensemble *ensemble(const gb_chains *ch)
 {
@@ -71,8 +71,7 @@ static size_t temperature_of(const gb_chains *ch, size_t unit)
   return unit / (size_t)ch->opts.chains;
 }
 
-gb_err gb_chains_create(gb_comm c, const gb_sim *sim, const gb_chains_opts *opts, uint64_t seed,
-                        gb_chains *out)
+gb_err gb_chains_create(gb_comm c, const gb_sim *sim, const gb_chains_opts *opts, uint64_t seed, gb_chains *out)
 {
   gb_err e = GB_OK;
   gb_chains *ch = out;
@@ -86,8 +85,7 @@ gb_err gb_chains_create(gb_comm c, const gb_sim *sim, const gb_chains_opts *opts
   GB_GOTO(e, gb_new(&ch->state, ch->n_mine * sim->dims.n_state), done);
   for (size_t k = 0; k < ch->n_mine; k++) {
     size_t u = gb_chains_unit(ch, k);
-    en->start(sim->self, sim->dims.temperature.v[temperature_of(ch, u)], seed, u,
-              ch->state + k * sim->dims.n_state);
+    en->start(sim->self, sim->dims.temperature.v[temperature_of(ch, u)], seed, u, ch->state + k * sim->dims.n_state);
   }
 done:
   e = gb_comm_agree(c, e);
@@ -123,8 +121,7 @@ gb_err gb_chains_enter_stage(gb_chains *ch, int64_t stage, int64_t done)
   ch->stage_done = done;
   gb_free(&ch->series);
   ch->series_room = stage ? (size_t)gb_chains_stage_steps(ch) : 0;
-  return gb_comm_agree(ch->c,
-                       gb_new(&ch->series, ch->n_mine * (size_t)ensemble(ch)->n_track * ch->series_room));
+  return gb_comm_agree(ch->c, gb_new(&ch->series, ch->n_mine * (size_t)ensemble(ch)->n_track * ch->series_room));
 }
 
 /* Autocorrelation times of one finished pilot, per temperature: [n_T, n_track] of values and of errors, the
@@ -140,8 +137,7 @@ static gb_err pilot_times(gb_chains *ch, double *tau, double *error)
       size_t u = gb_chains_unit(ch, k);
       double *t = each + 2 * (u * n_track + q);
       if (ch->stride[temperature_of(ch, u)]) continue;
-      if (!gb_series_tau(1, ch->series_room, ch->series + (k * n_track + q) * ch->series_room, &t[0], &t[1]))
-        t[0] = -1;
+      if (!gb_series_tau(1, ch->series_room, ch->series + (k * n_track + q) * ch->series_room, &t[0], &t[1])) t[0] = -1;
     }
   gb_comm_merge(ch->c, each, 2 * n);
   for (size_t t = 0; t < ch->n_T; t++)
@@ -164,9 +160,7 @@ static gb_err pilot_times(gb_chains *ch, double *tau, double *error)
 /* The end of a pilot: which temperatures are ready, and with which stride? */
 static gb_err judge(gb_chains *ch)
 {
-  enum {
-    PILOT_TAUS = 50
-  }; /* error of tau from one chain: about 60 %, averaged over chains and added to it */
+  enum { PILOT_TAUS = 50 }; /* error of tau from one chain: about 60 %, averaged over chains and added to it */
   size_t n_track = (size_t)ensemble(ch)->n_track;
   double *tau = NULL, *error = NULL;
   gb_err e = GB_OK;
@@ -187,12 +181,11 @@ done:
     if ((double)ch->series_room >= PILOT_TAUS * slowest)
       ch->stride[t] = (int64_t)ceil(ch->opts.spacing * slowest);
     else if (2 * (int64_t)ch->series_room > ch->opts.longest_pilot)
-      e = GB_FAIL(
-          GB_ERR_NUMERIC,
-          "T = %g: the autocorrelation time of %s is not settled by a pilot of %zu steps. Allow a longer one "
-          "(generate.longest_pilot), or faster dynamics: more over-relaxation or clusters in section %s.",
-          ch->sim->dims.temperature.v[t], ensemble(ch)->track[which].name, ch->series_room,
-          ch->sim->kind->name);
+      e = GB_FAIL(GB_ERR_NUMERIC,
+                  "T = %g: the autocorrelation time of %s is not settled by a pilot of %zu steps. Allow a longer one "
+                  "(generate.longest_pilot), or faster dynamics: more over-relaxation or clusters in section %s.",
+                  ch->sim->dims.temperature.v[t], ensemble(ch)->track[which].name, ch->series_room,
+                  ch->sim->kind->name);
   }
   gb_free(&tau);
   gb_free(&error);
@@ -237,8 +230,7 @@ void gb_chains_draw(gb_chains *ch, size_t k, uint64_t first, size_t n, float *x,
   uint64_t stride = (uint64_t)ch->stride[t], begin = (uint64_t)ch->steps[t] + first * stride;
   GB_ASSERT(en->n_obs <= MOST_OBS);
   for (size_t i = 0; i < n; i++) {
-    for (uint64_t j = 0; j < stride; j++)
-      en->step(ch->sim->self, T, ch->seed, u, begin + i * stride + j, false, state);
+    for (uint64_t j = 0; j < stride; j++) en->step(ch->sim->self, T, ch->seed, u, begin + i * stride + j, false, state);
     en->sample(ch->sim->self, ch->seed, u, first + i, state, x + i * sites);
     en->observe(ch->sim->self, T, x + i * sites, one);
     for (int q = 0; q < en->n_obs; q++) obs[(size_t)q * n + i] = one[q];

@@ -41,8 +41,7 @@ typedef struct gb_chains {
  *  Collective over c.
  *  @param[in] sim  borrowed; must have an ensemble
  *  @return GB_ERR_MEMORY */
-gb_err gb_chains_create(gb_comm c, const gb_sim *sim, const gb_chains_opts *opts, uint64_t seed,
-                        gb_chains *out);
+gb_err gb_chains_create(gb_comm c, const gb_sim *sim, const gb_chains_opts *opts, uint64_t seed, gb_chains *out);
 void gb_chains_destroy(gb_chains *ch);
 
 /** Global number of my k-th unit, its temperature index and its chain.

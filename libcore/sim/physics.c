@@ -19,9 +19,8 @@ gb_err gb_sim_find(const gb_physics *const all[], const char *name, const gb_phy
     if (gb_text_distance(name, all[i]->name, LIMIT) <= LIMIT) near = all[i]->name;
     gb_text_add(&known, "%s%s", i ? ", " : "", all[i]->name);
   }
-  gb_err e =
-      GB_FAIL(GB_ERR_CONFIG, "run.physics = %.100s is not known.%s%s%s Known: %s.", name,
-              near ? " Did you mean `" : "", near ? near : "", near ? "`?" : "", known.s ? known.s : "");
+  gb_err e = GB_FAIL(GB_ERR_CONFIG, "run.physics = %.100s is not known.%s%s%s Known: %s.", name,
+                     near ? " Did you mean `" : "", near ? near : "", near ? "`?" : "", known.s ? known.s : "");
   gb_text_free(&known);
   return e;
 }

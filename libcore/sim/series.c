@@ -39,8 +39,7 @@ static size_t bin_of(size_t i, size_t n, size_t bins)
   return i * bins / n;
 }
 
-gb_err gb_series_jackknife(size_t n_chains, size_t n, const double *x, gb_function f, double *value,
-                           double *error)
+gb_err gb_series_jackknife(size_t n_chains, size_t n, const double *x, gb_function f, double *value, double *error)
 {
   enum { BINS = 128 };
   size_t per_chain = (BINS + n_chains - 1) / n_chains;
@@ -62,8 +61,7 @@ gb_err gb_series_jackknife(size_t n_chains, size_t n, const double *x, gb_functi
     for (size_t a = 0; a < n_in; a++) sum[bins * n_in + a] += sum[k * n_in + a];
   for (size_t k = 0; k <= bins; k++) {
     double rest = (double)n_all - (k < bins ? size[k] : 0);
-    for (size_t a = 0; a < n_in; a++)
-      mean[a] = (sum[bins * n_in + a] - (k < bins ? sum[k * n_in + a] : 0)) / rest;
+    for (size_t a = 0; a < n_in; a++) mean[a] = (sum[bins * n_in + a] - (k < bins ? sum[k * n_in + a] : 0)) / rest;
     f.f(f.ctx, mean, part + k * n_out);
   }
   for (size_t o = 0; o < n_out; o++) {
@@ -95,8 +93,7 @@ gb_err gb_series_function_tau(size_t n_chains, size_t n, const double *x, gb_fun
   for (size_t a = 0; a < n_in; a++) {
     for (size_t i = 0; i < n_all; i++) mean[a] += x[i * n_in + a] / (double)n_all;
     for (size_t i = 0; i < n_all; i++) scale[a] += pow(x[i * n_in + a] - mean[a], 2) / (double)n_all;
-    scale[a] =
-        sqrt(scale[a] / (double)n_all); /* a step of one standard error: small, and in the right unit */
+    scale[a] = sqrt(scale[a] / (double)n_all); /* a step of one standard error: small, and in the right unit */
   }
   for (size_t a = 0; a < n_in; a++) {
     double kept = mean[a], h = scale[a];

@@ -31,8 +31,7 @@ typedef struct gb_function {
  *  @param[out] error [n_out] one standard deviation
  *  @return GB_ERR_MEMORY
  *  Source: B. Efron, The Jackknife (1982), chapters 2 and 3. */
-gb_err gb_series_jackknife(size_t n_chains, size_t n, const double *x, gb_function f, double *value,
-                           double *error);
+gb_err gb_series_jackknife(size_t n_chains, size_t n, const double *x, gb_function f, double *value, double *error);
 
 /** Autocorrelation time of functions of means: that of the linearised function (Wolff 2004, eqs. 32 to 35).
  *  Local.

@@ -1,0 +1,226 @@
+/* sim/mc_dataset.c - the layout of dataset.h5 (docs/FILES.md lists it). */
+#include <string.h>
+
+#include "base/mem.h"
+#include "sim/mc.h"
+
+#define CHUNK_BYTES ((size_t)1 << 18) /* of configurations: a few hundred small lattices, or one large one */
+
+const gb_ensemble *gb_mc_ensemble(const gb_mc *mc)
+{
+  return mc->sim->kind->ensemble;
+}
+
+size_t gb_mc_chunk(const gb_sim *sim, const gb_chains_opts *o)
+{
+  size_t n = CHUNK_BYTES / (sim->dims.n * sizeof(float));
+  if (n < 1) n = 1;
+  return n < (size_t)o->samples ? n : (size_t)o->samples;
+}
+
+static uint64_t samples(const gb_mc *mc)
+{
+  return (uint64_t)mc->ch.opts.samples;
+}
+
+/* The shape of everything that is stored per sample: [T, chain, sample], then what the caller adds. */
+static gb_h5_spec per_sample(const gb_mc *mc, const char *name, gb_h5_type type, const char *unit, const char *doc)
+{
+  return (gb_h5_spec){.name = name,
+                      .type = type,
+                      .ndim = 3,
+                      .shape = {mc->ch.n_T, (uint64_t)mc->ch.opts.chains, samples(mc)},
+                      .unit = unit,
+                      .doc = doc,
+                      .dims = {"/temperature", "/chain", "/sample"}};
+}
+
+static gb_h5_spec per_temperature(const gb_mc *mc, const char *name, gb_h5_type type, int columns, const char *unit,
+                                  const char *doc)
+{
+  return (gb_h5_spec){.name = name,
+                      .type = type,
+                      .ndim = columns ? 2 : 1,
+                      .shape = {mc->ch.n_T, (uint64_t)columns},
+                      .unit = unit,
+                      .doc = doc,
+                      .dims = {"/temperature"}};
+}
+
+static gb_err add_axes(gb_mc *mc, gb_h5 *f)
+{
+  const gb_dims *d = &mc->sim->dims;
+  struct {
+    const char *name, *doc;
+    uint64_t n;
+  } axis[2 + GB_SAMPLE_NDIM] = {{"/chain", "Number of the Markov chain.", (uint64_t)mc->ch.opts.chains},
+                                {"/sample", "Number of the stored sample in its chain.", samples(mc)}};
+  char names[GB_SAMPLE_NDIM][64];
+  gb_h5_spec temperature = per_temperature(mc, "/temperature", GB_H5_F64, 0, "energy", "Temperature, k_B = 1.");
+  GB_TRY(gb_h5_add(f, &temperature));
+  GB_TRY(gb_h5_write_all(f, "/temperature", d->temperature.v));
+  for (int i = 0; i < d->ndim; i++) {
+    snprintf(names[i], sizeof names[i], "/%s", d->axis[i]);
+    axis[2 + i].name = names[i];
+    axis[2 + i].doc = "Coordinate on the lattice.";
+    axis[2 + i].n = d->shape[i];
+  }
+  for (int i = 0; i < 2 + d->ndim; i++) {
+    gb_h5_spec s = {.name = axis[i].name,
+                    .type = GB_H5_I64,
+                    .ndim = 1,
+                    .shape = {axis[i].n},
+                    .unit = "1",
+                    .doc = axis[i].doc,
+                    .dims = {axis[i].name}};
+    int64_t *v;
+    GB_TRY(gb_h5_add(f, &s));
+    GB_TRY(gb_comm_agree(mc->c, gb_new(&v, axis[i].n)));
+    for (uint64_t k = 0; k < axis[i].n; k++) v[k] = (int64_t)k;
+    gb_err e = gb_h5_write_all(f, axis[i].name, v);
+    gb_free(&v);
+    GB_TRY(e);
+  }
+  return GB_OK;
+}
+
+/* Names joined by commas, for a `columns` attribute. */
+static gb_err note_columns(gb_h5 *f, const char *name, int n, const gb_var *v)
+{
+  gb_text t = {0};
+  for (int i = 0; i < n; i++) gb_text_add(&t, "%s%s", i ? "," : "", v[i].name);
+  gb_err e = gb_text_done(&t);
+  if (!e) e = gb_h5_note(f, name, "columns", t.s);
+  gb_text_free(&t);
+  return e;
+}
+
+static gb_err add_results(gb_mc *mc, gb_h5 *f)
+{
+  const gb_ensemble *en = gb_mc_ensemble(mc);
+  char name[128];
+  for (int i = 0; i < en->n_summary; i++) {
+    snprintf(name, sizeof name, "/summary/%s", en->summary[i].name);
+    gb_h5_spec s = per_temperature(mc, name, GB_H5_F64, 2, en->summary[i].unit, en->summary[i].doc);
+    GB_TRY(gb_h5_add(f, &s));
+    GB_TRY(gb_h5_note(f, name, "columns", "mean,standard_error"));
+  }
+  gb_h5_spec tau =
+      per_temperature(mc, "/summary/tau_int", GB_H5_F64, en->n_summary, "samples",
+                      "Integrated autocorrelation time of the stored samples, per quantity (columns), of the "
+                      "linearised function for derived ones; 0.5: independent; -1: chains too short to tell.");
+  GB_TRY(gb_h5_add(f, &tau));
+  GB_TRY(note_columns(f, "/summary/tau_int", en->n_summary, en->summary));
+  gb_h5_spec sampling[] = {
+      per_temperature(mc, "/sampling/stride", GB_H5_I64, 0, "steps",
+                      "Monte Carlo steps between stored samples of a chain."),
+      per_temperature(mc, "/sampling/thermalisation", GB_H5_I64, 0, "steps",
+                      "Steps made and discarded before the first sample."),
+      per_temperature(mc, "/sampling/tau_int", GB_H5_F64, en->n_track, "steps",
+                      "Integrated autocorrelation times measured in the discarded pilot, plus one standard "
+                      "error (columns). "
+                      "The stride is generate.spacing times the largest."),
+  };
+  for (size_t i = 0; i < sizeof sampling / sizeof *sampling; i++) GB_TRY(gb_h5_add(f, &sampling[i]));
+  return note_columns(f, "/sampling/tau_int", en->n_track, en->track);
+}
+
+static gb_err add_samples(gb_mc *mc, gb_h5 *f, int deflate)
+{
+  const gb_dims *d = &mc->sim->dims;
+  const gb_ensemble *en = gb_mc_ensemble(mc);
+  char name[128], axes[GB_SAMPLE_NDIM][64];
+  gb_h5_spec x = per_sample(mc, "/configurations", GB_H5_F32, d->unit,
+                            "Samples. Each has its own random global rotation, an exact symmetry of the model.");
+  x.chunk[0] = x.chunk[1] = 1;
+  x.chunk[2] = gb_mc_chunk(mc->sim, &mc->ch.opts);
+  x.deflate = deflate;
+  for (int i = 0; i < d->ndim; i++) {
+    snprintf(axes[i], sizeof axes[i], "/%s", d->axis[i]);
+    x.shape[x.ndim] = x.chunk[x.ndim] = d->shape[i];
+    x.dims[x.ndim++] = axes[i];
+  }
+  GB_TRY(gb_h5_add(f, &x));
+  for (int i = 0; i < en->n_obs; i++) {
+    snprintf(name, sizeof name, "/observables/%s", en->obs[i].name);
+    gb_h5_spec s = per_sample(mc, name, GB_H5_F64, en->obs[i].unit, en->obs[i].doc);
+    GB_TRY(gb_h5_add(f, &s));
+  }
+  gb_h5_spec check = per_sample(mc, "/checksum", GB_H5_U64, "1", "XXH3-64 of the little-endian bytes of each sample.");
+  GB_TRY(gb_h5_add(f, &check));
+  gb_h5_spec split =
+      per_sample(mc, "/split", GB_H5_U8, "1",
+                 "0: training, 1: validation, 2: test. Whole chains, so that no test sample has a training "
+                 "sample of its own chain beside it.");
+  return gb_h5_add(f, &split);
+}
+
+static gb_err add_provenance(gb_mc *mc, gb_h5 *f)
+{
+  gb_text config = {0}, build = {0};
+  char ranks[16];
+  gb_config_print_fixed(mc->cfg, mc->sections, &config);
+  gb_run_build(&build);
+  snprintf(ranks, sizeof ranks, "%d", mc->c.size);
+  gb_err e = gb_text_done(&config);
+  if (!e) e = gb_text_done(&build);
+  e = gb_comm_agree(mc->c, e);
+  if (!e)
+    e = gb_h5_put_text(f, "/provenance/config", config.s,
+                       "All keys that determine the data, YAML; the seed is run.seed.");
+  if (!e) e = gb_h5_put_text(f, "/provenance/build", build.s, "Commit, compiler and libraries.");
+  if (!e) e = gb_h5_note(f, "/provenance", "ranks", ranks); /* an attribute: no data set knows the number of ranks */
+  if (!e) e = gb_h5_note(f, "/", "title", mc->sim->kind->doc);
+  if (!e) e = gb_h5_note(f, "/", "physics", mc->sim->kind->name);
+  if (!e) e = gb_h5_note(f, "/", "source", mc->sim->kind->source);
+  gb_text_free(&config);
+  gb_text_free(&build);
+  return e;
+}
+
+static gb_err write_split(gb_mc *mc, gb_h5 *f)
+{
+  const gb_chains_opts *o = &mc->ch.opts;
+  uint8_t *v;
+  gb_err e = GB_OK;
+  GB_TRY(gb_comm_agree(mc->c, gb_new(&v, samples(mc))));
+  for (size_t u = 0; u < mc->ch.n_units && !e; u++) {
+    int64_t chain = (int64_t)u % o->chains;
+    uint8_t part = chain >= o->chains - o->test_chains                          ? 2
+                   : chain >= o->chains - o->test_chains - o->validation_chains ? 1
+                                                                                : 0;
+    gb_h5_block b = {{u / (size_t)o->chains, (uint64_t)chain, 0}, {1, 1, samples(mc)}};
+    memset(v, part, samples(mc));
+    e = gb_h5_write(f, "/split", mc->c.rank == 0, &b, v);
+  }
+  gb_free(&v);
+  return e;
+}
+
+gb_err gb_mc_make_part(gb_mc *mc, const char *name, int deflate, gb_h5 **out)
+{
+  gb_err e = GB_OK;
+  GB_TRY(gb_h5_create(mc->c, gb_run_path(mc->run, name), out));
+  GB_GOTO(e, add_axes(mc, *out), failed);
+  GB_GOTO(e, add_samples(mc, *out, deflate), failed);
+  GB_GOTO(e, add_results(mc, *out), failed);
+  GB_GOTO(e, add_provenance(mc, *out), failed);
+  GB_GOTO(e, write_split(mc, *out), failed);
+  GB_GOTO(e, gb_h5_sync(*out), failed);
+  return GB_OK;
+failed:
+  gb_h5_close(out, false);
+  return e;
+}
+
+gb_err gb_mc_blocks(const gb_mc *mc, uint64_t first, uint64_t n, gb_h5_block **out)
+{
+  const gb_dims *d = &mc->sim->dims;
+  GB_TRY(gb_new(out, mc->ch.n_mine));
+  for (size_t k = 0; k < mc->ch.n_mine; k++) {
+    size_t u = gb_chains_unit(&mc->ch, k), chains = (size_t)mc->ch.opts.chains;
+    (*out)[k] = (gb_h5_block){{u / chains, u % chains, first}, {1, 1, n}};
+    for (int i = 0; i < d->ndim; i++) (*out)[k].count[3 + i] = d->shape[i];
+  }
+  return GB_OK;
+}
