@@ -61,7 +61,7 @@ static gb_err write_all(int fd, const char *path, const char *s, size_t n)
 
 static gb_err part_name(const char *path, char part[PATH_MAX])
 {
-  GB_CHECK(snprintf(part, PATH_MAX, "%s.part", path) < PATH_MAX, GB_ERR_IO, "%s: the path is too long", path);
+  GB_CHECK(snprintf(part, PATH_MAX, "%s.part", path) < PATH_MAX, GB_ERR_IO, "%.200s...: the path is too long", path);
   return GB_OK;
 }
 
@@ -96,8 +96,8 @@ gb_err gb_file_commit(const char *part, const char *path)
   char folder[PATH_MAX];
   GB_TRY(sync_path(part, O_RDONLY));
   GB_CHECK(rename(part, path) == 0, GB_ERR_IO, "%s: cannot be renamed to %s: %s", part, path, strerror(errno));
-  GB_CHECK(snprintf(folder, sizeof folder, "%s", path) < (int)sizeof folder, GB_ERR_IO, "%s: the path is too long",
-           path);
+  GB_CHECK(snprintf(folder, sizeof folder, "%s", path) < (int)sizeof folder, GB_ERR_IO,
+           "%.200s...: the path is too long", path);
   char *slash = strrchr(folder, '/');
   if (slash == folder)
     slash[1] = 0;
@@ -111,8 +111,9 @@ gb_err gb_file_commit(const char *part, const char *path)
 gb_err gb_file_make_folder(const char *path)
 {
   char part[PATH_MAX];
-  GB_CHECK(snprintf(part, sizeof part, "%s", path) < (int)sizeof part, GB_ERR_IO, "%s: the path is too long", path);
-  for (char *p = part + 1;; p++) {
+  GB_CHECK(snprintf(part, sizeof part, "%s", path) < (int)sizeof part, GB_ERR_IO, "%.200s...: the path is too long",
+           path);
+  for (char *p = part + (*part == '/');; p++) {
     if (*p && *p != '/') continue;
     char kept = *p;
     *p = 0;

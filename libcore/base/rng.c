@@ -47,7 +47,7 @@ void gb_rng_normal(gb_key key, size_t n, gb_real *out)
 
 uint64_t gb_rng_permute(gb_key key, uint64_t n, uint64_t i)
 {
-  enum { ROUNDS = 4 };
+  enum { ROUNDS = 8 }; /* with 4, pairs of a small range are far from equally likely: tests/unit/test_rng.c */
   GB_ASSERT(n >= 1 && n <= (uint64_t)1 << 62 && i < n);
   int half = 1; /* bits of each half: the smallest domain 2^(2 half) that holds n, so < 4 walks on average */
   while ((uint64_t)1 << 2 * half < n) half++;
@@ -55,11 +55,9 @@ uint64_t gb_rng_permute(gb_key key, uint64_t n, uint64_t i)
   do {
     uint64_t left = i >> half, right = i & mask;
     for (uint32_t round = 0; round < ROUNDS; round++) {
-      uint32_t w[4];
-      gb_key k = key;
-      k.k[0] ^= (uint32_t)right; /* the half goes into the key, the round into the block */
-      gb_rng_block(k, round, w);
-      uint64_t next = (left ^ w[0]) & mask;
+      uint32_t w[4]; /* the half (< 2^31) is the block, the round chooses a word of two such blocks */
+      gb_rng_block(key, (uint32_t)right | round / 4 << 31, w);
+      uint64_t next = (left ^ w[round % 4]) & mask;
       left = right;
       right = next;
     }

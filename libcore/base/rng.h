@@ -61,7 +61,7 @@ static inline double gb_rng_unit(uint32_t word)
 void gb_rng_normal(gb_key key, size_t n, gb_real *out);
 
 /** Element i of a random permutation of [0, n), without storing it.
- *  Local. A four-round Feistel network keyed by Philox, walked until it lands inside [0, n) (Black and
+ *  Local. An eight-round Feistel network keyed by Philox, walked until it lands inside [0, n) (Black and
  * Rogaway, CT-RSA 2002, "cycle walking"): a bijection for every key.
  *  @param[in] n  1 <= n <= 2^62
  *  @param[in] i  < n */

@@ -46,8 +46,11 @@ const char *gb_text_bytes(double bytes, char buffer[32])
 
 const char *gb_text_seconds(double seconds, char buffer[32])
 {
-  long s = (long)(seconds + 0.5);
-  if (seconds < 10)
+  const double century = 100 * 365.25 * 86400;
+  long s = seconds < century ? (long)(seconds + 0.5) : 0;
+  if (!(seconds < century)) /* what is left at a rate near 0; also NaN */
+    snprintf(buffer, 32, "ages");
+  else if (seconds < 10)
     snprintf(buffer, 32, "%.1f s", seconds);
   else if (s < 60)
     snprintf(buffer, 32, "%ld s", s);

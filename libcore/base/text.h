@@ -9,7 +9,7 @@
  *  @return at most `limit` + 1; strings over 63 characters count as unlike */
 int gb_text_distance(const char *a, const char *b, int limit);
 
-/** Bytes as "1.5 GiB"; seconds as "3 h 12 min", "41 s"; rates and counts as "12.3 k".
+/** Bytes as "1.5 GiB"; seconds as "3 h 12 min", "41 s", over a century "ages"; rates and counts as "12.3 k".
  *  Local.
  *  @return buffer */
 const char *gb_text_bytes(double bytes, char buffer[32]);
@@ -19,7 +19,7 @@ const char *gb_text_count(double count, char buffer[32]);
 /** A text that grows. Zero-initialise; free with gb_text_free(). After a failed allocation it stays as it is
  * and gb_text_done() reports GB_ERR_MEMORY, so that a chain of appends needs one check. Local. */
 typedef struct gb_text {
-  char *s; /* "" until the first append */
+  char *s; /* NULL until the first append */
   size_t n, room;
   bool failed;
 } gb_text;
