@@ -193,8 +193,9 @@ static void likelihoods(void **state)
     bench b;
     begin(&b);
     gb_node *l, *u = rotor(&b, i & 1, i & 2, &l);
-    b.term[b.n_terms++] =
-        gb_rotor_nll(b.g, i & 4 ? GB_VON_MISES : GB_GAUSSIAN, data(&b, (gb_shape){SIDE, SIDE, 1}), u, l, -0.4);
+    b.direction = u;
+    b.near = data(&b, (gb_shape){SIDE, SIDE, 1});
+    b.term[b.n_terms++] = gb_rotor_nll(b.g, i & 4 ? GB_VON_MISES : GB_GAUSSIAN, b.near, u, l, -0.4);
     finish(&b);
   }
 }

@@ -1,0 +1,196 @@
+/* ad/graph.c - the list of nodes, its arena, and the two passes. */
+#include "ad/graph.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { MOST = 1024, LINE = GB_ALIGN / sizeof(gb_real) };
+
+struct gb_graph {
+  gb_params *params;
+  size_t rows;
+  int n, n_contexts;
+  gb_node *node[MOST];
+  void *context[MOST];
+  gb_err failure;
+  gb_real *arena;
+  double *terms;
+  gb_real *gradients; /* inside the arena: all g, for one memset */
+  size_t n_arena, n_gradients, n_terms;
+};
+
+gb_err gb_graph_create(gb_params *p, size_t rows, gb_graph **out)
+{
+  GB_TRY(gb_new(out, 1));
+  (*out)->params = p;
+  (*out)->rows = rows;
+  return GB_OK;
+}
+
+void gb_graph_destroy(gb_graph **graph)
+{
+  gb_graph *g = *graph;
+  if (!g) return;
+  for (int i = 0; i < g->n; i++) gb_free(&g->node[i]);
+  for (int i = 0; i < g->n_contexts; i++) gb_free(&g->context[i]);
+  gb_free(&g->arena);
+  gb_free(&g->terms);
+  gb_free(graph);
+}
+
+void *gb_graph_fail(gb_graph *g, gb_err e)
+{
+  if (!g->failure) g->failure = e;
+  return NULL;
+}
+
+gb_params *gb_graph_params(gb_graph *g)
+{
+  return g->params;
+}
+
+size_t gb_graph_rows(const gb_graph *g)
+{
+  return g->rows;
+}
+
+void *gb_graph_context(gb_graph *g, size_t size)
+{
+  if (g->failure) return NULL;
+  GB_ASSERT(g->n_contexts < MOST);
+  void *p = gb_alloc(1, size);
+  if (!p) return gb_graph_fail(g, GB_FAIL(GB_ERR_MEMORY, "no memory for an op"));
+  return g->context[g->n_contexts++] = p;
+}
+
+static gb_node *add(gb_graph *g, gb_node node)
+{
+  gb_node *n;
+  if (g->failure) return NULL;
+  GB_ASSERT(g->n < MOST && !g->arena);
+  gb_err e = gb_new(&n, 1);
+  if (e) return gb_graph_fail(g, e);
+  *n = node;
+  return g->node[g->n++] = n;
+}
+
+gb_node *gb_graph_data(gb_graph *g, gb_shape shape)
+{
+  return add(g, (gb_node){.shape = shape, .width = gb_shape_width(shape)});
+}
+
+gb_node *gb_graph_param(gb_graph *g, gb_param id)
+{
+  const gb_param_info *info = gb_params_info(g->params, id);
+  return add(g, (gb_node){.is_param = true, .first = info->first, .width = info->count});
+}
+
+gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, int n_in, gb_node *const in[])
+{
+  gb_node node = {.op = op, .ctx = ctx, .shape = shape, .width = gb_shape_width(shape), .n_in = n_in};
+  GB_ASSERT(n_in <= GB_NODE_INPUTS);
+  for (int i = 0; i < n_in; i++) {
+    if (!in[i]) return NULL;
+    node.in[i] = in[i];
+  }
+  return add(g, node);
+}
+
+gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[])
+{
+  return gb_graph_apply(g, op, ctx, (gb_shape){1, 1, 0}, n_in, in);
+}
+
+static size_t padded(size_t n)
+{
+  return (n + LINE - 1) / LINE * LINE;
+}
+
+static bool is_term(const gb_node *n)
+{
+  return n->op && n->width == 0;
+}
+
+/* Does a gradient have to pass through this node to reach weights? */
+static bool needs_gradient(const gb_node *n)
+{
+  bool yes = n->is_param;
+  for (int i = 0; i < n->n_in; i++) yes |= n->in[i]->g != NULL || n->in[i]->is_param;
+  return yes;
+}
+
+/* Two rounds over the same code: the first counts (arena still NULL), the second hands out. */
+static void lay_out(gb_graph *g)
+{
+  size_t used = 0, terms = 0;
+  static gb_real mark; /* stands for "has a gradient" while counting */
+  for (int i = 0; i < g->n; i++) {
+    gb_node *n = g->node[i];
+    if (n->is_param) {
+      n->v = gb_params_value(g->params) + n->first;
+      continue;
+    }
+    n->v = g->arena ? g->arena + used : NULL;
+    used += padded(g->rows * n->width);
+    n->work = g->arena && n->n_work ? g->arena + used : NULL;
+    used += padded(g->rows * n->n_work);
+    if (is_term(n)) {
+      n->term = g->terms ? g->terms + terms : NULL;
+      terms += g->rows;
+    }
+  }
+  size_t first = used;
+  for (int i = 0; i < g->n; i++) {
+    gb_node *n = g->node[i];
+    if (n->is_param || !needs_gradient(n)) continue;
+    n->g = g->arena ? g->arena + used : &mark;
+    used += padded(g->rows * (is_term(n) ? 1 : n->width));
+  }
+  g->gradients = g->arena ? g->arena + first : NULL;
+  g->n_gradients = used - first;
+  g->n_arena = used;
+  g->n_terms = terms;
+}
+
+gb_err gb_graph_plan(gb_graph *g)
+{
+  if (g->failure) return g->failure;
+  lay_out(g);
+  GB_TRY(gb_new(&g->arena, g->n_arena));
+  GB_TRY(gb_new(&g->terms, g->n_terms));
+  lay_out(g);
+  return GB_OK;
+}
+
+size_t gb_graph_bytes(const gb_graph *g)
+{
+  return g->n_arena * sizeof(gb_real) + g->n_terms * sizeof(double);
+}
+
+gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows)
+{
+  bool on = after == NULL;
+  GB_ASSERT(rows <= g->rows);
+  for (int i = 0; i < g->n; i++) {
+    gb_node *n = g->node[i];
+    n->rows = rows;
+    if (on && n->op) GB_TRY(n->op->forward(n));
+    on |= n == after;
+    if (n == last) break;
+  }
+  return GB_OK;
+}
+
+gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const double weight[], gb_real *grad)
+{
+  memset(g->gradients, 0, g->n_gradients * sizeof *g->gradients);
+  memset(grad, 0, gb_params_size(g->params) * sizeof *grad);
+  for (int i = 0; i < g->n; i++)
+    if (g->node[i]->is_param) g->node[i]->g = grad + g->node[i]->first;
+  for (int k = 0; k < n_terms; k++)
+    for (size_t r = 0; term[k]->g && r < term[k]->rows; r++) term[k]->g[r] += (gb_real)weight[k];
+  for (int i = g->n - 1; i >= 0; i--)
+    if (g->node[i]->op && g->node[i]->g) GB_TRY(g->node[i]->op->vjp(g->node[i]));
+  return GB_OK;
+}

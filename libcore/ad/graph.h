@@ -1,0 +1,87 @@
+/* ad/graph.h - reverse-mode differentiation over a static graph. An op is a function and its transposed derivative.
+ *
+ * A graph is built once: nodes are added in the order in which they are computed, then gb_graph_plan() gives all of
+ * them memory from one arena. A step fills the data nodes and calls run and backward; nothing is allocated in it.
+ * Every node holds up to `rows` independent rows (samples); what mixes rows are only the sums over rows in the
+ * gradients of weights. The loss is a weighted sum of terms; a term is a node with one double per row. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ad/params.h"
+
+enum { GB_NODE_INPUTS = 4 };
+
+typedef struct gb_graph gb_graph;
+typedef struct gb_node gb_node;
+
+typedef struct gb_shape {
+  size_t h, w, c;
+} gb_shape; /* one row: height, width, channels (last index fastest) */
+
+static inline size_t gb_shape_width(gb_shape s)
+{
+  return s.h * s.w * s.c;
+}
+
+typedef struct gb_op {
+  const char *name;
+  gb_err (*forward)(gb_node *y); /* in[]->v -> y->v, or y->term */
+  gb_err (*vjp)(gb_node *y);     /* y->g, ADDED INTO in[]->g where that is not NULL; y->g may be overwritten */
+} gb_op;
+
+struct gb_node {
+  const gb_op *op; /* NULL: data or weights */
+  void *ctx;       /* borrowed by the graph, or owned if it came from gb_graph_context() */
+  gb_shape shape;
+  size_t width; /* numbers in a row; of weights: in the tensor */
+  size_t rows;  /* rows in use now */
+  bool is_param;
+  size_t first;  /* of weights: place in the block */
+  gb_real *v;    /* [rows, width] value */
+  gb_real *g;    /* [rows, width] gradient; NULL if nothing below it has weights */
+  double *term;  /* [rows] of a loss term */
+  gb_real *work; /* scratch that survives from forward to vjp */
+  size_t n_work; /* its size per row */
+  int n_in;
+  gb_node *in[GB_NODE_INPUTS];
+};
+
+/** @param[in] p     weights, borrowed; may still be growing
+ *  @param[in] rows  most rows of any step
+ *  Local. */
+gb_err gb_graph_create(gb_params *p, size_t rows, gb_graph **out);
+void gb_graph_destroy(gb_graph **g);
+
+/* Builders return NULL after a failure and on a NULL input; the graph keeps the failure and gb_graph_plan() returns it,
+ * so expressions nest without checks. All are Local. */
+gb_node *gb_graph_data(gb_graph *g, gb_shape shape);
+gb_node *gb_graph_param(gb_graph *g, gb_param id);
+gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, int n_in, gb_node *const in[]);
+/** A loss term. */
+gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[]);
+/** Zeroed memory for the context of an op, freed with the graph; NULL after a failure. */
+void *gb_graph_context(gb_graph *g, size_t size);
+/** Record a failure of a builder; returns NULL. */
+void *gb_graph_fail(gb_graph *g, gb_err e);
+gb_params *gb_graph_params(gb_graph *g);
+size_t gb_graph_rows(const gb_graph *g); /* the most rows of any step */
+
+/** Give all nodes memory. The weights must be frozen.
+ *  Local.
+ *  @return the first failure of a builder, or GB_ERR_MEMORY */
+gb_err gb_graph_plan(gb_graph *g);
+
+/** Bytes of the arena.
+ *  Local. */
+size_t gb_graph_bytes(const gb_graph *g);
+
+/** Compute nodes in order, from the first op after `after` (NULL: from the start) up to and including `last` (NULL:
+ * all). Local.
+ *  @param[in] rows  rows in use from now on; at most the graph's */
+gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows);
+
+/** Gradient of sum_k weight[k] * sum over rows of term[k], after gb_graph_run() of all terms.
+ *  Local.
+ *  @param[out] grad  the weights' block: overwritten; padding stays 0 */
+gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const double weight[], gb_real *grad);

@@ -1,0 +1,61 @@
+/* ad/latent.c - reparameterisation and Kullback-Leibler term. */
+#include "ad/latent.h"
+
+#include "linalg/vmath.h"
+
+enum { MU, LOGVAR, EPS };
+
+static gb_err sample_forward(gb_node *z)
+{
+  const gb_real *mu = z->in[MU]->v, *l = z->in[LOGVAR]->v, *eps = z->in[EPS]->v;
+  for (size_t i = 0; i < z->rows * z->width; i++) z->v[i] = mu[i] + gb_exp(l[i] / 2) * eps[i];
+  return GB_OK;
+}
+
+static gb_err sample_vjp(gb_node *z)
+{
+  const gb_real *l = z->in[LOGVAR]->v, *eps = z->in[EPS]->v;
+  gb_real *mu_bar = z->in[MU]->g, *l_bar = z->in[LOGVAR]->g;
+  for (size_t i = 0; i < z->rows * z->width; i++) {
+    mu_bar[i] += z->g[i];
+    l_bar[i] += z->g[i] * gb_exp(l[i] / 2) * eps[i] / 2;
+  }
+  return GB_OK;
+}
+
+static const gb_op sample_op = {"latent sample", sample_forward, sample_vjp};
+
+gb_node *gb_latent_sample(gb_graph *g, gb_node *mu, gb_node *logvar, gb_node *eps)
+{
+  return mu ? gb_graph_apply(g, &sample_op, NULL, mu->shape, 3, (gb_node *[]){mu, logvar, eps}) : NULL;
+}
+
+static gb_err kl_forward(gb_node *y)
+{
+  const gb_node *mu = y->in[MU], *l = y->in[LOGVAR];
+  for (size_t r = 0; r < y->rows; r++) {
+    double sum = 0;
+    for (size_t i = r * mu->width; i < (r + 1) * mu->width; i++)
+      sum += (double)gb_exp(l->v[i]) + (double)mu->v[i] * (double)mu->v[i] - 1 - (double)l->v[i];
+    y->term[r] = sum / 2;
+  }
+  return GB_OK;
+}
+
+static gb_err kl_vjp(gb_node *y)
+{
+  gb_node *mu = y->in[MU], *l = y->in[LOGVAR];
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t i = r * mu->width; i < (r + 1) * mu->width; i++) {
+      mu->g[i] += y->g[r] * mu->v[i];
+      l->g[i] += y->g[r] * (gb_exp(l->v[i]) - 1) / 2;
+    }
+  return GB_OK;
+}
+
+static const gb_op kl_op = {"KL", kl_forward, kl_vjp};
+
+gb_node *gb_latent_kl(gb_graph *g, gb_node *mu, gb_node *logvar)
+{
+  return gb_graph_term(g, &kl_op, NULL, 2, (gb_node *[]){mu, logvar});
+}

@@ -1,0 +1,90 @@
+/* ad/params.c - names, shapes and the block. */
+#include "ad/params.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { MOST = 512, LINE = GB_ALIGN / sizeof(gb_real) };
+
+struct gb_params {
+  int n;
+  gb_param_info info[MOST];
+  double bound[MOST];
+  gb_real *value;
+};
+
+gb_err gb_params_create(gb_params **out)
+{
+  return gb_new(out, 1);
+}
+
+void gb_params_destroy(gb_params **p)
+{
+  if (!*p) return;
+  gb_free(&(*p)->value);
+  gb_free(p);
+}
+
+gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shape[], double bound, gb_param *out)
+{
+  GB_ASSERT(!p->value && ndim <= GB_PARAM_NDIM);
+  GB_CHECK(p->n < MOST, GB_ERR_CONFIG, "model: more than %d weight tensors; use fewer layers", MOST);
+  for (int i = 0; i < p->n; i++) GB_ASSERT(strcmp(p->info[i].name, name));
+  gb_param_info *t = &p->info[p->n];
+  *t = (gb_param_info){.ndim = ndim, .first = gb_params_size(p), .count = 1};
+  snprintf(t->name, sizeof t->name, "%s", name);
+  for (int i = 0; i < ndim; i++) {
+    t->shape[i] = shape[i];
+    t->count *= shape[i];
+  }
+  p->bound[p->n] = bound;
+  *out = p->n++;
+  return GB_OK;
+}
+
+gb_err gb_params_freeze(gb_params *p, uint64_t seed)
+{
+  GB_TRY(gb_new(&p->value, gb_params_size(p)));
+  for (int i = 0; i < p->n; i++) {
+    if (p->bound[i] == 0) continue;
+    gb_key key = gb_rng_key(seed, GB_RNG_WEIGHTS, (uint64_t)i, 0);
+    for (size_t k = 0; k < p->info[i].count; k += 4) {
+      uint32_t w[4];
+      gb_rng_block(key, (uint32_t)(k / 4), w);
+      for (size_t j = 0; j < 4 && k + j < p->info[i].count; j++)
+        p->value[p->info[i].first + k + j] = (gb_real)(p->bound[i] * (2 * gb_rng_unit(w[j]) - 1));
+    }
+  }
+  return GB_OK;
+}
+
+int gb_params_n(const gb_params *p)
+{
+  return p->n;
+}
+
+size_t gb_params_size(const gb_params *p)
+{
+  if (!p->n) return 0;
+  const gb_param_info *last = &p->info[p->n - 1];
+  return (last->first + last->count + LINE - 1) / LINE * LINE;
+}
+
+size_t gb_params_count(const gb_params *p)
+{
+  size_t n = 0;
+  for (int i = 0; i < p->n; i++) n += p->info[i].count;
+  return n;
+}
+
+const gb_param_info *gb_params_info(const gb_params *p, int i)
+{
+  GB_ASSERT(i >= 0 && i < p->n);
+  return &p->info[i];
+}
+
+gb_real *gb_params_value(gb_params *p)
+{
+  return p->value;
+}

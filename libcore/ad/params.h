@@ -1,0 +1,35 @@
+/* ad/params.h - all weights of a model in one block: one reduction, one update, one file. */
+#pragma once
+#include "base/err.h"
+#include "base/real.h"
+#include "base/rng.h"
+
+enum { GB_PARAM_NDIM = 4, GB_PARAM_NAME = 64 };
+
+typedef struct gb_params gb_params;
+typedef int gb_param; /* handle of one weight tensor */
+
+typedef struct gb_param_info {
+  char name[GB_PARAM_NAME];
+  int ndim;
+  size_t shape[GB_PARAM_NDIM];
+  size_t first, count; /* place in the block, in elements; blocks are padded to a cache line */
+} gb_param_info;
+
+gb_err gb_params_create(gb_params **out);
+void gb_params_destroy(gb_params **p);
+
+/** Declare a tensor, drawn uniformly from [-bound, bound] by gb_params_freeze(); bound 0 gives zeros.
+ *  Local. Before gb_params_freeze().
+ *  @param[in] name  unique, e.g. "encoder.1.weight"; becomes the dataset name in checkpoints */
+gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shape[], double bound, gb_param *out);
+
+/** Allocate the block and draw initial weights: a function of (seed, number of the tensor, number of the element).
+ *  Local. No gb_params_add() after this. */
+gb_err gb_params_freeze(gb_params *p, uint64_t seed);
+
+int gb_params_n(const gb_params *p);                            /* tensors */
+size_t gb_params_size(const gb_params *p);                      /* elements of the block, padding included */
+size_t gb_params_count(const gb_params *p);                     /* weights, padding not included */
+const gb_param_info *gb_params_info(const gb_params *p, int i); /* of tensor i; handles count from 0 */
+gb_real *gb_params_value(gb_params *p);                         /* the block; padding stays 0 */

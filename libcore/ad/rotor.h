@@ -1,0 +1,43 @@
+/* ad/rotor.h - decoders of angles: on every site a direction u (a unit vector) and a spread l = ln sigma^2.
+ *
+ * Two noise models about the direction: Gaussian (the residual wrapped into (-pi, pi], standard deviation sigma) and
+ * von Mises (exact on the circle, kappa = 1 / sigma^2). Shapes: u [sites, 2] as (cos, sin), l [sites]; l is a node, or
+ * NULL for one fixed value. docs/theory/hgvae.md has the derivations. All builders are Local. */
+#pragma once
+#include "ad/graph.h"
+
+typedef enum gb_noise { GB_GAUSSIAN, GB_VON_MISES } gb_noise;
+
+/* Which random numbers the next run draws: those of rows first_row ... of this step. Shared by reference with the ops.
+ */
+typedef struct gb_draws {
+  uint64_t seed, step, first_row;
+} gb_draws;
+
+enum { GB_SPREAD_LOW = -12, GB_SPREAD_HIGH = 4 }; /* limits of ln sigma^2: sigma from 0.0025 to 7.4 rad */
+
+/** u = (a, b) / |(a, b)| from channels 0 and 1 of raw [sites, channels].
+ *  Local. */
+gb_node *gb_rotor_from_vector(gb_graph *g, gb_node *raw);
+
+/** u = (cos pi a, sin pi a) from channel 0 of raw [sites, channels]: an angle in half turns.
+ *  Local. */
+gb_node *gb_rotor_from_angle(gb_graph *g, gb_node *raw);
+
+/** l from the last channel of raw [sites, channels], bent smoothly into (GB_SPREAD_LOW, GB_SPREAD_HIGH).
+ *  Local. */
+gb_node *gb_rotor_spread(gb_graph *g, gb_node *raw);
+
+/** Loss term -ln p(x | u, l) of angles x [sites] in radians, in nats, summed over sites.
+ *  Local.
+ *  @param[in] fixed  ln sigma^2 where l is NULL */
+gb_node *gb_rotor_nll(gb_graph *g, gb_noise noise, gb_node *x, gb_node *u, gb_node *l, double fixed);
+
+/** The field of mean spins s = r u, r = <cos of the noise>: exp(-sigma^2/2) or A(kappa). Its energy is the expected
+ * energy of independently noisy spins. Local. */
+gb_node *gb_rotor_expected(gb_graph *g, gb_noise noise, gb_node *u, gb_node *l, double fixed);
+
+/** Spins with their noise: u turned by a variate, which is differentiable in l (reparameterised, implicitly for von
+ * Mises). Local.
+ *  @param[in] draws  borrowed; read at every run */
+gb_node *gb_rotor_sample(gb_graph *g, gb_noise noise, gb_node *u, gb_node *l, double fixed, const gb_draws *draws);
