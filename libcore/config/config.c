@@ -99,16 +99,18 @@ static gb_err integer(const place *p, const char *text, int64_t *out)
 {
   double v;
   char *end;
+  GB_TRY(number(p, text, &v));
   errno = 0;
   long long whole = strtoll(text, &end, 10);
-  GB_TRY(number(p, text, &v));
   if (*end) { /* 1e6 is a fine way to write an integer, 1.5 is not */
     if (v != floor(v) || fabs(v) > 0x1p53) return refuse(p, text, "is not an integer");
     whole = (long long)v;
   } else if (errno == ERANGE) {
     return refuse(p, text, "is outside the range");
   }
-  if ((double)whole < p->field->lo || (double)whole > p->field->hi) return refuse(p, text, "is outside the range");
+  /* long double: 2^53 + 1 must not pass as 2^53 */
+  if ((long double)whole < (long double)p->field->lo || (long double)whole > (long double)p->field->hi)
+    return refuse(p, text, "is outside the range");
   *out = whole;
   return GB_OK;
 }
@@ -143,8 +145,11 @@ static gb_err grid(const place *p, const gb_entry *e, gb_reals *out, double **v)
   }
   for (int k = 0; k < PARTS; k++)
     if (!have[k]) return refuse(p, name[k], "is missing in the grid {min, max, count}");
-  if (part[COUNT] != floor(part[COUNT]) || part[COUNT] < 1 || part[COUNT] > GB_YAML_ITEMS)
-    return refuse(p, "count", "must be an integer from 1 to 65536");
+  if (part[COUNT] != floor(part[COUNT]) || part[COUNT] < 1 || part[COUNT] > GB_YAML_ITEMS) {
+    char why[64];
+    snprintf(why, sizeof why, "must be an integer from 1 to %d", GB_YAML_ITEMS);
+    return refuse(p, "count", why);
+  }
   out->n = (size_t)part[COUNT];
   GB_TRY(gb_new(v, out->n));
   for (size_t i = 0; i < out->n; i++)
@@ -244,15 +249,17 @@ static gb_err fill(gb_config *cfg, const gb_schema *s, void *opts)
     }
     GB_TRY(assign(cfg, &p, e, (char *)opts + f->offset));
   }
-  return s->check ? add_location(cfg, s->check(opts)) : GB_OK;
+  /* A stored config was checked when it was written, and what lacks its free fields cannot be. */
+  return s->check && !cfg->stored ? add_location(cfg, s->check(opts)) : GB_OK;
 }
 
-/* The known name nearest to `name`, or "". */
+/* The known name nearest to `name`, or "": at most three edits, and fewer than would make any short name near. */
 static const char *nearest(const char *name, const gb_schema *const schemas[], const gb_schema *within)
 {
   enum { LIMIT = 3 };
   const char *best = "";
-  int least = LIMIT + 1;
+  size_t half = (strlen(name) + 1) / 2;
+  int least = half < LIMIT ? (int)half + 1 : LIMIT + 1;
   for (size_t i = 0; !within && schemas[i]; i++) {
     int d = gb_text_distance(name, schemas[i]->section, LIMIT);
     if (d < least) least = d, best = schemas[i]->section;
@@ -292,7 +299,7 @@ static gb_err refuse_unknown(const gb_config *cfg)
     }
     if (find_field(s, e->key)) continue;
     for (size_t k = 0; cfg->schemas[k]; k++) /* right key, wrong section? */
-      if (find_field(cfg->schemas[k], e->key) && !*nearest(e->key, cfg->schemas, s))
+      if (find_field(cfg->schemas[k], e->key))
         return GB_FAIL(GB_ERR_CONFIG, "%s: there is no key %.100s.%.100s. Did you mean `%s.%s`?", where, e->section,
                        e->key, cfg->schemas[k]->section, e->key);
     const char *near = nearest(e->key, cfg->schemas, s);
@@ -402,17 +409,33 @@ static void print_real(double v, gb_text *out)
   gb_text_add(out, "%s", s);
 }
 
+/* One character of valid UTF-8 (all texts come from the YAML reader), and its length. */
+static uint32_t decode(const char *v, int *length)
+{
+  unsigned char first = (unsigned char)*v;
+  int n = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  uint32_t code = n == 1 ? first : first & (0xffu >> (n + 1));
+  for (*length = 1; *length < n && v[*length]; ++*length) code = code << 6 | ((unsigned char)v[*length] & 0x3f);
+  return code;
+}
+
+/* May this character stand in a double-quoted text as it is? YAML 1.1, section 5.1, less the line breaks
+ * beyond ASCII, which a reader folds into a space, and the byte order mark. */
+static bool printable(uint32_t c)
+{
+  return (c >= 0x20 && c < 0x7f) || (c >= 0xa0 && c < 0xd800 && c != 0x2028 && c != 0x2029) ||
+         (c >= 0xe000 && c < 0xfffe && c != 0xfeff) || c >= 0x10000;
+}
+
 static void print_text(const char *v, gb_text *out)
 {
   gb_text_add(out, "\"");
-  for (; *v; v++) {
-    unsigned char ch = (unsigned char)*v;
-    if (ch == '"' || ch == '\\')
-      gb_text_add(out, "\\%c", ch);
-    else if (ch < 0x20)
-      gb_text_add(out, "\\x%02x", ch);
+  for (int n; *v; v += n) {
+    uint32_t c = decode(v, &n);
+    if (!printable(c))
+      gb_text_add(out, c < 0x100 ? "\\x%02x" : "\\u%04x", c);
     else
-      gb_text_add(out, "%c", ch);
+      gb_text_add(out, "%s%.*s", c == '"' || c == '\\' ? "\\" : "", n, v);
   }
   gb_text_add(out, "\"");
 }

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 
 typedef struct reader {
-  const char *label;
+  const char *label, *text;
   yaml_parser_t parser;
   yaml_event_t event; /* the current one; empty when ours to fetch */
   bool held;
@@ -29,7 +29,11 @@ static gb_err next(reader *r)
   r->held = false;
   if (!yaml_parser_parse(&r->parser, &r->event)) {
     const yaml_parser_t *p = &r->parser;
-    size_t line = (p->error == YAML_READER_ERROR ? p->mark.line : p->problem_mark.line) + 1;
+    size_t line = p->problem_mark.line + 1;
+    if (p->error == YAML_READER_ERROR) { /* the reader is ahead of the marks: it tells the byte */
+      line = 1;
+      for (size_t i = 0; i < p->problem_offset; i++) line += r->text[i] == '\n';
+    }
     return GB_FAIL(GB_ERR_CONFIG, "%s:%zu: is not valid YAML: %s%s%s. Indent with spaces and write `key: value`.",
                    r->label, line, p->problem ? p->problem : "unreadable", p->context ? ", " : "",
                    p->context ? p->context : "");
@@ -132,8 +136,8 @@ static gb_err section(reader *r, char *name, gb_entries *entries)
 {
   if (r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.length == 0) return GB_OK; /* "section:" alone */
   GB_CHECK(r->event.type == YAML_MAPPING_START_EVENT, GB_ERR_CONFIG,
-           "%s:%d: section %s holds no keys. Write `%s:` and below it, indented, `key: value`.", r->label, line_of(r),
-           name, name);
+           "%s:%d: section %.100s holds no keys. Write `%.100s:` and below it, indented, `key: value`.", r->label,
+           line_of(r), name, name);
   for (;;) {
     gb_entry *e, *twin;
     GB_TRY(next(r));
@@ -150,8 +154,8 @@ static gb_err section(reader *r, char *name, gb_entries *entries)
     twin = gb_entries_find(entries, name, key);
     entries->n++;
     e->key = key;
-    GB_CHECK(!twin, GB_ERR_CONFIG, "%s:%d: %s.%s is given twice; the first is at line %d. Keep one of them.", r->label,
-             e->line, name, key, twin->line);
+    GB_CHECK(!twin, GB_ERR_CONFIG, "%s:%d: %.100s.%.100s is given twice; the first is at line %d. Keep one of them.",
+             r->label, e->line, name, key, twin->line);
     GB_TRY(next(r));
     GB_TRY(value(r, e));
   }
@@ -170,10 +174,10 @@ static gb_err document(reader *r, gb_entries *entries)
   GB_TRY(next(r));
   if (r->event.type == YAML_STREAM_END_EVENT) return GB_OK; /* empty: all defaults */
   GB_TRY(next(r));
-  if (r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.length == 0) return GB_OK; /* "---" alone */
-  GB_CHECK(r->event.type == YAML_MAPPING_START_EVENT, GB_ERR_CONFIG,
+  bool empty = r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.length == 0; /* "---" alone */
+  GB_CHECK(empty || r->event.type == YAML_MAPPING_START_EVENT, GB_ERR_CONFIG,
            "%s:%d: expected `section:` and below it, indented, `key: value`", r->label, line_of(r));
-  for (;;) {
+  while (!empty) {
     GB_GOTO(e, next(r), done);
     if (r->event.type == YAML_MAPPING_END_EVENT) break;
     char *name = NULL;
@@ -188,8 +192,8 @@ static gb_err document(reader *r, gb_entries *entries)
     seen[n_seen++].line = line;
     for (int i = 0; i < n_seen - 1; i++)
       if (!strcmp(seen[i].name, name)) {
-        e = GB_FAIL(GB_ERR_CONFIG, "%s:%d: section %s is given twice; the first is at line %d. Join them.", r->label,
-                    line, name, seen[i].line);
+        e = GB_FAIL(GB_ERR_CONFIG, "%s:%d: section %.100s is given twice; the first is at line %d. Join them.",
+                    r->label, line, name, seen[i].line);
         goto done;
       }
     GB_GOTO(e, next(r), done);
@@ -206,7 +210,7 @@ done:
 
 static gb_err open_reader(reader *r, const char *label, const char *text, size_t n)
 {
-  *r = (reader){.label = label};
+  *r = (reader){.label = label, .text = text};
   GB_CHECK(yaml_parser_initialize(&r->parser), GB_ERR_MEMORY, "no memory for the YAML parser");
   yaml_parser_set_input_string(&r->parser, (const unsigned char *)text, n);
   return GB_OK;
@@ -260,7 +264,7 @@ gb_err gb_yaml_override(const char *argument, gb_entries *entries)
 {
   const char *equals = strchr(argument, '='), *dot = strchr(argument, '.');
   GB_CHECK(equals && dot && dot < equals && dot > argument && equals > dot + 1, GB_ERR_CONFIG,
-           "command line: `%s` is not understood. Overrides look like section.key=value.", argument);
+           "command line: `%.200s` is not understood. Overrides look like section.key=value.", argument);
   GB_CHECK(strlen(argument) <= GB_YAML_BYTES, GB_ERR_CONFIG, "command line: an override is longer than %zu bytes",
            GB_YAML_BYTES);
   gb_entry fresh = {0};

@@ -20,7 +20,7 @@ typedef struct gb_entries {
 } gb_entries;
 
 #define GB_YAML_BYTES ((size_t)1 << 20) /* limits that no honest config reaches */
-enum { GB_YAML_ENTRIES = 4096, GB_YAML_ITEMS = 65536 };
+enum { GB_YAML_ENTRIES = 4096, GB_YAML_ITEMS = 16384 };
 
 /** Parse `text` as "section: {key: value}" and append its entries; a value is a scalar, a list of scalars or
  * a map of scalars. Anchors, aliases, tags, further documents and deeper nesting are refused, so no input

@@ -135,7 +135,7 @@ static void out_of_memory_is_told_once(void **state)
 {
   (void)state;
   gb_text t = {0};
-  volatile size_t impossible = (size_t)1 << 60;
+  volatile size_t impossible = (size_t)1 << 62;
   gb_text_add(&t, "kept");
   gb_text_bytes_add(&t, NULL, impossible);
   gb_text_add(&t, " not added");
