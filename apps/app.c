@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "learn/experiment.h"
 #include "linalg/blas.h"
 #include "registry.h"
 #include "sim/chains.h"
@@ -11,12 +12,12 @@
 const gb_schema *const *gb_app_sections(void)
 {
   enum { MOST = 64 };
-  static const gb_schema *const core[] = {&gb_chains_schema};
   static const gb_schema *all[MOST];
   size_t n = 0;
   all[n++] = &gb_run_schema;
   for (size_t i = 0; gb_physics_all[i]; i++) all[n++] = gb_physics_all[i]->schema;
-  for (size_t i = 0; i < sizeof core / sizeof *core; i++) all[n++] = core[i];
+  all[n++] = &gb_chains_schema;
+  for (size_t i = 0; gb_experiment_sections[i]; i++) all[n++] = gb_experiment_sections[i];
   GB_ASSERT(n < MOST);
   return all;
 }

@@ -353,6 +353,11 @@ gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_over
   return parse(label, text, n, n_overrides, overrides, schemas, false, out);
 }
 
+gb_err gb_config_parse_stored(const char *label, const char *text, const gb_schema *const schemas[], gb_config **out)
+{
+  return parse(label, text, strlen(text), 0, NULL, schemas, true, out);
+}
+
 gb_err gb_config_load(gb_comm c, const char *path, int n_overrides, char *const overrides[],
                       const gb_schema *const schemas[], gb_config **out)
 {
@@ -527,7 +532,7 @@ gb_err gb_config_match(const gb_config *now, const char *then, const char *where
 {
   gb_config *old;
   gb_err e = GB_OK;
-  GB_TRY(parse(where, then, strlen(then), 0, NULL, sections, true, &old));
+  GB_TRY(gb_config_parse_stored(where, then, sections, &old));
   for (size_t i = 0; sections[i] && !e; i++)
     for (const gb_field *f = sections[i]->fields; f->name && !e; f++)
       if (f->resume == GB_FIXED)

@@ -20,6 +20,10 @@ gb_err gb_config_load(gb_comm c, const char *path, int n_overrides, char *const 
 gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_overrides, char *const overrides[],
                        const gb_schema *const schemas[], gb_config **out);
 
+/** The same from what gb_config_print_fixed() made; free fields without a default stay zero.
+ *  Local. */
+gb_err gb_config_parse_stored(const char *label, const char *text, const gb_schema *const schemas[], gb_config **out);
+
 void gb_config_destroy(gb_config **cfg);
 
 /** The options of one section.

@@ -215,6 +215,25 @@ gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char 
   return e;
 }
 
+gb_err gb_h5_get_note(gb_h5 *f, const char *name, const char *attribute, gb_text *text)
+{
+  hid_t a = H5Aopen_by_name(f->file, name, attribute, H5P_DEFAULT, H5P_DEFAULT);
+  if (a < 0) return failed(f, "opening an attribute of", name);
+  hid_t type = H5Aget_type(a), space = H5Aget_space(a);
+  char *value = NULL;
+  bool ours = H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1;
+  gb_err e = GB_OK;
+  if (!ours || H5Aread(a, type, &value) < 0 || !value)
+    e = failed(f, "reading an attribute of", name);
+  else
+    gb_text_add(text, "%s", value);
+  if (value) H5free_memory(value);
+  H5Sclose(space);
+  H5Tclose(type);
+  H5Aclose(a);
+  return e ? e : gb_text_done(text);
+}
+
 static hid_t creation_list(const gb_h5_spec *spec)
 {
   hid_t list = H5Pcreate(H5P_DATASET_CREATE);

@@ -7,6 +7,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "base/text.h"
 #include "comm/comm.h"
 
 enum { GB_H5_NDIM = 6 };
@@ -93,6 +94,11 @@ gb_err gb_h5_get_text(gb_h5 *f, const char *name, char **text);
 /** Text attribute of an object ("/" is the file).
  *  Collective over the file's communicator. */
 gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char *text);
+
+/** Text attribute of a dataset.
+ *  Local.
+ *  @param[out] text  appended to; freed by gb_text_free() */
+gb_err gb_h5_get_note(gb_h5 *f, const char *name, const char *attribute, gb_text *text);
 
 /** Version of the HDF5 library this program runs with.
  *  Local. */

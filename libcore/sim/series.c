@@ -9,14 +9,19 @@
 bool gb_series_tau(size_t n_chains, size_t n, const double *x, double *tau, double *error)
 {
   enum { WINDOW = 6 }; /* W >= 6 tau: the neglected tail is about exp(-6) of tau */
-  double mean = 0, variance = 0;
-  for (size_t i = 0; i < n_chains * n; i++) mean += x[i];
+  double mean = 0, variance = 0, lo = x[0], hi = x[0];
+  for (size_t i = 0; i < n_chains * n; i++) {
+    mean += x[i];
+    lo = fmin(lo, x[i]);
+    hi = fmax(hi, x[i]);
+  }
   mean /= (double)(n_chains * n);
   for (size_t i = 0; i < n_chains * n; i++) variance += (x[i] - mean) * (x[i] - mean);
   variance /= (double)(n_chains * n);
   *tau = 0.5;
   *error = 0;
-  if (!(variance > 1e-28 * (1 + mean * mean))) return true; /* constant up to rounding */
+  if (!isfinite(variance)) return false;
+  if (hi - lo <= 1e-14 * fmax(fabs(lo), fabs(hi))) return true; /* constant up to rounding, in any unit */
   for (size_t w = 1; w < n; w++) {
     double gamma = 0;
     for (size_t c = 0; c < n_chains; c++)
@@ -96,13 +101,14 @@ gb_err gb_series_function_tau(size_t n_chains, size_t n, const double *x, gb_fun
     scale[a] = sqrt(scale[a] / (double)n_all); /* a step of one standard error: small, and in the right unit */
   }
   for (size_t a = 0; a < n_in; a++) {
-    double kept = mean[a], h = scale[a];
+    /* Below the rounding of the mean of a long series nothing moves. */
+    double kept = mean[a], h = scale[a], smallest = 1e-12 * fabs(kept) / sqrt((double)n_all);
     mean[a] = kept + h;
     f.f(f.ctx, mean, up);
     mean[a] = kept - h;
     f.f(f.ctx, mean, down);
     mean[a] = kept;
-    for (size_t o = 0; o < n_out; o++) slope[o * n_in + a] = h > 0 ? (up[o] - down[o]) / (2 * h) : 0;
+    for (size_t o = 0; o < n_out; o++) slope[o * n_in + a] = h > smallest ? (up[o] - down[o]) / (2 * h) : 0;
   }
   for (size_t o = 0; o < n_out; o++) {
     double error;

@@ -11,7 +11,7 @@
  *  @param[in] x     [n_chains, n] any unit
  *  @param[out] tau    in measurements; 1/2 means independent; 1/2 too if x is constant
  *  @param[out] error  one standard deviation of tau
- *  @return false if no window closes (chains shorter than about 12 tau)
+ *  @return false if no window closes (chains shorter than about 12 tau) or x is not finite
  *  Source: U. Wolff, Comput. Phys. Commun. 156 (2004) 143 (error of tau, replica average); self-consistent
  * window W >= 6 tau(W) of A. D. Sokal, Monte Carlo Methods in Statistical Mechanics (1996), section 3. */
 bool gb_series_tau(size_t n_chains, size_t n, const double *x, double *tau, double *error);

@@ -1,0 +1,59 @@
+/* data/dataset.h - samples in a file; a batch is a pure function of the step.
+ *
+ * Reads what greybox-generate writes (docs/FILES.md): /configurations, whose last axes are one sample, and
+ * /temperature, /split, /checksum over its first axes. Rows of a split are numbered in the order of the file. */
+#pragma once
+#include "comm/comm.h"
+#include "config/schema.h"
+
+typedef struct gb_dataset_opts {
+  const char *path;
+  double memory;
+} gb_dataset_opts;
+extern const gb_schema gb_dataset_schema; /* section "data" */
+
+typedef enum gb_split { GB_TRAIN, GB_VALIDATION, GB_TEST, GB_SPLITS } gb_split;
+
+typedef struct gb_dataset gb_dataset;
+
+/** Open a data set and check that it holds samples of this shape; if it fits into data.memory it is read now, and every
+ *  sample compared with its checksum.
+ *  Collective over c.
+ *  @param[in] ndim, shape  of one sample
+ *  @return GB_ERR_IO if the file is missing, damaged or of another kind; GB_ERR_CONFIG if the shape differs */
+gb_err gb_dataset_open(gb_comm c, const gb_dataset_opts *opts, int ndim, const size_t shape[], gb_dataset **out);
+void gb_dataset_close(gb_dataset **d);
+
+/** Rows of a split.
+ *  Local. */
+size_t gb_dataset_rows(const gb_dataset *d, gb_split split);
+
+/** Numbers in one sample; temperatures of the grid.
+ *  Local. Borrowed. */
+size_t gb_dataset_width(const gb_dataset *d);
+gb_reals gb_dataset_temperatures(const gb_dataset *d);
+
+/** Copy rows of a split.
+ *  Local: ranks may read different rows at different times.
+ *  @param[in]  row  [n] numbers within the split
+ *  @param[out] x    [n, width] */
+gb_err gb_dataset_read(gb_dataset *d, gb_split split, size_t n, const uint64_t row[], float *x);
+
+/** Index of a row's temperature in the grid.
+ *  Local. */
+size_t gb_dataset_temperature_of(const gb_dataset *d, gb_split split, uint64_t row);
+
+/** Rows of the training batch of `step`: every row once an epoch, in an order drawn anew each epoch.
+ *  Local. Rows [first, first + n) of the batch.
+ *  @param[in]  batch  rows in a batch, over all ranks
+ *  @param[out] row    [n] numbers within the split */
+void gb_dataset_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t batch, size_t first, size_t n,
+                      uint64_t row[]);
+
+/** A number that tells data sets apart: the hash of all sample checksums.
+ *  Local. */
+uint64_t gb_dataset_fingerprint(const gb_dataset *d);
+
+/** Bytes this rank holds in memory.
+ *  Local. */
+size_t gb_dataset_bytes(const gb_dataset *d);

@@ -1,0 +1,31 @@
+/* learn/checkpoint.h - all the state of a training run, and nothing else. The number of ranks is not in it. */
+#pragma once
+#include "ad/params.h"
+#include "comm/comm.h"
+
+typedef struct gb_state {
+  uint64_t step;          /* steps done */
+  double best;            /* smallest validation loss so far; INFINITY before the first */
+  uint64_t best_step;     /* where it was */
+  uint64_t stale;         /* validations since */
+  uint64_t stopped_early; /* 1: patience ran out */
+  uint64_t data;          /* fingerprint of the data set */
+  gb_params *params;      /* borrowed */
+  gb_real *m, *v;         /* Adam's moments, [gb_params_size(params)]; NULL: not part of this file */
+} gb_state;
+
+/** Write a checkpoint: aside, checksummed, synced, renamed; the old file stays until then.
+ *  Collective over c; rank 0 writes, and the file is the same whatever the number of ranks.
+ *  @param[in] config  text that says what the weights belong to
+ *  @return GB_ERR_IO, the same on all ranks */
+gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const gb_state *s);
+
+/** Read a checkpoint into a state whose params have the same tensors.
+ *  Collective over c; rank 0 reads.
+ *  @return GB_ERR_IO if the file is damaged or holds other tensors */
+gb_err gb_checkpoint_load(gb_comm c, const char *path, gb_state *s);
+
+/** The config text of a checkpoint.
+ *  Collective over c; rank 0 reads.
+ *  @param[out] config  freed by gb_free() */
+gb_err gb_checkpoint_config(gb_comm c, const char *path, char **config);

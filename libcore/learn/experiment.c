@@ -1,0 +1,197 @@
+/* learn/experiment.c - config -> data set, model, training; and the way back from a run directory. */
+#include "learn/experiment.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "learn/checkpoint.h"
+#include "learn/trainer.h"
+
+const gb_schema *const gb_experiment_sections[] = {&gb_dataset_schema, &gb_vae_schema,   &gb_objective_schema,
+                                                   &gb_optim_schema,   &gb_train_schema, NULL};
+
+/* All options of a training. */
+typedef struct experiment {
+  gb_run_opts run;
+  gb_dataset_opts data;
+  gb_vae_opts model;
+  gb_objective_opts objective;
+  gb_optim_opts optim;
+  gb_train_opts train;
+  char data_path[PATH_MAX];
+} experiment;
+
+static void read_options(const gb_config *cfg, experiment *x)
+{
+  gb_config_get(cfg, &gb_run_schema, &x->run);
+  gb_config_get(cfg, &gb_dataset_schema, &x->data);
+  gb_config_get(cfg, &gb_vae_schema, &x->model);
+  gb_config_get(cfg, &gb_objective_schema, &x->objective);
+  gb_config_get(cfg, &gb_optim_schema, &x->optim);
+  gb_config_get(cfg, &gb_train_schema, &x->train);
+  if (*x->data.path)
+    snprintf(x->data_path, sizeof x->data_path, "%s", x->data.path);
+  else
+    snprintf(x->data_path, sizeof x->data_path, "%s/dataset.h5", x->run.dir);
+  x->data.path = x->data_path;
+}
+
+/* What defines a result: run, the physics, and the sections of a training. */
+static void defining_sections(const gb_physics *physics, const gb_schema *out[12])
+{
+  size_t n = 0;
+  out[n++] = &gb_run_schema;
+  out[n++] = physics->schema;
+  for (size_t i = 0; gb_experiment_sections[i]; i++) out[n++] = gb_experiment_sections[i];
+  out[n] = NULL;
+}
+
+static size_t shard_rows(const experiment *x)
+{
+  return (size_t)(x->train.batch / x->train.shards);
+}
+
+gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_text *out)
+{
+  experiment x;
+  gb_vae *vae = NULL;
+  gb_dataset *data = NULL;
+  char a[32], b[32];
+  read_options(cfg, &x);
+  GB_TRY(gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, sim, shard_rows(&x), (uint64_t)x.run.seed, out, &vae)));
+  double weights = (double)gb_params_size(gb_vae_params(vae)) * sizeof(gb_real);
+  double slots = weights * (double)((x.train.shards + c.size - 1) / c.size), held = 0;
+  int there = c.rank == 0 && access(x.data_path, R_OK) == 0;
+  gb_err e = GB_OK;
+  gb_comm_bcast(c, &there, sizeof there);
+  if (there) e = gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data);
+  gb_text_add(out, "model: %s, %zu weights\n", gb_vae_name(&x.model, &x.objective),
+              gb_params_count(gb_vae_params(vae)));
+  if (data) {
+    double rows = (double)gb_dataset_rows(data, GB_TRAIN);
+    held = (double)gb_dataset_bytes(data);
+    gb_text_add(out, "data: %s, %.0f training, %zu validation, %zu test samples\n", x.data_path, rows,
+                gb_dataset_rows(data, GB_VALIDATION), gb_dataset_rows(data, GB_TEST));
+    gb_text_add(out, "steps: %lld of %lld samples = %.1f epochs\n", (long long)x.train.steps, (long long)x.train.batch,
+                (double)x.train.steps * (double)x.train.batch / rows);
+  } else {
+    gb_text_add(out, "data: %s is not there yet\nsteps: %lld of %lld samples\n", x.data_path, (long long)x.train.steps,
+                (long long)x.train.batch);
+  }
+  gb_text_add(out, "memory per rank: %s with %d rank%s (at most %lld)\n",
+              gb_text_bytes((double)gb_vae_bytes(vae) + slots + 6 * weights + held, a), c.size, c.size > 1 ? "s" : "",
+              (long long)x.train.shards);
+  gb_text_add(out, "disk: %s\n", gb_text_bytes(7 * weights, b)); /* 3 + 1 vectors, and 3 while a new file is written */
+  gb_dataset_close(&data);
+  gb_vae_destroy(&vae);
+  return e;
+}
+
+/* May this run directory be used? Fails if its checkpoint belongs to another config. */
+static gb_err check_directory(gb_comm c, const gb_config *cfg, const gb_schema *const sections[], const char *path,
+                              bool resume)
+{
+  char *then = NULL;
+  int there = c.rank == 0 && access(path, F_OK) == 0;
+  gb_comm_bcast(c, &there, sizeof there);
+  if (!there) return GB_OK;
+  gb_err e = resume ? GB_OK
+                    : GB_FAIL(GB_ERR_CONFIG,
+                              "run.resume is false but %s exists. Choose another run.dir, or let it resume.", path);
+  GB_TRY(gb_comm_agree(c, e));
+  GB_TRY(gb_checkpoint_config(c, path, &then));
+  e = gb_comm_agree(c, gb_config_match(cfg, then, path, sections));
+  gb_free(&then);
+  return e;
+}
+
+gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run)
+{
+  experiment x;
+  const gb_schema *sections[12];
+  gb_text config = {0};
+  gb_dataset *data = NULL;
+  gb_vae *vae = NULL;
+  gb_train_result result;
+  gb_err e = GB_OK;
+  read_options(cfg, &x);
+  defining_sections(sim->kind, sections);
+  GB_TRY(check_directory(c, cfg, sections, gb_run_path(run, "checkpoint.h5"), x.run.resume));
+  gb_config_print_fixed(cfg, sections, &config);
+  GB_GOTO(e, gb_comm_agree(c, gb_text_done(&config)), done);
+  GB_GOTO(e, gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data), done);
+  GB_GOTO(
+      e, gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, sim, shard_rows(&x), (uint64_t)x.run.seed, NULL, &vae)),
+      done);
+  gb_model model = gb_vae_model(vae);
+  const char *name = gb_vae_name(&x.model, &x.objective);
+  gb_run_log(run, "start", 3,
+             (gb_kv[]){{"model", 0, name},
+                       {"weights", (double)gb_params_count(gb_vae_params(vae)), NULL},
+                       {"training_samples", (double)gb_dataset_rows(data, GB_TRAIN), NULL}});
+  GB_GOTO(
+      e,
+      gb_train(c, &x.train, &x.optim, (uint64_t)x.run.seed, &model, gb_vae_params(vae), data, run, config.s, &result),
+      done);
+  gb_run_log(run, "done", 3,
+             (gb_kv[]){{"step", (double)result.step, NULL},
+                       {"best", result.best, NULL},
+                       {"best_step", (double)result.best_step, NULL}});
+  gb_run_say(run, "%s: %s, %llu steps, best validation loss %.4f at step %llu", gb_run_path(run, "best.h5"), name,
+             (unsigned long long)result.step, result.best, (unsigned long long)result.best_step);
+done:
+  gb_vae_destroy(&vae);
+  gb_dataset_close(&data);
+  gb_text_free(&config);
+  return e;
+}
+
+/* The file to read: the best weights, or the last ones where nothing was validated. */
+static void weights_file(gb_comm c, const char *dir, char path[PATH_MAX])
+{
+  int best = 0;
+  snprintf(path, PATH_MAX, "%s/best.h5", dir);
+  if (c.rank == 0) best = access(path, F_OK) == 0;
+  gb_comm_bcast(c, &best, sizeof best);
+  if (!best) snprintf(path, PATH_MAX, "%s/checkpoint.h5", dir);
+}
+
+gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out)
+{
+  static const gb_schema *sections[12]; /* the config keeps it */
+  char path[PATH_MAX], *text = NULL;
+  gb_err e = GB_OK;
+  *out = (gb_trained){0};
+  weights_file(c, dir, path);
+  defining_sections(physics, sections);
+  GB_TRY(gb_checkpoint_config(c, path, &text));
+  experiment x;
+  GB_GOTO(e, gb_comm_agree(c, gb_config_parse_stored(path, text, sections, &out->cfg)), done);
+  gb_config_get(out->cfg, &gb_run_schema, &x.run);
+  gb_config_get(out->cfg, &gb_vae_schema, &x.model);
+  gb_config_get(out->cfg, &gb_objective_schema, &x.objective);
+  GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, out->cfg, &out->sim)), done);
+  GB_GOTO(
+      e,
+      gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, &out->sim, rows, (uint64_t)x.run.seed, NULL, &out->vae)),
+      done);
+  gb_state s = {.params = gb_vae_params(out->vae)};
+  GB_GOTO(e, gb_checkpoint_load(c, path, &s), done);
+  out->step = s.step;
+  out->data = s.data;
+  out->name = gb_vae_name(&x.model, &x.objective);
+done:
+  gb_free(&text);
+  if (e) gb_trained_close(out);
+  return e;
+}
+
+void gb_trained_close(gb_trained *t)
+{
+  gb_vae_destroy(&t->vae);
+  gb_sim_destroy(&t->sim);
+  gb_config_destroy(&t->cfg);
+  *t = (gb_trained){0};
+}

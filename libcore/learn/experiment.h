@@ -1,0 +1,33 @@
+/* learn/experiment.h - one training, from config to checkpoint: the sentence that joins data, model and trainer. */
+#pragma once
+#include "config/config.h"
+#include "data/dataset.h"
+#include "io/run.h"
+#include "learn/vae.h"
+#include "sim/physics.h"
+
+/** The sections a training is made of; ends with NULL.
+ *  Local. */
+extern const gb_schema *const gb_experiment_sections[];
+
+/** What a training will need, for --dry-run: layers, weights, steps, memory, disk. Opens the data set if it is there.
+ *  Collective over c. */
+gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_text *out);
+
+/** Train the model of a config into its run directory, or continue there.
+ *  Collective over c.
+ *  @param[in] run  opened on run.dir
+ *  @return as gb_train(); GB_ERR_CONFIG if the checkpoint belongs to another config */
+gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run);
+
+/** A trained model, read back from a run directory.
+ *  Collective over c. Closed by gb_trained_close(). */
+typedef struct gb_trained {
+  gb_config *cfg; /* of its training */
+  gb_sim sim;
+  gb_vae *vae;
+  uint64_t step, data; /* of the weights; fingerprint of the data set */
+  const char *name;    /* in the ladder */
+} gb_trained;
+gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out);
+void gb_trained_close(gb_trained *t);

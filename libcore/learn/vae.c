@@ -1,0 +1,285 @@
+/* learn/vae.c - the graph of a VAE, and passes over it. */
+#include "learn/vae.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ad/latent.h"
+#include "ad/layers.h"
+#include "ad/rotor.h"
+#include "base/mem.h"
+#include "learn/network.h"
+#include "linalg/von_mises.h"
+#include "sim/energy.h"
+
+static const gb_field vae_fields[] = {
+    GB_WORD(
+        gb_vae_opts, encoding, "cossin", "cossin|angle", GB_FIXED,
+        "How angles enter the encoder and leave the decoder: as (cos, sin), without a branch cut, or as the angle."),
+    GB_WORD(gb_vae_opts, align, "false", NULL, GB_FIXED,
+            "Turn every sample so that its magnetisation points along x: takes the global rotation out of the data."),
+    GB_WORD(
+        gb_vae_opts, encoder, "[conv 16 stride 2, conv 32 stride 2, dense 128]", NULL, GB_FIXED,
+        "Layers from the sample to the last hidden layer: dense N, grid H W C, conv C [kernel K] [stride S], deconv C "
+        "[kernel K] [stride S], each with an activation if it differs from model.activation. Heads are added."),
+    GB_WORD(gb_vae_opts, decoder, "[dense 128, dense 256]", NULL, GB_FIXED,
+            "Layers from the latents on; if they end on the lattice (L x L sites) the last one added is a convolution, "
+            "else "
+            "dense."),
+    GB_WORD(gb_vae_opts, activation, "elu", GB_ACTIVATIONS, GB_FIXED, "Activation of layers that name none."),
+    GB_NUMBER(gb_vae_opts, latent, "4", 1, 4096, "1", GB_FIXED, "Latent variables."),
+    GB_WORD(
+        gb_vae_opts, likelihood, "gaussian", "gaussian|von_mises", GB_FIXED,
+        "Noise about the decoded direction: Gaussian of the wrapped residual, or von Mises with kappa = 1/sigma^2."),
+    GB_WORD(gb_vae_opts, spread, "learned", "learned|fixed", GB_FIXED,
+            "sigma per site from the decoder (the G of HG-VAE), or model.sigma everywhere."),
+    GB_NUMBER(gb_vae_opts, sigma, "0.5", 0.01, 7, "rad", GB_FIXED,
+              "Standard deviation of the noise where it is fixed."),
+    {0}};
+const gb_schema gb_vae_schema = {"model", "The variational autoencoder.", sizeof(gb_vae_opts), vae_fields, NULL};
+
+static const gb_field objective_fields[] = {
+    GB_NUMBER(gb_objective_opts, beta, "1", 0, 1e6, "1", GB_FIXED, "Weight of the KL term; 1 is the ELBO."),
+    GB_NUMBER(gb_objective_opts, beta_warmup, "0", 0, 1e12, "steps", GB_FIXED,
+              "The weight of the KL term rises linearly from 0 to beta over so many steps."),
+    GB_NUMBER(gb_objective_opts, energy_weight, "0", 0, 1e9, "nats", GB_FIXED,
+              "Weight lambda_E of (E(x) - E(rec))^2 / N, the energy term (the H of HG-VAE); 0: none. It is a penalty, "
+              "no part of "
+              "the evidence bound."),
+    GB_WORD(gb_objective_opts, energy_mode, "sample", "mean|sample|expected", GB_FIXED,
+            "Whose energy: of the mean field, of one noisy reconstruction, or the exact expectation over the noise."),
+    {0}};
+const gb_schema gb_objective_schema = {"objective", "What is minimised: nll + beta kl + energy_weight energy.",
+                                       sizeof(gb_objective_opts), objective_fields, NULL};
+
+static const char *const term_names[GB_VAE_TERMS] = {"nll", "kl", "energy"};
+
+struct gb_vae {
+  gb_vae_opts opts;
+  gb_objective_opts objective;
+  const gb_sim *sim;
+  uint64_t seed;
+  size_t rows, sites;
+  gb_params *params;
+  gb_graph *graph;
+  gb_node *angles, *vectors, *turns; /* data: x [sites], (cos x, sin x) [sites, 2], x / pi [sites] (or NULL) */
+  gb_node *eps, *mu, *logvar, *z, *direction, *spread, *term[GB_VAE_TERMS];
+  gb_draws draws;
+  double *turned; /* [rows] */
+  size_t last_rows;
+};
+
+static bool is(const char *a, const char *b)
+{
+  return !strcmp(a, b);
+}
+
+const char *gb_vae_name(const gb_vae_opts *opts, const gb_objective_opts *objective)
+{
+  bool G = is(opts->spread, "learned"), H = objective->energy_weight > 0;
+  return H ? (G ? "HG-VAE" : "H-VAE") : G ? "G-VAE" : "VAE";
+}
+
+static gb_noise noise_of(const gb_vae *v)
+{
+  return is(v->opts.likelihood, "gaussian") ? GB_GAUSSIAN : GB_VON_MISES;
+}
+
+static double fixed_spread(const gb_vae *v)
+{
+  return 2 * log(v->opts.sigma);
+}
+
+static void build(gb_vae *v, gb_text *table)
+{
+  gb_graph *g = v->graph;
+  const gb_dims *d = &v->sim->dims;
+  bool vector = is(v->opts.encoding, "cossin"), learned = is(v->opts.spread, "learned");
+  gb_shape site = {d->shape[0], d->shape[1], 1}, pair = {site.h, site.w, 2}, latent = {1, 1, (size_t)v->opts.latent};
+  gb_shape raw = {site.h, site.w, (vector ? 2 : 1) + (learned ? 1 : 0)};
+  v->angles = gb_graph_data(g, site);
+  v->vectors = gb_graph_data(g, pair);
+  if (!vector) v->turns = gb_graph_data(g, site);
+  gb_node *h =
+      gb_network_build(g, "model.encoder", v->opts.encoder, v->opts.activation, vector ? v->vectors : v->turns, table);
+  v->mu = gb_network_dense_head(g, "mu", h, latent, table);
+  v->logvar = gb_network_dense_head(g, "logvar", h, latent, table);
+  v->eps = gb_graph_data(g, latent);
+  v->z = gb_latent_sample(g, v->mu, v->logvar, v->eps);
+  h = gb_network_build(g, "model.decoder", v->opts.decoder, v->opts.activation, v->z, table);
+  h = gb_network_site_head(g, "output", h, raw, table);
+  v->direction = vector ? gb_rotor_from_vector(g, h) : gb_rotor_from_angle(g, h);
+  v->spread = learned ? gb_rotor_spread(g, h) : NULL;
+  v->term[GB_VAE_NLL] = gb_rotor_nll(g, noise_of(v), v->angles, v->direction, v->spread, fixed_spread(v));
+  v->term[GB_VAE_KL] = gb_latent_kl(g, v->mu, v->logvar);
+  gb_node *field = v->direction;
+  if (is(v->objective.energy_mode, "expected"))
+    field = gb_rotor_expected(g, noise_of(v), v->direction, v->spread, fixed_spread(v));
+  if (is(v->objective.energy_mode, "sample"))
+    field = gb_rotor_sample(g, noise_of(v), v->direction, v->spread, fixed_spread(v), &v->draws);
+  v->term[GB_VAE_ENERGY] = gb_energy_term(g, v->sim, field, v->vectors);
+}
+
+gb_err gb_vae_create(const gb_vae_opts *opts, const gb_objective_opts *objective, const gb_sim *sim, size_t rows,
+                     uint64_t seed, gb_text *table, gb_vae **out)
+{
+  gb_text unused = {0};
+  gb_vae *v = NULL;
+  gb_err e = GB_OK;
+  *out = NULL;
+  GB_CHECK(sim->kind->ensemble && sim->dims.ndim == 2 && is(sim->dims.unit, "rad"), GB_ERR_CONFIG,
+           "run.physics = %s: this model describes two-dimensional fields of angles with an energy", sim->kind->name);
+  GB_TRY(gb_new(&v, 1));
+  *v = (gb_vae){.opts = *opts, .objective = *objective, .sim = sim, .seed = seed, .rows = rows, .sites = sim->dims.n};
+  v->draws.seed = seed;
+  GB_GOTO(e, gb_new(&v->turned, rows), failed);
+  GB_GOTO(e, gb_params_create(&v->params), failed);
+  GB_GOTO(e, gb_graph_create(v->params, rows, &v->graph), failed);
+  build(v, table ? table : &unused);
+  GB_GOTO(e, gb_params_freeze(v->params, seed), failed);
+  GB_GOTO(e, gb_graph_plan(v->graph), failed);
+  gb_text_free(&unused);
+  *out = v;
+  return GB_OK;
+failed:
+  gb_text_free(&unused);
+  gb_vae_destroy(&v);
+  return e;
+}
+
+void gb_vae_destroy(gb_vae **vae)
+{
+  if (!*vae) return;
+  gb_graph_destroy(&(*vae)->graph);
+  gb_params_destroy(&(*vae)->params);
+  gb_free(&(*vae)->turned);
+  gb_free(vae);
+}
+
+gb_params *gb_vae_params(gb_vae *v)
+{
+  return v->params;
+}
+
+size_t gb_vae_bytes(const gb_vae *v)
+{
+  return gb_graph_bytes(v->graph);
+}
+
+/* Fill the data nodes with n samples. */
+static void load(gb_vae *v, size_t n, const float *x)
+{
+  for (size_t r = 0; r < n; r++) {
+    const float *from = x + r * v->sites;
+    gb_real *angle = v->angles->v + r * v->sites, *vector = v->vectors->v + 2 * r * v->sites;
+    double mc = 0, ms = 0;
+    v->turned[r] = 0;
+    if (v->opts.align) {
+      for (size_t i = 0; i < v->sites; i++) {
+        mc += cos((double)from[i]);
+        ms += sin((double)from[i]);
+      }
+      v->turned[r] = atan2(ms, mc);
+    }
+    for (size_t i = 0; i < v->sites; i++) {
+      double a = remainder((double)from[i] - v->turned[r], 2 * M_PI), c, s;
+      sincos(a, &s, &c);
+      angle[i] = (gb_real)a;
+      vector[2 * i] = (gb_real)c;
+      vector[2 * i + 1] = (gb_real)s;
+      if (v->turns) v->turns->v[r * v->sites + i] = (gb_real)(a / M_PI);
+    }
+  }
+}
+
+static gb_err forward(void *self, size_t n, const float *x, gb_pass pass, double *sum)
+{
+  gb_vae *v = self;
+  size_t m = v->eps->width;
+  load(v, n, x);
+  for (size_t r = 0; r < n; r++)
+    gb_rng_normal(gb_rng_key(v->seed, GB_RNG_LATENT, pass.first_row + r, pass.step), m, v->eps->v + r * m);
+  v->draws.step = pass.step;
+  v->draws.first_row = pass.first_row;
+  v->last_rows = n;
+  GB_TRY(gb_graph_run(v->graph, NULL, NULL, n));
+  for (int k = 0; k < GB_VAE_TERMS; k++) {
+    sum[k] = 0;
+    for (size_t r = 0; r < n; r++) sum[k] += v->term[k]->term[r];
+  }
+  return GB_OK;
+}
+
+static gb_err backward(void *self, const double *weight, gb_real *grad)
+{
+  gb_vae *v = self;
+  int n_terms =
+      weight[GB_VAE_ENERGY] > 0 ? GB_VAE_TERMS : GB_VAE_ENERGY; /* it is the last: without it there is less to do */
+  return gb_graph_backward(v->graph, n_terms, v->term, weight, grad);
+}
+
+static void weights(const void *self, uint64_t step, double *weight)
+{
+  const gb_vae *v = self;
+  double warm = (double)v->objective.beta_warmup;
+  weight[GB_VAE_NLL] = 1;
+  weight[GB_VAE_KL] = v->objective.beta * (warm > 0 && (double)step < warm ? (double)step / warm : 1);
+  weight[GB_VAE_ENERGY] = v->objective.energy_weight;
+}
+
+gb_model gb_vae_model(gb_vae *v)
+{
+  return (gb_model){.self = v,
+                    .rows = v->rows,
+                    .n_terms = GB_VAE_TERMS,
+                    .term = term_names,
+                    .forward = forward,
+                    .backward = backward,
+                    .weights = weights};
+}
+
+gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z)
+{
+  v->last_rows = n;
+  memset(v->turned, 0, n * sizeof *v->turned);
+  memcpy(v->z->v, z, n * v->z->width * sizeof *z);
+  return gb_graph_run(v->graph, v->z, v->spread ? v->spread : v->direction, n);
+}
+
+gb_vae_view gb_vae_look(const gb_vae *v)
+{
+  gb_vae_view w = {.rows = v->last_rows,
+                   .latent = v->z->width,
+                   .sites = v->sites,
+                   .mu = v->mu->v,
+                   .logvar = v->logvar->v,
+                   .z = v->z->v,
+                   .direction = v->direction->v,
+                   .spread = v->spread ? v->spread->v : NULL,
+                   .fixed_spread = fixed_spread(v),
+                   .turned = v->turned};
+  for (int k = 0; k < GB_VAE_TERMS; k++) w.term[k] = v->term[k]->term;
+  return w;
+}
+
+void gb_vae_output(const gb_vae *v, bool noisy, gb_pass pass, float *x)
+{
+  gb_vae_view w = gb_vae_look(v);
+  for (size_t r = 0; r < w.rows; r++)
+    for (size_t i = 0; i < w.sites; i++) {
+      size_t k = r * w.sites + i;
+      double a = atan2((double)w.direction[2 * k + 1], (double)w.direction[2 * k]) + w.turned[r];
+      if (noisy) {
+        gb_key key = gb_rng_key(v->seed, GB_RNG_OUTPUT, (pass.first_row + r) * w.sites + i, pass.step);
+        double spread = w.spread ? (double)w.spread[k] : w.fixed_spread;
+        gb_real normal;
+        if (noise_of(v) == GB_GAUSSIAN) {
+          gb_rng_normal(key, 1, &normal);
+          a += exp(spread / 2) * (double)normal;
+        } else {
+          a += gb_von_mises_draw(exp(-spread), key);
+        }
+      }
+      x[k] = (float)remainder(a, 2 * M_PI);
+    }
+}

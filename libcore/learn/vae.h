@@ -1,0 +1,75 @@
+/* learn/vae.h - variational autoencoders of fields of angles: VAE, H-VAE, G-VAE and HG-VAE.
+ *
+ * Encoder: samples -> q(z|x) = N(mu, diag exp(logvar)). Decoder: z -> on every site a direction and a spread. Loss
+ * terms in nats per sample: `nll` = -ln p(x|z) at one sampled z, `kl` = KL(q(z|x) || N(0, I)), `energy` = N (e(x) -
+ * e(rec))^2; loss = nll + beta kl + energy_weight energy. The ladder of arXiv:1705.09524 is two keys: model.spread
+ * (fixed: no G, learned: G) and objective.energy_weight (0: no H). Derivations: docs/theory/hgvae.md. */
+#pragma once
+#include "config/schema.h"
+#include "learn/model.h"
+#include "sim/physics.h"
+
+typedef struct gb_vae_opts {
+  const char *encoding;
+  bool align;
+  gb_texts encoder, decoder;
+  const char *activation;
+  int64_t latent;
+  const char *likelihood, *spread;
+  double sigma;
+} gb_vae_opts;
+extern const gb_schema gb_vae_schema; /* section "model" */
+
+typedef struct gb_objective_opts {
+  double beta;
+  int64_t beta_warmup;
+  double energy_weight;
+  const char *energy_mode;
+} gb_objective_opts;
+extern const gb_schema gb_objective_schema; /* section "objective" */
+
+enum { GB_VAE_NLL, GB_VAE_KL, GB_VAE_ENERGY, GB_VAE_TERMS };
+
+typedef struct gb_vae gb_vae;
+
+/** Build the model and draw its initial weights.
+ *  Local.
+ *  @param[in] sim   its samples are angles and it has an ensemble; borrowed
+ *  @param[in] rows  most samples of one pass
+ *  @param[in] seed  of the run
+ *  @param[in,out] table  if not NULL, a description of the layers is appended
+ *  @return GB_ERR_CONFIG naming layer and shapes if the layers do not fit */
+gb_err gb_vae_create(const gb_vae_opts *opts, const gb_objective_opts *objective, const gb_sim *sim, size_t rows,
+                     uint64_t seed, gb_text *table, gb_vae **out);
+void gb_vae_destroy(gb_vae **v);
+
+/** The name this model has in the ladder: "VAE", "H-VAE", "G-VAE" or "HG-VAE".
+ *  Local. */
+const char *gb_vae_name(const gb_vae_opts *opts, const gb_objective_opts *objective);
+
+gb_params *gb_vae_params(gb_vae *v);
+gb_model gb_vae_model(gb_vae *v); /* for the trainer; borrowed */
+size_t gb_vae_bytes(const gb_vae *v);
+
+/* What the last pass computed, row by row; borrowed, valid until the next. */
+typedef struct gb_vae_view {
+  size_t rows, latent, sites;
+  const gb_real *mu, *logvar, *z; /* [rows, latent] */
+  const gb_real *direction;       /* [rows, sites, 2]: the mean field, in the frame of the model (aligned if so) */
+  const gb_real *spread;          /* [rows, sites] ln sigma^2; NULL if it is fixed */
+  double fixed_spread;
+  const double *term[GB_VAE_TERMS]; /* [rows] */
+  const double *turned;             /* [rows] angle by which align turned each sample, rad */
+} gb_vae_view;
+
+/** Decode given latents instead of encoding samples; fills the view but no terms.
+ *  Local.
+ *  @param[in] z  [n, latent] */
+gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z);
+gb_vae_view gb_vae_look(const gb_vae *v);
+
+/** Angles in (-pi, pi] of the decoded rows, in the frame of the samples: the mean field, or with one draw of the noise.
+ *  Local.
+ *  @param[in] noisy  draw; the random numbers are those of `pass`
+ *  @param[out] x     [rows, sites] */
+void gb_vae_output(const gb_vae *v, bool noisy, gb_pass pass, float *x);
