@@ -21,7 +21,8 @@ bool gb_series_tau(size_t n_chains, size_t n, const double *x, double *tau, doub
   *tau = 0.5;
   *error = 0;
   if (!isfinite(variance)) return false;
-  if (hi - lo <= 1e-14 * fmax(fabs(lo), fabs(hi))) return true; /* constant up to rounding, in any unit */
+  if (variance == 0 || hi - lo <= 1e-14 * fmax(fabs(lo), fabs(hi)))
+    return true; /* constant up to rounding, in any unit */
   for (size_t w = 1; w < n; w++) {
     double gamma = 0;
     for (size_t c = 0; c < n_chains; c++)
@@ -102,7 +103,7 @@ gb_err gb_series_function_tau(size_t n_chains, size_t n, const double *x, gb_fun
   }
   for (size_t a = 0; a < n_in; a++) {
     /* Below the rounding of the mean of a long series nothing moves. */
-    double kept = mean[a], h = scale[a], smallest = 1e-12 * fabs(kept) / sqrt((double)n_all);
+    double kept = mean[a], h = scale[a], smallest = 1e-10 * fabs(kept) / sqrt((double)n_all);
     mean[a] = kept + h;
     f.f(f.ctx, mean, up);
     mean[a] = kept - h;
