@@ -84,9 +84,15 @@ static void add_fixed(size_t n, double to_fixed, const gb_real *restrict v, int6
   for (size_t i = 0; i < n; i++) sum[i] += (int64_t)((double)v[i] * to_fixed);
 }
 
-static void from_fixed(size_t n, double to_real, const int64_t *restrict sum, gb_real *restrict total)
+/* Are all results finite? A sum of finite elements may be beyond a float. */
+static bool from_fixed(size_t n, double to_real, const int64_t *restrict sum, gb_real *restrict total)
 {
-  for (size_t i = 0; i < n; i++) total[i] = (gb_real)((double)sum[i] * to_real);
+  int finite = 1;
+  for (size_t i = 0; i < n; i++) {
+    total[i] = (gb_real)((double)sum[i] * to_real);
+    finite &= total[i] - total[i] == 0;
+  }
+  return finite;
 }
 
 /* 0 at the precision of any float; its power of two would leave the range of double. */
@@ -129,7 +135,7 @@ size_t gb_reduce_sum(gb_reduce *r, double scale, double *side, gb_real *total)
   gb_comm_sum_i64(r->c, r->fixed, n);
   for (size_t b = 0; b < r->n_blocks; b++) {
     double to_real = negligible(largest[b]) ? 0 : scale * ldexp(1, -shift_of(r, largest[b]));
-    from_fixed(r->first[b + 1] - r->first[b], to_real, r->fixed + r->first[b], total + r->first[b]);
+    if (!from_fixed(r->first[b + 1] - r->first[b], to_real, r->fixed + r->first[b], total + r->first[b])) return b;
   }
   return r->n_blocks;
 }

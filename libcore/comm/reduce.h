@@ -26,10 +26,10 @@ gb_real *gb_reduce_slot(gb_reduce *r, size_t shard);
 /** total = scale * sum over all shards of their vectors.
  *  Collective over c. Exact in fixed point: the largest magnitude of each block over all shards sets a power
  * of two, every element becomes a 64-bit integer with at least 40 bits below it, and integers are added. Any
- * order and any grouping give the same bits; the result differs from the real sum by less than 2^-40 of the
- * block's largest element.
+ * order and any grouping give the same bits; the result differs from the real sum by less than n_shards * 2^-40
+ * of the block's largest element.
  *  @param[in,out] side  [n_side] in: -INFINITY where this rank has nothing to say, else the value; out: the
  * largest over the ranks, that is every value on every rank; INFINITY for what was not finite
- *  @param[out] total    [sum of block_size], the same on all ranks; set only if all is well
- *  @return a block with an element that is not finite, or n_blocks if all is well */
+ *  @param[out] total    [sum of block_size], the same on all ranks; of use only if all is well
+ *  @return a block with an element, or a sum, that is not finite, or n_blocks if all is well */
 size_t gb_reduce_sum(gb_reduce *r, double scale, double *side, gb_real *total);
