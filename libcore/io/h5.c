@@ -1,8 +1,9 @@
 /* io/h5.c - the only use of HDF5.
  *
  * Space is allocated early, fill values are never written and object times are not tracked: the bytes of a
- * file then follow from what is put into it. The classic file format is used (no superblock flag marks a file
- * as open), so a file whose writer was killed during gb_h5_write() opens again. */
+ * file then follow from what is put into it (with deflate, the order of chunks also from the ranks). The
+ * classic file format is used (no superblock flag marks a file as open), so a file whose writer was killed
+ * during gb_h5_write() opens again. */
 #include "io/h5.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -81,9 +83,20 @@ static gb_err open_file(gb_h5 *f, open_mode mode)
   case CONTINUE: f->file = H5Fopen(f->part, H5F_ACC_RDWR, access); break;
   case READ: f->file = H5Fopen(f->path, H5F_ACC_RDONLY, access); break;
   }
+  /* At once: the next call to HDF5 forgets the reason. */
+  gb_err e = f->file < 0 ? failed(f, mode == CREATE ? "creating the file" : "opening the file", NULL) : GB_OK;
   H5Pclose(access);
   H5Pclose(create);
-  return f->file < 0 ? failed(f, mode == CREATE ? "creating the file" : "opening the file", NULL) : GB_OK;
+  return e;
+}
+
+/* HDF5 would wait for ever at a FIFO and has no plain words for a folder or a missing file: ask the system. */
+static gb_err look(const char *path)
+{
+  struct stat st;
+  GB_CHECK(stat(path, &st) == 0 && access(path, R_OK) == 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
+  GB_CHECK(S_ISREG(st.st_mode), GB_ERR_IO, "%s: is not a regular file", path);
+  return GB_OK;
 }
 
 static gb_err make(gb_comm c, const char *path, open_mode mode, gb_h5 **out)
@@ -92,12 +105,11 @@ static gb_err make(gb_comm c, const char *path, open_mode mode, gb_h5 **out)
   *out = NULL;
   gb_err e = gb_new(&f, 1);
   if (!e && strlen(path) + 6 > PATH_MAX) e = GB_FAIL(GB_ERR_IO, "%.200s...: the path is too long", path);
-  /* A folder or a FIFO would confuse HDF5: ask the system first, for a plain message. */
-  if (!e && mode == READ && access(path, R_OK)) e = GB_FAIL(GB_ERR_IO, "%s: %s", path, strerror(errno));
   if (!e) {
     *f = (gb_h5){.c = c, .file = -1, .transfer = -1, .writing = mode != READ};
     snprintf(f->path, sizeof f->path, "%s", path);
     snprintf(f->part, sizeof f->part, "%.*s.part", PATH_MAX - 6, path);
+    if (mode != CREATE) e = look(mode == READ ? f->path : f->part);
   }
   e = gb_comm_agree(c, e);
   if (!e) e = gb_comm_agree(c, open_file(f, mode));
@@ -337,11 +349,13 @@ static gb_h5_type type_of(hid_t set)
 gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
 {
   selection s;
-  gb_err e = choose(f, name, n, block, &s);
-  if (!e && H5Dwrite(s.set, memory_type(type_of(s.set)), s.memory, s.file, f->transfer, data) < 0)
-    e = failed(f, "writing", name);
+  gb_err e = gb_comm_agree(f->c, choose(f, name, n, block, &s)); /* nobody writes before all can: no rank waits */
+  if (!e) {
+    bool bad = H5Dwrite(s.set, memory_type(type_of(s.set)), s.memory, s.file, f->transfer, data) < 0;
+    e = gb_comm_agree(f->c, bad ? failed(f, "writing", name) : GB_OK);
+  }
   drop(&s);
-  return gb_comm_agree(f->c, e);
+  return e;
 }
 
 gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data)
