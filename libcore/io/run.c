@@ -194,6 +194,19 @@ const char *gb_run_path(gb_run *r, const char *name)
   return p;
 }
 
+/* A JSON string; of a text that is no UTF-8 (a path, a message cut within a character) what is ASCII. */
+static json_t *text_value(const char *s)
+{
+  json_t *whole = json_string(s);
+  if (whole) return whole;
+  char *ascii = gb_strdup(s);
+  for (char *p = ascii; p && *p; p++)
+    if ((unsigned char)*p >= 0x80) *p = '?';
+  whole = json_string(ascii ? ascii : "");
+  gb_free(&ascii);
+  return whole;
+}
+
 void gb_run_log(gb_run *r, const char *event, size_t n, const gb_kv kv[])
 {
   char time[24];
@@ -201,10 +214,10 @@ void gb_run_log(gb_run *r, const char *event, size_t n, const gb_kv kv[])
   json_t *o = json_object();
   json_object_set_new(o, "time", json_string(gb_clock_utc(time)));
   json_object_set_new(o, "program", json_string(r->program));
-  json_object_set_new(o, "event", json_string(event));
+  json_object_set_new(o, "event", text_value(event));
   for (size_t i = 0; i < n; i++) {
     double v = kv[i].value;
-    json_t *value = kv[i].text                          ? json_string(kv[i].text)
+    json_t *value = kv[i].text                          ? text_value(kv[i].text)
                     : !isfinite(v)                      ? json_null()
                     : v == floor(v) && fabs(v) < 0x1p53 ? json_integer((json_int_t)v)
                                                         : json_real(v);

@@ -20,6 +20,7 @@ typedef struct gb_kv {
 
 /** Make run.dir, write config.yaml (resolved), append to build.txt (who, where, with what), open log.jsonl.
  *  Collective over c.
+ *  @param[in] cfg  outlives the run, which borrows its texts
  *  @param[in] sections  every section, for config.yaml; ends with NULL
  *  @return GB_ERR_IO */
 gb_err gb_run_open(gb_comm c, const char *program, const gb_config *cfg, const gb_schema *const sections[],
