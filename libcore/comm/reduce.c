@@ -121,7 +121,7 @@ size_t gb_reduce_sum(gb_reduce *r, double scale, double *side, gb_real *total)
   }
   for (size_t i = 0; i < r->n_side; i++) carried[i] = isnan(side[i]) ? INFINITY : side[i];
   gb_comm_max(r->c, r->small, r->n_blocks + r->n_side);
-  memcpy(side, carried, r->n_side * sizeof *side);
+  for (size_t i = 0; i < r->n_side; i++) side[i] = carried[i];
   for (size_t b = 0; b < r->n_blocks; b++)
     if (isinf(largest[b])) return b;
 
