@@ -24,6 +24,8 @@ gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_over
  *  Local. */
 gb_err gb_config_parse_stored(const char *label, const char *text, const gb_schema *const schemas[], gb_config **out);
 
+/** Free it, and all that was borrowed from it.
+ *  Local. NULL is allowed. */
 void gb_config_destroy(gb_config **cfg);
 
 /** The options of one section.

@@ -39,6 +39,10 @@ gb_err gb_yaml_override(const char *argument, gb_entries *entries);
  *  @param[out] entry  only kind, n and item are set */
 gb_err gb_yaml_value(const char *label, const char *text, gb_entry *entry);
 
+/** The entry of a key, or NULL.
+ *  Local. Borrowed until an entry is added. */
 gb_entry *gb_entries_find(const gb_entries *entries, const char *section, const char *key);
+/** Free the contents; what remains is zero.
+ *  Local. */
 void gb_entry_free(gb_entry *entry);
 void gb_entries_free(gb_entries *entries);
