@@ -80,7 +80,7 @@ static void paths(void **state)
 {
   (void)state;
   const char *p[8];
-  char name[8][8], expected[PATH_MAX];
+  char name[8][16], expected[PATH_MAX];
   gb_run *r;
   gb_config *cfg = open_run(scratch("paths"), &r);
   for (int i = 0; i < 8; i++) {
