@@ -7,6 +7,7 @@
 #include "learn/experiment.h"
 #include "linalg/blas.h"
 #include "registry.h"
+#include "report/report.h"
 #include "sim/chains.h"
 
 const gb_schema *const *gb_app_sections(void)
@@ -18,6 +19,7 @@ const gb_schema *const *gb_app_sections(void)
   for (size_t i = 0; gb_physics_all[i]; i++) all[n++] = gb_physics_all[i]->schema;
   all[n++] = &gb_chains_schema;
   for (size_t i = 0; gb_experiment_sections[i]; i++) all[n++] = gb_experiment_sections[i];
+  all[n++] = &gb_report_schema;
   GB_ASSERT(n < MOST);
   return all;
 }

@@ -19,6 +19,8 @@ typedef struct gb_shape {
   size_t h, w, c;
 } gb_shape; /* one row: height, width, channels (last index fastest) */
 
+/** Numbers in a row.
+ *  Local. */
 static inline size_t gb_shape_width(gb_shape s)
 {
   return s.h * s.w * s.c;
@@ -47,25 +49,44 @@ struct gb_node {
   gb_node *in[GB_NODE_INPUTS];
 };
 
-/** @param[in] p     weights, borrowed; may still be growing
- *  @param[in] rows  most rows of any step
- *  Local. */
+/** An empty graph.
+ *  Local.
+ *  @param[in] p     weights, borrowed; may still be growing
+ *  @param[in] rows  most rows of any step */
 gb_err gb_graph_create(gb_params *p, size_t rows, gb_graph **out);
 void gb_graph_destroy(gb_graph **g);
 
 /* Builders return NULL after a failure and on a NULL input; the graph keeps the failure and gb_graph_plan() returns it,
- * so expressions nest without checks. All are Local. */
+ * so expressions nest without checks. */
+
+/** A node that the caller fills before each run.
+ *  Local. */
 gb_node *gb_graph_data(gb_graph *g, gb_shape shape);
+
+/** A weight tensor.
+ *  Local. */
 gb_node *gb_graph_param(gb_graph *g, gb_param id);
+
+/** The result of an op.
+ *  Local. */
 gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, int n_in, gb_node *const in[]);
-/** A loss term. */
+
+/** A loss term.
+ *  Local. */
 gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[]);
-/** Zeroed memory for the context of an op, freed with the graph; NULL after a failure. */
+
+/** Zeroed memory for the context of an op, freed with the graph; NULL after a failure.
+ *  Local. */
 void *gb_graph_context(gb_graph *g, size_t size);
-/** Record a failure of a builder; returns NULL. */
+
+/** Record a failure of a builder; returns NULL.
+ *  Local. */
 void *gb_graph_fail(gb_graph *g, gb_err e);
+
+/** The weights, and the most rows of any step.
+ *  Local. */
 gb_params *gb_graph_params(gb_graph *g);
-size_t gb_graph_rows(const gb_graph *g); /* the most rows of any step */
+size_t gb_graph_rows(const gb_graph *g);
 
 /** Give all nodes memory. The weights must be frozen.
  *  Local.

@@ -16,6 +16,8 @@ typedef struct gb_param_info {
   size_t first, count; /* place in the block, in elements; blocks are padded to a cache line */
 } gb_param_info;
 
+/** An empty list of tensors.
+ *  Local. */
 gb_err gb_params_create(gb_params **out);
 void gb_params_destroy(gb_params **p);
 
@@ -28,8 +30,16 @@ gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shap
  *  Local. No gb_params_add() after this. */
 gb_err gb_params_freeze(gb_params *p, uint64_t seed);
 
-int gb_params_n(const gb_params *p);                            /* tensors */
-size_t gb_params_size(const gb_params *p);                      /* elements of the block, padding included */
-size_t gb_params_count(const gb_params *p);                     /* weights, padding not included */
-const gb_param_info *gb_params_info(const gb_params *p, int i); /* of tensor i; handles count from 0 */
-gb_real *gb_params_value(gb_params *p);                         /* the block; padding stays 0 */
+/** Number of tensors; elements of the block, with padding; weights, without.
+ *  Local. */
+int gb_params_n(const gb_params *p);
+size_t gb_params_size(const gb_params *p);
+size_t gb_params_count(const gb_params *p);
+
+/** Tensor i; handles count from 0.
+ *  Local. */
+const gb_param_info *gb_params_info(const gb_params *p, int i);
+
+/** The block; padding stays 0.
+ *  Local. */
+gb_real *gb_params_value(gb_params *p);

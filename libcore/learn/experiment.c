@@ -179,6 +179,7 @@ gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, si
       done);
   gb_state s = {.params = gb_vae_params(out->vae)};
   GB_GOTO(e, gb_checkpoint_load(c, path, &s), done);
+  out->seed = (uint64_t)x.run.seed;
   out->step = s.step;
   out->data = s.data;
   out->name = gb_vae_name(&x.model, &x.objective);

@@ -26,8 +26,8 @@ typedef struct gb_trained {
   gb_config *cfg; /* of its training */
   gb_sim sim;
   gb_vae *vae;
-  uint64_t step, data; /* of the weights; fingerprint of the data set */
-  const char *name;    /* in the ladder */
+  uint64_t seed, step, data; /* of the run; of the weights; fingerprint of the data set */
+  const char *name;          /* in the ladder */
 } gb_trained;
 gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out);
 void gb_trained_close(gb_trained *t);

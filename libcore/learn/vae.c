@@ -238,10 +238,10 @@ gb_model gb_vae_model(gb_vae *v)
                     .weights = weights};
 }
 
-gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z)
+gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z, const double *turned)
 {
   v->last_rows = n;
-  memset(v->turned, 0, n * sizeof *v->turned);
+  for (size_t r = 0; r < n; r++) v->turned[r] = turned ? turned[r] : 0;
   memcpy(v->z->v, z, n * v->z->width * sizeof *z);
   return gb_graph_run(v->graph, v->z, v->spread ? v->spread : v->direction, n);
 }

@@ -47,8 +47,10 @@ void gb_vae_destroy(gb_vae **v);
  *  Local. */
 const char *gb_vae_name(const gb_vae_opts *opts, const gb_objective_opts *objective);
 
+/** Its weights; its face to the trainer; bytes of its arena. Borrowed from v.
+ *  Local. */
 gb_params *gb_vae_params(gb_vae *v);
-gb_model gb_vae_model(gb_vae *v); /* for the trainer; borrowed */
+gb_model gb_vae_model(gb_vae *v);
 size_t gb_vae_bytes(const gb_vae *v);
 
 /* What the last pass computed, row by row; borrowed, valid until the next. */
@@ -64,11 +66,12 @@ typedef struct gb_vae_view {
 
 /** Decode given latents instead of encoding samples; fills the view but no terms.
  *  Local.
- *  @param[in] z  [n, latent] */
-gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z);
+ *  @param[in] z       [n, latent]
+ *  @param[in] turned  [n] angle by which each sample is turned back; NULL: none */
+gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z, const double *turned);
 gb_vae_view gb_vae_look(const gb_vae *v);
 
-/** Angles in (-pi, pi] of the decoded rows, in the frame of the samples: the mean field, or with one draw of the noise.
+/** Angles of the decoded rows in [-pi, pi], in the frame of the samples: the mean field, or with one draw of the noise.
  *  Local.
  *  @param[in] noisy  draw; the random numbers are those of `pass`
  *  @param[out] x     [rows, sites] */

@@ -1,0 +1,36 @@
+/* apps/report.c - checkpoints -> report. */
+#include "report/report.h"
+#include "app.h"
+#include "data/dataset.h"
+
+static gb_err plan(const gb_call *call, gb_text *out)
+{
+  (void)call;
+  gb_text_add(out, "the data set and the models in memory, a few MiB of disk, seconds to minutes\n");
+  return GB_OK;
+}
+
+static gb_err run(const gb_call *call)
+{
+  gb_run *r = NULL;
+  GB_TRY(gb_run_open(call->c, call->program, call->cfg, call->all, &r));
+  gb_err e = gb_report_write(call->c, call->cfg, call->sim.kind, &call->sim, r);
+  gb_run_close(&r);
+  return e;
+}
+
+int main(int argc, char **argv)
+{
+  static const gb_schema *const sections[] = {&gb_dataset_schema, &gb_report_schema, NULL};
+  const gb_app app = {.name = "greybox-report",
+                      .purpose = "compare trained models with the data",
+                      .help = "Reads a data set and one or more trained models. Writes run.dir/report.html, one page "
+                              "without outside parts, and\n"
+                              "run.dir/report.json with every number on it. Models are compared on the test chains, "
+                              "which no training saw.\n\n"
+                              "Example: greybox-report configs/xy_quickstart.yaml",
+                      .sections = sections,
+                      .plan = plan,
+                      .run = run};
+  return gb_app_main(argc, argv, &app);
+}

@@ -1,0 +1,100 @@
+/* report/json.c - report.json: every number of the page, and those behind the curves. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "report/report.h"
+
+static json_t *number(double v)
+{
+  return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *list(size_t n, size_t stride, const double *v)
+{
+  json_t *a = json_array();
+  for (size_t i = 0; i < n; i++) json_array_append_new(a, number(v[i * stride]));
+  return a;
+}
+
+static json_t *with_error(const double v[2])
+{
+  return json_pack("{s:o, s:o}", "value", number(v[0]), "error", number(v[1]));
+}
+
+/* {"energy": {"value": [...], "error": [...]}, ...} over the temperatures */
+static json_t *summary(const gb_report *r, const gb_assessment *a, gb_source source)
+{
+  const gb_ensemble *en = r->physics->ensemble;
+  json_t *o = json_object();
+  for (size_t q = 0; q < a->n_summary; q++) {
+    const double *v = a->summary[source] + 2 * q;
+    json_object_set_new(o, en->summary[q].name,
+                        json_pack("{s:o, s:o}", "value", list(a->n_T, 2 * a->n_summary, v), "error",
+                                  list(a->n_T, 2 * a->n_summary, v + 1)));
+  }
+  return o;
+}
+
+static json_t *curve(const gb_curve *c, const gb_model *model)
+{
+  json_t *o = json_pack("{s:o, s:o}", "step", list(c->n, 1, c->step), "loss", list(c->n, 1, c->loss));
+  for (int k = 0; k < model->n_terms; k++) json_object_set_new(o, model->term[k], list(c->n, 1, c->term[k]));
+  return o;
+}
+
+static json_t *latents(const gb_assessment *a)
+{
+  json_t *o = json_array();
+  size_t n = a->rows[GB_FROM_DATA].n;
+  for (size_t j = 0; j < a->latent; j++) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += a->kl[i * a->latent + j] / (double)n;
+    json_array_append_new(o, number(sum));
+  }
+  return o;
+}
+
+static json_t *model_object(const gb_report *r, const gb_reported *m)
+{
+  gb_model model = gb_vae_model(m->m.vae);
+  json_t *o = json_object(), *test = json_object();
+  json_object_set_new(o, "name", json_string(m->m.name));
+  json_object_set_new(o, "directory", json_string(m->dir));
+  json_object_set_new(o, "step", json_integer((json_int_t)m->m.step));
+  json_object_set_new(o, "latent", json_integer((json_int_t)m->a.latent));
+  for (int k = 0; k < model.n_terms; k++) json_object_set_new(test, model.term[k], number(m->term[k]));
+  json_object_set_new(test, "abs_energy_error_mean_field", with_error(m->energy_error[0]));
+  json_object_set_new(test, "abs_energy_error_sample", with_error(m->energy_error[1]));
+  json_object_set_new(test, "correlation_radius_abs_m", number(m->correlation_m));
+  json_object_set_new(test, "correlation_radius_energy", number(m->correlation_e));
+  json_object_set_new(test, "kl_per_latent", latents(&m->a));
+  json_object_set_new(o, "test", test);
+  json_object_set_new(o, "mean_field", summary(r, &m->a, GB_FROM_MEAN));
+  json_object_set_new(o, "sample", summary(r, &m->a, GB_FROM_SAMPLE));
+  json_object_set_new(o, "prior", summary(r, &m->a, GB_FROM_PRIOR));
+  json_object_set_new(
+      o, "radius",
+      json_pack("{s:o, s:o}", "value", list(r->T.n, 2, m->radius), "error", list(r->T.n, 2, m->radius + 1)));
+  json_object_set_new(o, "radius_crossover", m->has_crossover ? with_error(m->crossover) : json_null());
+  json_object_set_new(o, "training", curve(&m->train, &model));
+  json_object_set_new(o, "validation", curve(&m->validate, &model));
+  return o;
+}
+
+gb_err gb_report_json(const gb_report *r, gb_text *out)
+{
+  json_t *models = json_array();
+  for (size_t i = 0; i < r->n_models; i++) json_array_append_new(models, model_object(r, &r->model[i]));
+  json_t *o = json_pack("{s:s, s:{s:s, s:o, s:I, s:I, s:I, s:o, s:o}, s:o}", "physics", r->physics->name, "data",
+                        "path", r->data_path, "temperature", list(r->T.n, 1, r->T.v), "sites", (json_int_t)r->sites,
+                        "training_samples", (json_int_t)r->n_train, "test_samples", (json_int_t)r->n_test, "summary",
+                        summary(r, &r->model[0].a, GB_FROM_DATA), "helicity_crossing",
+                        r->has_crossing ? with_error(r->crossing) : json_null(), "models", models);
+  char *s = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(8)) : NULL;
+  if (s) gb_text_add(out, "%s\n", s);
+  gb_err e = s ? gb_text_done(out) : GB_FAIL(GB_ERR_MEMORY, "no memory for report.json");
+  free(s);
+  json_decref(o);
+  return e;
+}

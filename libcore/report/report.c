@@ -1,0 +1,216 @@
+/* report/report.c - find the models, assess them, write both forms. */
+#include "report/report.h"
+
+#include <dirent.h>
+#include <jansson.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+static const gb_field fields[] = {GB_WORD(gb_report_opts, models, "[]", NULL, GB_FREE,
+                                          "Run directories of the models to compare, in this order; empty: run.dir and "
+                                          "its sub-directories that hold weights."),
+                                  GB_NUMBER(gb_report_opts, prior_samples, "4000", 8, 1e7, "samples", GB_FREE,
+                                            "Samples drawn from the prior of each model."),
+                                  {0}};
+const gb_schema gb_report_schema = {"report", "Comparison of trained models with the data.", sizeof(gb_report_opts),
+                                    fields, NULL};
+
+enum { PASS_ROWS = 64 };
+
+/* Where the helicity modulus meets this line is the transition: D. R. Nelson and J. M. Kosterlitz, Phys. Rev. Lett. 39
+ * (1977) 1201. */
+#define NELSON_KOSTERLITZ (2 / M_PI)
+
+static bool holds_weights(const char *dir)
+{
+  char path[PATH_MAX];
+  if (snprintf(path, sizeof path, "%s/best.h5", dir) < PATH_MAX && access(path, R_OK) == 0) return true;
+  return snprintf(path, sizeof path, "%s/checkpoint.h5", dir) < PATH_MAX && access(path, R_OK) == 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+  return strcmp(((const gb_reported *)a)->dir, ((const gb_reported *)b)->dir);
+}
+
+static gb_err add_model(gb_report *r, const char *dir)
+{
+  GB_CHECK(r->n_models < GB_MOST_MODELS, GB_ERR_CONFIG,
+           "report.models: a report compares at most %d models; name those you want", GB_MOST_MODELS);
+  snprintf(r->model[r->n_models++].dir, sizeof r->model->dir, "%s", dir);
+  return GB_OK;
+}
+
+/* Directories given, or found below run.dir. */
+static gb_err find_models(gb_report *r, const gb_report_opts *o, const char *dir)
+{
+  for (size_t i = 0; i < o->models.n; i++) {
+    GB_CHECK(holds_weights(o->models.v[i]), GB_ERR_CONFIG, "report.models: %s holds neither best.h5 nor checkpoint.h5",
+             o->models.v[i]);
+    GB_TRY(add_model(r, o->models.v[i]));
+  }
+  if (o->models.n) return GB_OK;
+  if (holds_weights(dir)) GB_TRY(add_model(r, dir));
+  DIR *d = opendir(dir);
+  gb_err e = GB_OK;
+  for (struct dirent *entry; d && !e && (entry = readdir(d));) {
+    char path[PATH_MAX];
+    if (entry->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", dir, entry->d_name) >= PATH_MAX) continue;
+    if (holds_weights(path)) e = add_model(r, path);
+  }
+  if (d) closedir(d);
+  qsort(r->model, r->n_models, sizeof *r->model, by_name);
+  if (!e && !r->n_models)
+    e = GB_FAIL(GB_ERR_CONFIG,
+                "report.models: no trained model in %s or below it. Run greybox-train first, or name directories.",
+                dir);
+  return e;
+}
+
+static gb_err make_curve(gb_curve *c, size_t n)
+{
+  GB_TRY(gb_new(&c->step, n));
+  GB_TRY(gb_new(&c->loss, n));
+  for (int k = 0; k < GB_VAE_TERMS; k++) GB_TRY(gb_new(&c->term[k], n));
+  return GB_OK;
+}
+
+static void free_curve(gb_curve *c)
+{
+  gb_free(&c->step);
+  gb_free(&c->loss);
+  for (int k = 0; k < GB_VAE_TERMS; k++) gb_free(&c->term[k]);
+}
+
+/* A resumed run repeats steps since its last checkpoint: the later line replaces the earlier. */
+static void add_point(gb_curve *c, json_t *line, const gb_model *model)
+{
+  double step = json_number_value(json_object_get(line, "step"));
+  while (c->n > 0 && c->step[c->n - 1] >= step) c->n--;
+  c->step[c->n] = step;
+  c->loss[c->n] = json_number_value(json_object_get(line, "loss"));
+  for (int k = 0; k < model->n_terms; k++) c->term[k][c->n] = json_number_value(json_object_get(line, model->term[k]));
+  c->n++;
+}
+
+static gb_err read_log(gb_reported *m)
+{
+  enum { LARGEST = 1 << 30 };
+  char path[PATH_MAX], *text = NULL;
+  size_t n = 0, lines = 0;
+  gb_model model = gb_vae_model(m->m.vae);
+  if (snprintf(path, sizeof path, "%s/log.jsonl", m->dir) >= PATH_MAX || access(path, R_OK)) return GB_OK;
+  GB_TRY(gb_file_read(path, LARGEST, &text, &n));
+  for (size_t i = 0; i < n; i++) lines += text[i] == '\n';
+  gb_err e = make_curve(&m->train, lines);
+  if (!e) e = make_curve(&m->validate, lines);
+  for (char *line = text, *end; !e && (end = strchr(line, '\n')); line = end + 1) {
+    json_t *o = json_loadb(line, (size_t)(end - line), 0, NULL); /* a line cut by a kill is no JSON: skipped */
+    const char *event = json_string_value(json_object_get(o, "event"));
+    if (event && !strcmp(event, "train")) add_point(&m->train, o, &model);
+    if (event && !strcmp(event, "validate")) add_point(&m->validate, o, &model);
+    json_decref(o);
+  }
+  gb_free(&text);
+  return e;
+}
+
+static gb_err derive(gb_report *r, gb_reported *m)
+{
+  enum { ENERGY, ABS_M }; /* the first two observables of an ensemble of planar spins */
+  const gb_assessment *a = &m->a;
+  size_t n = a->rows[GB_FROM_DATA].n;
+  for (size_t i = 0; i < n; i++)
+    for (int k = 0; k < GB_VAE_TERMS; k++) m->term[k] += a->term[i * GB_VAE_TERMS + (size_t)k] / (double)n;
+  GB_TRY(gb_assess_energy_error(a, GB_FROM_MEAN, m->energy_error[0]));
+  GB_TRY(gb_assess_energy_error(a, GB_FROM_SAMPLE, m->energy_error[1]));
+  m->correlation_e = gb_assess_correlation(a, ENERGY);
+  m->correlation_m = gb_assess_correlation(a, ABS_M);
+  GB_TRY(gb_new(&m->radius, 2 * r->T.n));
+  GB_TRY(gb_assess_radius(a, m->radius));
+  m->has_crossover = gb_assess_crossover(r->T.n, r->T.v, m->radius, m->crossover);
+  return read_log(m);
+}
+
+static gb_err assess_model(gb_comm c, gb_report *r, gb_reported *m, gb_dataset *data, size_t n_prior)
+{
+  gb_comm_bcast(c, m->dir, sizeof m->dir);
+  GB_TRY(gb_trained_open(c, m->dir, r->physics, PASS_ROWS, &m->m));
+  gb_err e = GB_OK;
+  if (m->m.data != gb_dataset_fingerprint(data))
+    e = GB_FAIL(GB_ERR_CONFIG,
+                "%s was trained on another data set than %s. Set data.path to the one it was trained on.", m->dir,
+                r->data_path);
+  GB_TRY(gb_comm_agree(c, e));
+  gb_run_say(r->run, "assessing %s (%s, %llu steps)", m->dir, m->m.name, (unsigned long long)m->m.step);
+  GB_TRY(gb_assess(c, &m->m, data, n_prior, &m->a));
+  return gb_comm_agree(c, derive(r, m));
+}
+
+static void cross(gb_report *r)
+{
+  const gb_ensemble *en = r->physics->ensemble;
+  const gb_assessment *a = &r->model[0].a;
+  double *y = gb_alloc(2 * r->T.n, sizeof *y);
+  for (int q = 0; y && q < en->n_summary; q++) {
+    if (strcmp(en->summary[q].name, "helicity_modulus")) continue;
+    for (size_t t = 0; t < r->T.n; t++)
+      memcpy(y + 2 * t, a->summary[GB_FROM_DATA] + 2 * (t * a->n_summary + (size_t)q), 2 * sizeof *y);
+    r->has_crossing = gb_assess_crossing(r->T.n, r->T.v, y, NELSON_KOSTERLITZ, r->crossing);
+  }
+  gb_free(&y);
+}
+
+static gb_err write_forms(const gb_report *r)
+{
+  gb_text json = {0}, page = {0};
+  gb_err e = gb_report_json(r, &json);
+  if (!e) e = gb_report_page(r, &page);
+  if (!e) e = gb_file_write(gb_run_path(r->run, "report.json"), json.s, json.n);
+  if (!e) e = gb_file_write(gb_run_path(r->run, "report.html"), page.s, page.n);
+  gb_text_free(&json);
+  gb_text_free(&page);
+  return e;
+}
+
+gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_sim *sim, gb_run *run)
+{
+  gb_report_opts o;
+  gb_dataset_opts d;
+  gb_dataset *data = NULL;
+  gb_report *r = NULL;
+  gb_err e = GB_OK;
+  gb_config_get(cfg, &gb_report_schema, &o);
+  gb_config_get(cfg, &gb_dataset_schema, &d);
+  if (!*d.path) d.path = gb_run_path(run, "dataset.h5");
+  GB_TRY(gb_comm_agree(c, gb_new(&r, 1)));
+  *r = (gb_report){.physics = physics, .run = run, .data_path = d.path, .sites = sim->dims.n};
+  GB_GOTO(e, gb_comm_agree(c, c.rank == 0 ? find_models(r, &o, gb_run_get(run)->dir) : GB_OK), done);
+  gb_comm_bcast(c, &r->n_models, sizeof r->n_models);
+  GB_GOTO(e, gb_dataset_open(c, &d, sim->dims.ndim, sim->dims.shape, &data), done);
+  r->T = gb_dataset_temperatures(data);
+  r->n_train = gb_dataset_rows(data, GB_TRAIN);
+  r->n_test = gb_dataset_rows(data, GB_TEST);
+  for (size_t i = 0; i < r->n_models; i++)
+    GB_GOTO(e, assess_model(c, r, &r->model[i], data, (size_t)o.prior_samples), done);
+  cross(r);
+  GB_GOTO(e, gb_comm_agree(c, c.rank == 0 ? write_forms(r) : GB_OK), done);
+  gb_run_say(run, "%s", gb_run_path(run, "report.html"));
+done:
+  for (size_t i = 0; i < r->n_models; i++) {
+    gb_assessment_free(&r->model[i].a);
+    gb_trained_close(&r->model[i].m);
+    free_curve(&r->model[i].train);
+    free_curve(&r->model[i].validate);
+    gb_free(&r->model[i].radius);
+  }
+  gb_dataset_close(&data);
+  gb_free(&r);
+  return e;
+}

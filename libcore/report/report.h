@@ -1,0 +1,55 @@
+/* report/report.h - everything a report shows, and its two forms: report.json and report.html. */
+#pragma once
+#include "io/run.h"
+#include "report/assess.h"
+
+typedef struct gb_report_opts {
+  gb_texts models;
+  int64_t prior_samples;
+} gb_report_opts;
+extern const gb_schema gb_report_schema; /* section "report" */
+
+enum { GB_MOST_MODELS = 16 };
+
+typedef struct gb_curve { /* one event of log.jsonl over the steps */
+  size_t n;
+  double *step;               /* [n] */
+  double *term[GB_VAE_TERMS]; /* [n] */
+  double *loss;               /* [n] */
+} gb_curve;
+
+typedef struct gb_reported { /* one model */
+  char dir[4096];
+  gb_trained m;
+  gb_assessment a;
+  gb_curve train, validate;
+  double term[GB_VAE_TERMS];           /* mean over the test split */
+  double energy_error[2][2];           /* |e(rec) - e| of the mean field and of a noisy one: value, error */
+  double correlation_m, correlation_e; /* of |mu_z| with |m| and with e */
+  double *radius;                      /* [n_T, 2] mean |mu_z| */
+  bool has_crossover;
+  double crossover[2];
+} gb_reported;
+
+typedef struct gb_report {
+  const gb_physics *physics;
+  gb_run *run;
+  const char *data_path;
+  gb_reals T;
+  size_t sites, n_train, n_test;
+  size_t n_models;
+  gb_reported model[GB_MOST_MODELS];
+  bool has_crossing;
+  double crossing[2]; /* where the helicity modulus of the data crosses 2 T / pi */
+} gb_report;
+
+/** Assess the models and write report.json and report.html into the run directory.
+ *  Collective over c.
+ *  @param[in] physics  with an ensemble
+ *  @return GB_ERR_CONFIG if there is no model, or one belongs to other data */
+gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_sim *sim, gb_run *run);
+
+/** The two forms.
+ *  Local. */
+gb_err gb_report_json(const gb_report *r, gb_text *out);
+gb_err gb_report_page(const gb_report *r, gb_text *out);
