@@ -1,0 +1,39 @@
+# tests/regression/common.bash - what the scripts beside it share. ctest gives BUILD and SOURCE.
+# shellcheck shell=bash disable=SC2034
+set -euo pipefail
+: "${BUILD:?the build folder}" "${SOURCE:?the source folder}"
+dir=$(mktemp -d "${TMPDIR:-/tmp}/greybox.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+generate=$BUILD/bin/greybox-generate
+
+fail() {
+  echo "$(basename "$0"): $*" >&2
+  exit 1
+}
+
+# run RANKS COMMAND...: its output goes to the file `out`, its status to $status. More than a minute is a hang.
+# 0 ranks: one process without a launcher, which after a failure would take two seconds to say so.
+run() {
+  local launch=(mpirun -n "$1")
+  [ "$1" != 0 ] || launch=()
+  shift
+  status=0
+  timeout -k 5 60 "${launch[@]}" "$@" </dev/null >out 2>&1 || status=$?
+  [ $status -lt 124 ] || [ $status -gt 127 ] || fail "status $status (124: it hangs): $*: $(tail -n 3 out)"
+}
+
+# expect STATUS TEXT: what the last run returned, and said (an extended regular expression).
+expect() {
+  [ "$status" = "$1" ] || fail "status $status where $1 is expected: $(tail -n 3 out)"
+  grep -qE -- "$2" out || fail "the output lacks \"$2\": $(tail -n 3 out)"
+}
+
+# same A B [except-config]: two data sets agree in every dataset and attribute but the attribute /provenance/ranks, and
+# with a third word /provenance/config.
+same() {
+  {
+    h5diff --exclude-path /provenance "$1" "$2" && h5diff "$1" "$2" /provenance/build &&
+      { [ $# = 3 ] || h5diff "$1" "$2" /provenance/config; }
+  } >differences 2>&1 || fail "$1 and $2 differ: $(head -n 5 differences)"
+}

@@ -1,0 +1,220 @@
+# tests/regression/generate_kill.sh - killed, stopped, damaged: a run ends with the same data or with a clear message.
+# shellcheck shell=bash disable=SC1091,SC2154
+. "$SOURCE/tests/regression/common.bash"
+
+cat >case.yaml <<'END'
+run: {physics: xy, seed: 5, log_seconds: 1}
+xy: {L: 32, T: [0.8, 1.2]}
+generate: {chains: 3, samples: 450, burn_in: 64, pilot: 256, spacing: 2, save_seconds: 0}
+END
+run 2 "$generate" case.yaml run.dir=whole
+expect 0 "2 temperatures x 3 chains x 450 samples"
+
+# alive PID...: is one of them running? A zombie is not.
+alive() {
+  local p
+  for p in "$@"; do
+    case $(ps -o stat= -p "$p" 2>/dev/null) in
+      "" | Z*) ;;
+      *) return 0 ;;
+    esac
+  done
+  return 1
+}
+
+# gone PID...: no process of a run may stay behind. A rank whose launcher is killed notices within a few seconds.
+gone() {
+  local i
+  for i in $(seq 100); do
+    alive "$@" || return 0
+    sleep 0.1
+  done
+  fail "processes are left behind: $*"
+}
+
+# begin RANKS ARGUMENTS...: in the background; sets $launcher.
+begin() {
+  local n=$1
+  shift
+  mpirun -n "$n" "$generate" case.yaml "$@" >out 2>&1 &
+  launcher=$!
+}
+
+# ranks_of LAUNCHER: their process ids, none if it has ended.
+ranks_of() {
+  pgrep -P "$1" || true
+}
+
+# end: wait for the launcher, set $status.
+end() {
+  status=0
+  wait "$launcher" 2>/dev/null || status=$?
+}
+
+# --- kill -9 at random moments: the launcher, one rank, or all at once; on 1, 2 and 3 ranks in turn.
+RANDOM=20240607
+starts=0
+for variant in "generate.save_seconds=0" "generate.save_seconds=0.2" "generate.deflate=1"; do
+  kills=0
+  rm -rf killed
+  while true; do
+    starts=$((starts + 1))
+    [ $starts -lt 100 ] || fail "$variant: the run does not come to its end"
+    begin $((starts % 3 + 1)) run.dir=killed "$variant"
+    sleep "$(printf '0.%03d' $((RANDOM % 500 + 200)))"
+    mapfile -t ranks < <(ranks_of "$launcher")
+    if [ $kills -lt 7 ]; then
+      case $((RANDOM % 3)) in
+        0) kill -9 "$launcher" 2>/dev/null || true ;;
+        1) kill -9 "${ranks[@]: -1}" 2>/dev/null || true ;;
+        2) kill -9 "$launcher" "${ranks[@]}" 2>/dev/null || true ;;
+      esac
+    fi
+    end
+    gone "${ranks[@]}"
+    [ "$status" = 0 ] || [ "$status" = 137 ] || fail "$variant: status $status after a kill: $(tail -n 3 out)"
+    if [ "$status" != 0 ]; then
+      kills=$((kills + 1))
+    elif [ $kills -lt 7 ]; then # it was over too soon: another one
+      rm -rf killed
+    else
+      break
+    fi
+  done
+  case $variant in
+    *deflate*) same whole/dataset.h5 killed/dataset.h5 except-config ;;
+    *) same whole/dataset.h5 killed/dataset.h5 ;;
+  esac
+done
+
+# --- asked to stop: status 75, then the same command goes on to the same data.
+# until_saved: wait for a state that this start has written; from then on signals are caught.
+until_saved() {
+  local i
+  for i in $(seq 200); do
+    [ -z "$(find stopped -name generate.state.h5 -newer mark 2>/dev/null)" ] || return 0
+    sleep 0.02
+  done
+  fail "no state is saved: $(tail -n 3 out)"
+}
+run 2 "$generate" case.yaml run.dir=long generate.samples=1300
+expect 0 "x 1300 samples"
+for how in usr1 term-a-rank term-the-launcher stop-file; do
+  touch mark
+  sleep 0.05
+  begin 2 run.dir=stopped generate.samples=1300
+  until_saved
+  mapfile -t ranks < <(ranks_of "$launcher")
+  wanted=75
+  case $how in
+    usr1) kill -USR1 "$launcher" ;; # mpirun passes it on
+    term-a-rank) kill -TERM "${ranks[1]}" ;;
+    term-the-launcher) kill -TERM "$launcher" && wanted=any ;;
+    stop-file) touch stopped/stop ;;
+  esac
+  end
+  gone "${ranks[@]}"
+  # The ranks leave with 75 here, too, but mpirun of Open MPI 4.1 that is told to end says so itself.
+  if [ $wanted = any ] && [ "$status" != 0 ]; then wanted=$status; fi
+  [ "$status" = $wanted ] || fail "$how: status $status where $wanted is expected: $(tail -n 3 out)"
+  grep -q "stopped on request; everything is saved in stopped" out || fail "$how: $(tail -n 3 out)"
+  [ ! -e stopped/stop ] || fail "the stop file is still there: the next start would stop, too"
+  [ ! -e stopped/dataset.h5 ] || fail "$how: the run was over before it was stopped"
+done
+run 3 "$generate" case.yaml run.dir=stopped generate.samples=1300
+expect 0 "x 1300 samples"
+same long/dataset.h5 stopped/dataset.h5
+
+# --- two small states to damage: in a pilot, and between the first samples.
+small=(xy.L=8 generate.chains=2 generate.samples=1500 generate.burn_in=16 generate.pilot=64
+  generate.validation_chains=0 generate.test_chains=0)
+run 0 "$generate" case.yaml run.dir=small "${small[@]}"
+expect 0 "x 1500 samples"
+for i in $(seq 100); do
+  mkdir -p stepped
+  touch stepped/stop
+  run 0 "$generate" case.yaml run.dir=stepped "${small[@]}"
+  [ "$status" != 0 ] || fail "no state between the first samples was saved"
+  expect 75 "stopped on request"
+  [ "$i" -ne 4 ] || cp -r stepped pilot
+  [ ! -e stepped/dataset.h5.part ] || break
+done
+cp -r stepped sampling
+[ -e sampling/dataset.h5.part ] || fail "no part is there"
+[ ! -e pilot/dataset.h5.part ] || fail "the first state has a part already"
+h5ls pilot/generate.state.h5 | grep -q series || fail "the first state is not in a pilot"
+
+# Where the datasets of a state are in its file, and 4 bytes anywhere: offset and name.
+offsets() {
+  /usr/bin/python3 - "$1" "$2" <<'END'
+import h5py, os, random, sys
+path, seed = sys.argv[1], int(sys.argv[2])
+draw = random.Random(seed)
+with h5py.File(path) as f:
+    for name in sorted(f):
+        d = f[name]
+        print(d.id.get_offset() + draw.randrange(d.id.get_storage_size()), name)
+for i in range(4):
+    print(draw.randrange(os.path.getsize(path)), "anywhere")
+END
+}
+
+refused=0
+for state in pilot sampling; do
+  while read -r offset name; do
+    rm -rf damaged
+    cp -r $state damaged
+    file=damaged/generate.state.h5
+    byte=$(od -An -tu1 -j "$offset" -N 1 $file | tr -d ' ')
+    # shellcheck disable=SC2059
+    printf "\\x$(printf %02x $((byte ^ (1 << RANDOM % 8))))" | dd of=$file bs=1 seek="$offset" conv=notrunc status=none
+    cmp -s $file $state/generate.state.h5 && fail "nothing was changed"
+    run 0 "$generate" case.yaml run.dir=damaged "${small[@]}"
+    if [ "$status" = 3 ]; then
+      refused=$((refused + 1))
+      grep -q "generate.state.h5: " out || fail "byte $offset ($name): the message names no file: $(tail -n 3 out)"
+    elif [ "$name" != anywhere ]; then
+      fail "byte $offset of /$name of the state is changed, but the status is $status: $(tail -n 3 out)"
+    else
+      expect 0 "x 1500 samples" # nobody reads this byte
+      same small/dataset.h5 damaged/dataset.h5
+    fi
+  done < <(offsets $state/generate.state.h5 $RANDOM)
+done
+[ $refused -ge 15 ] || fail "only $refused of the damaged states were refused"
+
+# A state cut short, an empty one, one whose data are gone.
+for size in 5000 0; do
+  rm -rf damaged
+  cp -r sampling damaged
+  truncate -s $size damaged/generate.state.h5
+  run 2 "$generate" case.yaml run.dir=damaged "${small[@]}"
+  expect 3 "generate.state.h5: .*failed"
+done
+rm -rf damaged
+cp -r sampling damaged
+rm damaged/dataset.h5.part
+run 2 "$generate" case.yaml run.dir=damaged "${small[@]}"
+expect 3 "dataset.h5.part: "
+
+# --- another config: refused, in the middle of a run and after its end, and nothing is touched.
+for state in pilot sampling small; do
+  rm -rf other
+  cp -r $state other
+  run 2 "$generate" case.yaml run.dir=other "${small[@]}" generate.samples=1501
+  expect 2 "generate.samples.*1501.*1500|generate.samples.*1500.*1501"
+  run 0 "$generate" case.yaml run.dir=other "${small[@]}" "xy.T=[0.8, 1.2, 1.3]"
+  expect 2 "xy\\.T.*1\\.3"
+  run 0 "$generate" case.yaml run.dir=other "${small[@]}" run.resume=false
+  expect 2 "run.resume is false"
+  for file in $(cd $state && ls ./*.h5*); do cmp $state/"$file" other/"$file" || fail "$state/$file was changed"; done
+  run 3 "$generate" case.yaml run.dir=other "${small[@]}" generate.save_seconds=7 # may change
+  expect 0 "."
+  same small/dataset.h5 other/dataset.h5
+done
+
+# --- complete: nothing to do.
+before=$(sha256sum small/dataset.h5)
+run 2 "$generate" case.yaml run.dir=small "${small[@]}"
+expect 0 "nothing to do"
+[ "$before" = "$(sha256sum small/dataset.h5)" ] || fail "a complete data set was written to"
