@@ -70,12 +70,16 @@ gb_err gb_series_jackknife(size_t n_chains, size_t n, const double *x, gb_functi
     for (size_t a = 0; a < n_in; a++) mean[a] = (sum[bins * n_in + a] - (k < bins ? sum[k * n_in + a] : 0)) / rest;
     f.f(f.ctx, mean, part + k * n_out);
   }
+  /* Bins of unequal length: the pseudo-values of Busing et al. For a mean the value is the mean of all samples. */
   for (size_t o = 0; o < n_out; o++) {
-    double average = 0, square = 0, all = part[bins * n_out + o], b = (double)bins;
-    for (size_t k = 0; k < bins; k++) average += part[k * n_out + o] / b;
-    for (size_t k = 0; k < bins; k++) square += pow(part[k * n_out + o] - average, 2);
-    value[o] = b * all - (b - 1) * average;
-    error[o] = sqrt((b - 1) / b * square);
+    double all = part[bins * n_out + o], b = (double)bins, estimate = b * all, square = 0;
+    for (size_t k = 0; k < bins; k++) estimate -= (1 - size[k] / (double)n_all) * part[k * n_out + o];
+    for (size_t k = 0; k < bins; k++) {
+      double h = (double)n_all / size[k], pseudo = h * all - (h - 1) * part[k * n_out + o];
+      square += pow(pseudo - estimate, 2) / (h - 1);
+    }
+    value[o] = estimate;
+    error[o] = sqrt(square / b);
   }
 done:
   gb_free(&sum);

@@ -30,7 +30,8 @@ typedef struct gb_function {
  *  @param[out] value [n_out]
  *  @param[out] error [n_out] one standard deviation
  *  @return GB_ERR_MEMORY
- *  Source: B. Efron, The Jackknife (1982), chapters 2 and 3. */
+ *  Source: B. Efron, The Jackknife (1982), chapters 2 and 3; bins of unequal length: F. Busing, E. Meijer and
+ * R. van der Leeden, Statistics and Computing 9 (1999) 3 (delete-m_j jackknife). */
 gb_err gb_series_jackknife(size_t n_chains, size_t n, const double *x, gb_function f, double *value, double *error);
 
 /** Autocorrelation time of functions of means: that of the linearised function (Wolff 2004, eqs. 32 to 35).
