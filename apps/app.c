@@ -65,9 +65,9 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry)
   const gb_physics *physics;
   gb_err e = GB_OK;
   if (n < 1) /* common: one message from rank 0, and no abort */
-    return gb_comm_agree(
-        c, GB_FAIL(GB_ERR_CONFIG, "no config file. Usage: %s CONFIG.yaml [section.key=value ...]; --help tells more",
-                   app->name));
+    return gb_comm_agree(c, GB_FAIL(GB_ERR_CONFIG,
+                                    "no config file. Usage: %s CONFIG.yaml [section.key=value ...]; --help tells more",
+                                    app->name));
   GB_TRY(gb_config_load(c, args[0], n - 1, args + 1, call.all, &cfg));
   gb_config_get(cfg, &gb_run_schema, &run);
   call.cfg = cfg;
