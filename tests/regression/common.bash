@@ -5,6 +5,7 @@ set -euo pipefail
 dir=$(mktemp -d "${TMPDIR:-/tmp}/greybox.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
+export OMPI_MCA_odls_base_sigkill_timeout=0 # seconds that mpirun waits, after a failure, before it kills what is left
 generate=$BUILD/bin/greybox-generate
 
 fail() {
@@ -13,7 +14,7 @@ fail() {
 }
 
 # run RANKS COMMAND...: its output goes to the file `out`, its status to $status. More than a minute is a hang.
-# 0 ranks: one process without a launcher, which after a failure would take two seconds to say so.
+# 0 ranks: one process without a launcher.
 run() {
   local launch=(mpirun -n "$1")
   [ "$1" != 0 ] || launch=()
