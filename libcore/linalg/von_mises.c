@@ -43,7 +43,7 @@ double gb_von_mises_length(double kappa)
 double gb_von_mises_length_slope(double kappa)
 {
   if (kappa < 1e-4) return 0.5 - 3 * kappa * kappa / 16; /* A = kappa/2 - kappa^3/16 + ... */
-  if (kappa > 1e3) { /* A = 1 - 1/(2 k) - 1/(8 k^2) - 1/(8 k^3) - 25/(128 k^4) - ... */
+  if (kappa > 500) { /* A = 1 - 1/(2 k) - 1/(8 k^2) - 1/(8 k^3) - 25/(128 k^4) - ... */
     double v = 1 / kappa;
     return v * v * (0.5 + v * (0.25 + v * (0.375 + v * 0.78125)));
   }

@@ -2,7 +2,7 @@
 #pragma once
 #include "base/rng.h"
 
-/** ln I0(kappa), of the modified Bessel function. Relative error below 1e-13.
+/** ln I0(kappa), of the modified Bessel function. Error below 1e-13, relative where it is above 1.
  *  Local. Source: power series (DLMF 10.25.2) below 25, asymptotic series (DLMF 10.40.1) from there on. */
 double gb_von_mises_log_i0(double kappa);
 
