@@ -153,9 +153,20 @@ static void lay_out(gb_graph *g)
   g->n_terms = terms;
 }
 
+/* Numbers of the arena, at most: in double, since absurd layers overflow a size_t. */
+static double wanted(const gb_graph *g)
+{
+  double per_row = 0;
+  for (int i = 0; i < g->n; i++)
+    if (!g->node[i]->is_param) per_row += 2 * (double)(g->node[i]->width + LINE) + (double)g->node[i]->n_work;
+  return per_row * (double)(g->rows + LINE);
+}
+
 gb_err gb_graph_plan(gb_graph *g)
 {
   if (g->failure) return g->failure;
+  GB_CHECK(wanted(g) < 0x1p58, GB_ERR_MEMORY, "a pass over %zu rows needs %.2g numbers: use smaller layers", g->rows,
+           wanted(g));
   lay_out(g);
   GB_TRY(gb_new(&g->arena, g->n_arena));
   GB_TRY(gb_new(&g->terms, g->n_terms));

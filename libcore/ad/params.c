@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 enum { MOST = 512, LINE = GB_ALIGN / sizeof(gb_real) };
+static const size_t largest = (size_t)1 << 40; /* weights of a tensor: sums over all of them stay in range */
 
 struct gb_params {
   int n;
@@ -38,6 +39,7 @@ gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shap
     t->shape[i] = shape[i];
     t->count *= shape[i];
   }
+  GB_CHECK(t->count <= largest, GB_ERR_CONFIG, "model: %s would have %zu weights; use smaller layers", name, t->count);
   p->bound[p->n] = bound;
   *out = p->n++;
   return GB_OK;

@@ -23,7 +23,7 @@ typedef struct layer {
   gb_activation activation;
 } layer;
 
-enum { LARGEST = 1 << 20 };
+enum { LARGEST = 1 << 20, MOST_NUMBERS = 1 << 30 }; /* a size; numbers in a sample, so that products stay in range */
 
 static gb_err number(const char *where, const char *layer_text, const char *what, const char *word, size_t *out)
 {
@@ -59,8 +59,8 @@ static gb_err parse(const char *where, const char *text, gb_activation standard,
     else if (gb_activation_find(word) >= 0)
       out->activation = (gb_activation)gb_activation_find(word);
     else
-      return GB_FAIL(GB_ERR_CONFIG, "%s `%s`: `%s` is not understood. Options: %sand an activation (%s).", where, text,
-                     word, kinds[k].window ? "kernel K, stride S " : "", GB_ACTIVATIONS);
+      return GB_FAIL(GB_ERR_CONFIG, "%s `%s`: `%s` is not understood. Options: %san activation (%s).", where, text,
+                     word, kinds[k].window ? "kernel K, stride S and " : "", GB_ACTIVATIONS);
   }
   return GB_OK;
 }
@@ -70,8 +70,8 @@ static gb_err output_shape(const char *where, const char *text, const layer *l, 
 {
   size_t s = l->window.stride, k = l->window.kernel;
   switch (l->kind) {
-  case DENSE: *out = (gb_shape){1, 1, l->size[0]}; return GB_OK;
-  case GRID: *out = (gb_shape){l->size[0], l->size[1], l->size[2]}; return GB_OK;
+  case DENSE: *out = (gb_shape){1, 1, l->size[0]}; break;
+  case GRID: *out = (gb_shape){l->size[0], l->size[1], l->size[2]}; break;
   case CONV:
     GB_CHECK(in.h % s == 0 && in.w % s == 0, GB_ERR_CONFIG,
              "%s `%s`: its input is %zu x %zu x %zu; stride %zu does not divide %zu x %zu", where, text, in.h, in.w,
@@ -81,6 +81,10 @@ static gb_err output_shape(const char *where, const char *text, const layer *l, 
   case DECONV: *out = (gb_shape){in.h * s, in.w * s, l->size[0]}; break;
   default: GB_ASSERT(!"a kind of layer");
   }
+  GB_CHECK((double)out->h * (double)out->w * (double)out->c <= MOST_NUMBERS, GB_ERR_CONFIG,
+           "%s `%s`: input %zu x %zu x %zu, output %zu x %zu x %zu: more than %d numbers", where, text, in.h, in.w,
+           in.c, out->h, out->w, out->c, MOST_NUMBERS);
+  if (l->kind == DENSE || l->kind == GRID) return GB_OK;
   gb_shape large = l->kind == CONV ? in : *out;
   GB_CHECK(k <= large.h && k <= large.w, GB_ERR_CONFIG,
            "%s `%s`: input %zu x %zu x %zu, output %zu x %zu x %zu; kernel %zu is larger than the lattice", where, text,

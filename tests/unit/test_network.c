@@ -1,0 +1,298 @@
+/* tests/unit/test_network.c - the language of layers: what it means, what it refuses and how it says so, first weights.
+ */
+#include "learn/network.h"
+
+#include "check.h"
+
+enum { ROWS = 2, MOST = 8 };
+
+typedef struct net {
+  gb_params *p;
+  gb_graph *g;
+  gb_node *y;
+  gb_text table;
+} net;
+
+/* Layers on an input of this shape; what went wrong is left to the caller. */
+static gb_err build(net *n, const char *key, size_t n_layers, const char *const layers[], const char *activation,
+                    gb_shape in, uint64_t seed)
+{
+  *n = (net){0};
+  CHECK_OK(gb_params_create(&n->p));
+  CHECK_OK(gb_graph_create(n->p, ROWS, &n->g));
+  n->y = gb_network_build(n->g, key, (gb_texts){n_layers, layers}, activation, gb_graph_data(n->g, in), &n->table);
+  if (n->y) CHECK_OK(gb_params_freeze(n->p, seed));
+  return gb_graph_plan(n->g);
+}
+
+static void drop(net *n)
+{
+  gb_graph_destroy(&n->g);
+  gb_params_destroy(&n->p);
+  gb_text_free(&n->table);
+}
+
+static const gb_shape lattice = {8, 8, 2};
+
+/* A layer with the shape behind it and its weights. */
+static void shapes_and_counts(void **state)
+{
+  (void)state;
+  static const struct {
+    gb_shape in;
+    const char *layer;
+    gb_shape out;
+    size_t weights;
+  } good[] = {
+      {{8, 8, 2}, "dense 10", {1, 1, 10}, 128 * 10 + 10},
+      {{8, 8, 2}, "dense 10 tanh", {1, 1, 10}, 128 * 10 + 10},
+      {{1, 1, 3}, "grid 4 6 5", {4, 6, 5}, 3 * 120 + 120},
+      {{8, 8, 2}, "conv 7", {8, 8, 7}, 9 * 2 * 7 + 7},
+      {{8, 8, 2}, "conv 7 stride 2", {4, 4, 7}, 9 * 2 * 7 + 7},
+      {{8, 8, 2}, "conv 7 kernel 1", {8, 8, 7}, 2 * 7 + 7},
+      {{8, 8, 2}, "conv 7 kernel 8 stride 8 relu", {1, 1, 7}, 64 * 2 * 7 + 7},
+      {{8, 8, 2}, "conv 7 stride 4 kernel 2", {2, 2, 7}, 4 * 2 * 7 + 7},
+      {{8, 6, 2}, "  conv   7  none   stride 2 ", {4, 3, 7}, 9 * 2 * 7 + 7},
+      {{4, 4, 3}, "deconv 5 kernel 4 stride 2", {8, 8, 5}, 3 * 16 * 5 + 5},
+      {{4, 6, 3}, "deconv 5", {4, 6, 5}, 3 * 9 * 5 + 5},
+      {{1, 1, 3}, "deconv 5 stride 3 softplus", {3, 3, 5}, 3 * 9 * 5 + 5},
+  };
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    net n;
+    gb_shape out = good[i].out;
+    char text[64];
+    CHECK_OK(build(&n, "model.encoder", 1, &good[i].layer, "elu", good[i].in, 1));
+    if (n.y->shape.h != out.h || n.y->shape.w != out.w || n.y->shape.c != out.c)
+      fail_msg("%s: %zu x %zu x %zu", good[i].layer, n.y->shape.h, n.y->shape.w, n.y->shape.c);
+    assert_int_equal(gb_params_count(n.p), good[i].weights);
+    assert_string_equal(gb_params_info(n.p, 0)->name, "encoder.0.weight");
+    assert_string_equal(gb_params_info(n.p, 1)->name, "encoder.0.bias");
+    snprintf(text, sizeof text, "-> %zu x %zu x %zu", out.h, out.w, out.c);
+    CHECK(strstr(n.table.s, text) && strstr(n.table.s, good[i].layer) && strstr(n.table.s, "encoder.0"));
+    CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS));
+    drop(&n);
+  }
+}
+
+/* Layers follow each other; no layer at all is the input itself. */
+static void chains(void **state)
+{
+  (void)state;
+  net n;
+  static const char *const layers[] = {"conv 4 stride 2", "conv 6 stride 2 kernel 4", "dense 12", "grid 2 2 3",
+                                       "deconv 5 kernel 2 stride 2"};
+  CHECK_OK(build(&n, "model.decoder", 5, layers, "tanh", lattice, 1));
+  CHECK(n.y->shape.h == 4 && n.y->shape.w == 4 && n.y->shape.c == 5);
+  CHECK(gb_params_n(n.p) == 10);
+  CHECK(gb_params_count(n.p) == 9 * 2 * 4 + 4 + 16 * 4 * 6 + 6 + 24 * 12 + 12 + 12 * 12 + 12 + 3 * 4 * 5 + 5);
+  assert_string_equal(gb_params_info(n.p, 8)->name, "decoder.4.weight");
+  drop(&n);
+  CHECK_OK(build(&n, "model.encoder", 0, NULL, "tanh", lattice, 1));
+  CHECK(n.y->width == 128 && gb_params_count(n.p) == 0 && !n.table.s);
+  drop(&n);
+}
+
+/* What a message must name: key with the number of the layer, the layer as written, and what is wrong. The layer at
+ * fault is the second of three: the first is 4 x 4 x 3, and the third is not looked at. */
+static void mistakes_are_explained(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *layer, *message;
+  } bad[] = {
+      {"pool 2", "no such layer. Write `dense N`, `grid H W C`, `conv C kernel K stride S` or `deconv C"},
+      {"Dense 2", "no such layer"},
+      {"", "no such layer"},
+      {"   ", "no such layer"},
+      {"denser 3", "no such layer"},
+      {"dense", "a size must be a whole number from 1 to 1048576, not ``"},
+      {"dense 0", "a size must be a whole number from 1 to 1048576, not `0`"},
+      {"dense -4", "a size must be a whole number from 1 to 1048576, not `-4`"},
+      {"dense 1.5", "a size must be a whole number from 1 to 1048576, not `1.5`"},
+      {"dense 1e3", "not `1e3`"},
+      {"dense 12x", "not `12x`"},
+      {"dense tanh", "a size must be a whole number from 1 to 1048576, not `tanh`"},
+      {"dense 1048577", "not `1048577`"},
+      {"dense 99999999999999999999999", "not `99999999999999999999999`"},
+      {"grid 2 2", "a size must be a whole number from 1 to 1048576, not ``"},
+      {"grid 2 2 elu", "not `elu`"},
+      {"grid 2 2 3 4", "`4` is not understood. Options: an activation (none|relu|elu|tanh|softplus)"},
+      {"dense 3 4", "`4` is not understood"},
+      {"dense 3 kernel 3", "`kernel` is not understood. Options: an activation"},
+      {"dense 3 sigmoid", "`sigmoid` is not understood"},
+      {"conv 3 kernal 3", "`kernal` is not understood. Options: kernel K, stride S and an activation"},
+      {"conv 3 kernel", "kernel must be a whole number from 1 to 1048576, not ``"},
+      {"conv 3 kernel 0", "kernel must be a whole number from 1 to 1048576, not `0`"},
+      {"conv 3 kernel stride 2", "kernel must be a whole number from 1 to 1048576, not `stride`"},
+      {"deconv 3 stride -1", "stride must be a whole number from 1 to 1048576, not `-1`"},
+      {"conv 3 stride 3", "its input is 4 x 4 x 3; stride 3 does not divide 4 x 4"},
+      {"conv 3 stride 8", "its input is 4 x 4 x 3; stride 8 does not divide 4 x 4"},
+      {"conv 5 kernel 5", "input 4 x 4 x 3, output 4 x 4 x 5; kernel 5 is larger than the lattice"},
+      {"deconv 5 kernel 9 stride 2", "input 4 x 4 x 3, output 8 x 8 x 5; kernel 9 is larger than the lattice"},
+      {"grid 1048576 1048576 1048576", "output 1048576 x 1048576 x 1048576: more than 1073741824 numbers"},
+      {"deconv 3 stride 1048576", "output 4194304 x 4194304 x 3: more than"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    net n;
+    char where[160];
+    const char *const layers[] = {"conv 3 stride 2", bad[i].layer, "nonsense"};
+    gb_err_clear();
+    gb_err e = build(&n, "model.encoder", 3, layers, "elu", lattice, 1);
+    if (e != GB_ERR_CONFIG || n.y) fail_msg("`%s` gives %d", bad[i].layer, (int)e);
+    snprintf(where, sizeof where, "model.encoder[1] `%s`: ", bad[i].layer);
+    if (strncmp(gb_err_message(), where, strlen(where)) || !strstr(gb_err_message(), bad[i].message))
+      fail_msg("`%s`: \"%s\" lacks \"%s\"", bad[i].layer, gb_err_message(), bad[i].message);
+    CHECK(!strstr(gb_err_message(), "nonsense"));
+    drop(&n);
+    gb_err_clear();
+  }
+}
+
+static void long_texts(void **state)
+{
+  (void)state;
+  char text[2000];
+  const char *layer = text;
+  net n;
+  for (size_t length = 126; length < sizeof text; length += length < 130 ? 1 : 300) {
+    memset(text, ' ', length);
+    memcpy(text, "dense 3", 7);
+    text[length] = 0;
+    if (length < 128) {
+      CHECK_OK(build(&n, "model.decoder", 1, &layer, "elu", lattice, 1));
+    } else {
+      CHECK_FAILS(build(&n, "model.decoder", 1, &layer, "elu", lattice, 1), GB_ERR_CONFIG,
+                  "model.decoder[0]: a layer has fewer than 128 characters");
+    }
+    drop(&n);
+  }
+}
+
+/* A product that overflows must not become a small block. */
+static void absurd_sizes_are_refused(void **state)
+{
+  (void)state;
+  static const char *const layers[2][2] = {{"dense 1048576", "grid 1024 1024 1024"},
+                                           {"grid 1 1 1048576", "deconv 1048576"}};
+  static const char *const message[2] = {"model: encoder.1.weight would have 1125899906842624 weights",
+                                         "output 1 x 1 x 1048576; kernel 3 is larger"};
+  for (int i = 0; i < 2; i++) {
+    net n;
+    CHECK_FAILS(build(&n, "model.encoder", 2, layers[i], "elu", lattice, 1), GB_ERR_CONFIG, message[i]);
+    drop(&n);
+  }
+  gb_params *p;
+  gb_graph *g;
+  CHECK_OK(gb_params_create(&p));
+  CHECK_OK(gb_graph_create(p, (size_t)1 << 40, &g));
+  gb_graph_data(g, (gb_shape){1024, 1024, 1024});
+  CHECK_FAILS(gb_graph_plan(g), GB_ERR_MEMORY, "a pass over 1099511627776 rows needs");
+  gb_graph_destroy(&g);
+  gb_params_destroy(&p);
+}
+
+/* Heads: the last layer of an encoder is dense; that of a decoder a convolution if it is on the lattice already. */
+static void heads(void **state)
+{
+  (void)state;
+  static const struct {
+    gb_shape in, out;
+    size_t weights;
+    const char *kind;
+  } c[] = {{{4, 4, 5}, {4, 4, 3}, 9 * 5 * 3 + 3, "conv kernel 3"},
+           {{4, 2, 5}, {4, 4, 3}, 40 * 48 + 48, "dense"},
+           {{1, 1, 16}, {4, 4, 1}, 16 * 16 + 16, "dense"},
+           {{2, 2, 5}, {2, 2, 3}, 20 * 12 + 12, "dense"}}; /* a window of 3 does not fit on 2 x 2 */
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    net n;
+    n = (net){0};
+    CHECK_OK(gb_params_create(&n.p));
+    CHECK_OK(gb_graph_create(n.p, ROWS, &n.g));
+    n.y = gb_network_site_head(n.g, "output", gb_graph_data(n.g, c[i].in), c[i].out, &n.table);
+    CHECK(n.y && n.y->width == gb_shape_width(c[i].out) && n.y->shape.h == c[i].out.h);
+    CHECK(gb_params_count(n.p) == c[i].weights && strstr(n.table.s, c[i].kind));
+    assert_string_equal(gb_params_info(n.p, 0)->name, "output.weight");
+    drop(&n);
+  }
+  gb_graph *g = NULL;
+  CHECK(!gb_network_dense_head(g, "mu", NULL, lattice, NULL) && !gb_network_site_head(g, "mu", NULL, lattice, NULL));
+}
+
+/* Uniform in [-b, b] with variance b^2 / 3 = gain / fan_in. Over n weights the variance scatters by sqrt(0.8 / n) of
+ * itself (kurtosis 9/5), the mean by b / sqrt(3 n): 5 of each, with fixed seeds. */
+static void first_weights_have_their_variance(void **state)
+{
+  (void)state;
+  static const struct {
+    gb_shape in;
+    const char *layer;
+    double fan_in, gain;
+  } c[] = {{{8, 8, 2}, "dense 100 relu", 128, 2},
+           {{8, 8, 2}, "dense 100 elu", 128, 2},
+           {{8, 8, 2}, "dense 100 tanh", 128, 1},
+           {{8, 8, 2}, "dense 100 softplus", 128, 1},
+           {{8, 8, 2}, "dense 100 none", 128, 1},
+           {{1, 1, 50}, "grid 4 4 20 tanh", 50, 1},
+           {{8, 8, 20}, "conv 60 relu", 180, 2},
+           {{8, 8, 20}, "conv 60 kernel 4 stride 2 tanh", 320, 1},
+           {{4, 4, 20}, "deconv 60 kernel 4 stride 2 relu", 20 * 16 / 4.0, 2}};
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    net n;
+    CHECK_OK(build(&n, "e", 1, &c[i].layer, "elu", c[i].in, 7));
+    size_t count = gb_params_info(n.p, 0)->count;
+    const gb_real *w = gb_params_value(n.p);
+    double mean = 0, square = 0, largest = 0, variance = c[i].gain / c[i].fan_in, N = (double)count;
+    for (size_t k = 0; k < count; k++) {
+      mean += (double)w[k] / N;
+      square += (double)w[k] * (double)w[k] / N;
+      largest = fmax(largest, fabs((double)w[k]));
+    }
+    CHECK_NEAR(square / variance, 1, 5 * sqrt(0.8 / N));
+    CHECK_NEAR(mean, 0, 5 * sqrt(variance / N));
+    CHECK_NEAR(largest / sqrt(3 * variance), 1, 20 / N); /* the ends are reached, and not passed */
+    CHECK(largest <= sqrt(3 * variance) * (1 + 1e-6));
+    const gb_param_info *b = gb_params_info(n.p, 1);
+    for (size_t k = 0; k < b->count; k++) CHECK(w[b->first + k] == 0);
+    drop(&n);
+  }
+}
+
+/* The seed and the place in the list decide, nothing else: no two tensors and no two seeds share numbers. */
+static void first_weights_follow_the_seed(void **state)
+{
+  (void)state;
+  net a, b, c;
+  static const char *const layers[] = {"dense 32 none", "dense 32 none", "dense 32 none"};
+  gb_shape in = {1, 1, 32};
+  CHECK_OK(build(&a, "e", 3, layers, "elu", in, 7));
+  CHECK_OK(build(&b, "e", 2, layers, "tanh", in, 7));
+  CHECK_OK(build(&c, "e", 3, layers, "elu", in, 8));
+  const gb_real *x = gb_params_value(a.p), *y = gb_params_value(b.p), *z = gb_params_value(c.p);
+  CHECK(!memcmp(x, y, gb_params_size(b.p) * sizeof *x)); /* a longer network begins with the same */
+  enum { N = 32 * 32 };
+  for (int i = 0; i < 3; i++) {
+    const gb_real *u = x + gb_params_info(a.p, 2 * i)->first, *v = x + gb_params_info(a.p, 2 * ((i + 1) % 3))->first;
+    size_t same = 0, other = 0;
+    for (size_t k = 0; k < N; k++) {
+      same += u[k] == v[k];
+      other += u[k] == z[k + gb_params_info(c.p, 2 * i)->first];
+    }
+    CHECK(same < 4 && other < 4); /* 24 bits of 1024 pairs: one is equal in 10^4 tries */
+  }
+  drop(&a);
+  drop(&b);
+  drop(&c);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {TEST(shapes_and_counts),
+                                     TEST(chains),
+                                     TEST(mistakes_are_explained),
+                                     TEST(long_texts),
+                                     TEST(absurd_sizes_are_refused),
+                                     TEST(heads),
+                                     TEST(first_weights_have_their_variance),
+                                     TEST(first_weights_follow_the_seed)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
