@@ -135,33 +135,47 @@ static size_t seen(const sliding *s, size_t j, size_t k, size_t n)
   return x >= n ? x - n : x;
 }
 
+/* One row of a window: `n` pixels of image line `line` from column `x` on, the rest (where it wraps) from column 0. */
+typedef struct span {
+  size_t line, x, n;
+} span;
+
+static span window_row(const sliding *s, size_t i, size_t j, size_t ky)
+{
+  size_t x = seen(s, j, 0, s->large.w), left = s->large.w - x;
+  return (span){seen(s, i, ky, s->large.h), x, left < s->kernel ? left : s->kernel};
+}
+
 /* columns [small.h * small.w, kernel * kernel * c] of one image: every window as a row */
 static void gather(const sliding *s, const gb_real *restrict image, gb_real *restrict columns)
 {
-  size_t c = s->large.c, line = s->large.w * c;
+  size_t c = s->large.c;
   for (size_t i = 0; i < s->small.h; i++)
     for (size_t j = 0; j < s->small.w; j++)
-      for (size_t ky = 0; ky < s->kernel; ky++) {
-        const gb_real *row = image + seen(s, i, ky, s->large.h) * line;
-        for (size_t kx = 0; kx < s->kernel; kx++, columns += c) {
-          const gb_real *from = row + seen(s, j, kx, s->large.w) * c;
-          for (size_t k = 0; k < c; k++) columns[k] = from[k];
-        }
+      for (size_t ky = 0; ky < s->kernel; ky++, columns += s->kernel * c) {
+        span r = window_row(s, i, j, ky);
+        const gb_real *row = image + r.line * s->large.w * c;
+        memcpy(columns, row + r.x * c, r.n * c * sizeof *columns);
+        if (r.n < s->kernel) memcpy(columns + r.n * c, row, (s->kernel - r.n) * c * sizeof *columns);
       }
+}
+
+static void add(size_t n, const gb_real *restrict from, gb_real *restrict to)
+{
+  for (size_t i = 0; i < n; i++) to[i] += from[i];
 }
 
 /* The transpose of gather(): image += */
 static void scatter(const sliding *s, const gb_real *restrict columns, gb_real *restrict image)
 {
-  size_t c = s->large.c, line = s->large.w * c;
+  size_t c = s->large.c;
   for (size_t i = 0; i < s->small.h; i++)
     for (size_t j = 0; j < s->small.w; j++)
-      for (size_t ky = 0; ky < s->kernel; ky++) {
-        gb_real *row = image + seen(s, i, ky, s->large.h) * line;
-        for (size_t kx = 0; kx < s->kernel; kx++, columns += c) {
-          gb_real *to = row + seen(s, j, kx, s->large.w) * c;
-          for (size_t k = 0; k < c; k++) to[k] += columns[k];
-        }
+      for (size_t ky = 0; ky < s->kernel; ky++, columns += s->kernel * c) {
+        span r = window_row(s, i, j, ky);
+        gb_real *row = image + r.line * s->large.w * c;
+        add(r.n * c, columns, row + r.x * c);
+        add((s->kernel - r.n) * c, columns + r.n * c, row);
       }
 }
 

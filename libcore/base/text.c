@@ -112,6 +112,11 @@ void gb_text_add(gb_text *t, const char *fmt, ...)
   va_end(again);
 }
 
+void gb_text_cell(gb_text *t, const char *s)
+{
+  for (; *s; s++) gb_text_add(t, *s == '|' ? "\\%c" : "%c", *s);
+}
+
 gb_err gb_text_done(const gb_text *t)
 {
   GB_CHECK(!t->failed, GB_ERR_MEMORY, "no memory for a text of %zu bytes", t->n);

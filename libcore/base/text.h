@@ -25,5 +25,6 @@ typedef struct gb_text {
 } gb_text;
 void gb_text_add(gb_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void gb_text_bytes_add(gb_text *t, const char *s, size_t n);
+void gb_text_cell(gb_text *t, const char *s); /* of a Markdown table: | is escaped */
 gb_err gb_text_done(const gb_text *t);
 void gb_text_free(gb_text *t);

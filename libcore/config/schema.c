@@ -15,7 +15,7 @@ const char *gb_field_range(const gb_field *f, char buffer[256])
 {
   const char *unit = strcmp(f->unit, "1") ? f->unit : "";
   if (f->kind == GB_INT || f->kind == GB_REAL || f->kind == GB_REALS)
-    snprintf(buffer, 256, "%.10g ... %.10g%s%s", f->lo, f->hi, *unit ? " " : "", unit);
+    snprintf(buffer, 256, "%.16g ... %.16g%s%s", f->lo, f->hi, *unit ? " " : "", unit);
   else
     snprintf(buffer, 256, "%s", f->choices ? f->choices : "");
   return buffer;
@@ -61,9 +61,10 @@ void gb_schema_markdown(const gb_schema *s, gb_text *out)
     gb_text_add(out, "| `%s.%s` | %s | %s%s%s | ", s->section, f->name, f->choices ? "choice" : gb_field_kind(f),
                 f->fallback ? "`" : "", f->fallback ? (*f->fallback ? f->fallback : "\"\"") : "required",
                 f->fallback ? "`" : "");
-    for (const char *p = gb_field_range(f, range); *p; p++)
-      gb_text_bytes_add(out, *p == '|' ? ", " : p, *p == '|' ? 2 : 1);
-    gb_text_add(out, " | %s | %s |\n", f->resume == GB_FIXED ? "fixed" : "free", f->doc);
+    gb_text_cell(out, gb_field_range(f, range));
+    gb_text_add(out, " | %s | ", f->resume == GB_FIXED ? "fixed" : "free");
+    gb_text_cell(out, f->doc);
+    gb_text_add(out, " |\n");
   }
   gb_text_add(out, "\n");
 }

@@ -2,6 +2,7 @@
 #include "linalg/blas.h"
 
 #include <cblas.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,14 @@ void gb_blas_choose_kernels(char *const argv[])
                         : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")        ? "Haswell"
                                                                                                  : NULL;
   if (!fitting || getenv("OPENBLAS_CORETYPE")) return;
-  for (size_t i = 0; i < sizeof oldest / sizeof *oldest; i++)
-    if (!strcmp(openblas_get_corename(), oldest[i])) {
-      setenv("OPENBLAS_CORETYPE", fitting, 1);
-      execv("/proc/self/exe", argv); /* if this fails the program is slow, not wrong */
-    }
+  for (size_t i = 0; i < sizeof oldest / sizeof *oldest; i++) {
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1); /* not the link itself: `ps` would show its name */
+    if (n <= 0 || strcmp(openblas_get_corename(), oldest[i])) continue;
+    self[n] = 0;
+    setenv("OPENBLAS_CORETYPE", fitting, 1);
+    execv(self, argv); /* if this fails the program is slow, not wrong */
+  }
 #else
   (void)argv;
 #endif

@@ -194,6 +194,7 @@ gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physic
   GB_GOTO(e, gb_comm_agree(c, c.rank == 0 ? find_models(r, &o, gb_run_get(run)->dir) : GB_OK), done);
   gb_comm_bcast(c, &r->n_models, sizeof r->n_models);
   GB_GOTO(e, gb_dataset_open(c, &d, sim->dims.ndim, sim->dims.shape, &data), done);
+  r->data = data;
   r->T = gb_dataset_temperatures(data);
   r->n_train = gb_dataset_rows(data, GB_TRAIN);
   r->n_test = gb_dataset_rows(data, GB_TEST);

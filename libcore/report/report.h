@@ -34,6 +34,7 @@ typedef struct gb_reported { /* one model */
 typedef struct gb_report {
   const gb_physics *physics;
   gb_run *run;
+  gb_dataset *data;
   const char *data_path;
   gb_reals T;
   size_t sites, n_train, n_test;

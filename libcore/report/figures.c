@@ -1,0 +1,265 @@
+/* report/figures.c - scripts for gnuplot, and lattices drawn by hand (an arrow per site is a path of 30 bytes). */
+#include "report/figures.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "report/gnuplot.h"
+
+/* Colours that colour-blind readers can tell apart: P. Tol, Colour Schemes, SRON/EPS/TN/09-002, "bright". */
+static const char *colour_of(size_t model)
+{
+  static const char *const colour[] = {"#4477AA", "#CCBB44", "#228833", "#EE6677", "#AA3377", "#66CCEE", "#BBBBBB"};
+  return colour[model % (sizeof colour / sizeof *colour)];
+}
+
+static const char style[] =
+    "set border 3 lc rgb '#888888'\nset tics nomirror tc rgb '#333333'\nset grid lc rgb '#eeeeee' lt 1\n"
+    "set key noautotitle samplen 2 spacing 1.1 tc rgb '#333333'\nset bars 0.4\n";
+
+/* A script under way: text, and whether the present plot has a curve yet. */
+typedef struct script {
+  gb_text t;
+  bool begun;
+  int blocks;
+} script;
+
+static void begin_plot(script *s)
+{
+  gb_text_add(&s->t, "plot ");
+  s->begun = false;
+}
+
+static void curve(script *s, int number, const char *how, const char *colour, const char *title)
+{
+  if (number < 0) return; /* gnuplot refuses a curve without points */
+  gb_text_add(&s->t, "%s$b%d %s lc rgb '%s'", s->begun ? ", " : "", number, how, colour);
+  if (title) gb_text_add(&s->t, " title '%s'", title);
+  s->begun = true;
+}
+
+static void end_plot(script *s)
+{
+  gb_text_add(&s->t, s->begun ? "\n" : "NaN\n");
+}
+
+/* Numbered data: rows (x, y columns); rows whose first y is not finite are left out. Returns its number, -1 if empty.
+ */
+static int block(script *s, size_t n, const double *x, int columns, const double *y, size_t stride)
+{
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++) kept += isfinite(y[i * stride]) != 0;
+  if (!kept) return -1;
+  gb_text_add(&s->t, "$b%d << EOD\n", s->blocks);
+  for (size_t i = 0; i < n; i++) {
+    if (!isfinite(y[i * stride])) continue;
+    gb_text_add(&s->t, "%.8g", x[i]);
+    for (size_t k = 0; k < (size_t)columns; k++) gb_text_add(&s->t, " %.8g", y[i * stride + k]);
+    gb_text_add(&s->t, "\n");
+  }
+  gb_text_add(&s->t, "EOD\n");
+  return s->blocks++;
+}
+
+static gb_err draw(script *s, const gb_report *r, int width, int height, gb_text *svg)
+{
+  gb_err e = gb_text_done(&s->t);
+  if (!e) e = gb_gnuplot(r->run, width, height, s->t.s, svg);
+  gb_text_free(&s->t);
+  return e;
+}
+
+gb_err gb_figure_loss(const gb_report *r, gb_text *svg)
+{
+  script s = {0};
+  gb_model model = gb_vae_model(r->model[0].m.vae);
+  int train[GB_MOST_MODELS][GB_VAE_TERMS], valid[GB_MOST_MODELS][GB_VAE_TERMS];
+  gb_text_add(&s.t, "%s", style);
+  for (size_t i = 0; i < r->n_models; i++)
+    for (int k = 0; k < model.n_terms; k++) {
+      const gb_reported *m = &r->model[i];
+      train[i][k] = block(&s, m->train.n, m->train.step, 1, m->train.term[k], 1);
+      valid[i][k] = block(&s, m->validate.n, m->validate.step, 1, m->validate.term[k], 1);
+    }
+  gb_text_add(&s.t,
+              "set multiplot layout 1,%d\nset xlabel 'step'\nset format x '%%.0s%%c'\nset xtics 5 rotate by 0\n"
+              "set xtics autofreq\nset logscale y\n",
+              model.n_terms);
+  for (int k = 0; k < model.n_terms; k++) {
+    gb_text_add(&s.t, "set title '%s'\nset key %s\n", model.term[k], k == 0 ? "on top right" : "off");
+    begin_plot(&s);
+    for (size_t i = 0; i < r->n_models; i++) {
+      curve(&s, train[i][k], "using 1:2 with points pt 7 ps 0.15", colour_of(i), NULL);
+      curve(&s, valid[i][k], "using 1:2 with lines lw 2", colour_of(i), r->model[i].m.name);
+    }
+    end_plot(&s);
+  }
+  gb_text_add(&s.t, "unset multiplot\n");
+  return draw(&s, r, 1080, 340, svg);
+}
+
+gb_err gb_figure_observables(const gb_report *r, gb_source source, gb_text *svg)
+{
+  enum { COLUMNS = 3 };
+  script s = {0};
+  const gb_ensemble *en = r->physics->ensemble;
+  static const char *const shown[] = {"energy", "specific_heat", "abs_m", "helicity_modulus", "vortex_density"};
+  gb_text_add(&s.t, "%sset multiplot layout 2,%d\nset xlabel 'T'\nset xrange [%g:%g]\n", style, COLUMNS, 0.0,
+              r->T.v[r->T.n - 1] * 1.03);
+  for (size_t p = 0; p < sizeof shown / sizeof *shown; p++)
+    for (int q = 0; q < en->n_summary; q++) {
+      if (strcmp(en->summary[q].name, shown[p])) continue;
+      const gb_assessment *a = &r->model[0].a;
+      int data = block(&s, a->n_T, r->T.v, 2, a->summary[GB_FROM_DATA] + 2 * q, 2 * a->n_summary), rec[GB_MOST_MODELS];
+      for (size_t i = 0; i < r->n_models; i++)
+        rec[i] = block(&s, a->n_T, r->T.v, 2, r->model[i].a.summary[source] + 2 * q, 2 * a->n_summary);
+      gb_text_add(&s.t, "set title '%s' noenhanced\nset key %s\n", shown[p], p == 0 ? "on bottom right" : "off");
+      begin_plot(&s);
+      curve(&s, data, "using 1:2 with lines lw 1.5", "#000000", NULL);
+      curve(&s, data, "using 1:2:3 with yerrorbars pt 6 ps 0.5", "#000000", "data");
+      for (size_t i = 0; i < r->n_models; i++) {
+        curve(&s, rec[i], "using 1:2:3 with yerrorbars pt 7 ps 0.4", colour_of(i), r->model[i].m.name);
+        curve(&s, rec[i], "using 1:2 with lines lw 0.7", colour_of(i), NULL);
+      }
+      end_plot(&s);
+    }
+  gb_text_add(&s.t, "unset multiplot\n");
+  return draw(&s, r, 1080, 640, svg);
+}
+
+/* The two latents with the largest mean KL. */
+static void most_used(const gb_assessment *a, size_t out[2])
+{
+  double best[2] = {-1, -1};
+  size_t n = a->rows[GB_FROM_DATA].n;
+  out[0] = out[1] = 0;
+  for (size_t j = 0; j < a->latent; j++) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += a->kl[i * a->latent + j];
+    if (sum > best[0]) {
+      best[1] = best[0];
+      out[1] = out[0];
+      best[0] = sum;
+      out[0] = j;
+    } else if (sum > best[1]) {
+      best[1] = sum;
+      out[1] = j;
+    }
+  }
+}
+
+gb_err gb_figure_latent(const gb_report *r, gb_text *svg)
+{
+  enum { MOST_POINTS = 1500 }; /* a panel: the page stays small */
+  script s = {0};
+  gb_text_add(&s.t,
+              "%sset palette defined (0 '#313695', 0.25 '#74add1', 0.45 '#fee090', 0.6 '#f46d43', 1 '#a50026')\n"
+              "set cbrange [%g:%g]\nset size square\nset multiplot layout 1,%zu\n",
+              style, r->T.v[0], r->T.v[r->T.n - 1], r->n_models);
+  for (size_t i = 0; i < r->n_models; i++) {
+    const gb_assessment *a = &r->model[i].a;
+    size_t n = a->rows[GB_FROM_DATA].n, stride = (n + MOST_POINTS - 1) / MOST_POINTS, used[2];
+    most_used(a, used);
+    gb_text_add(&s.t, "$p%zu << EOD\n", i);
+    for (size_t k = 0; k < n; k += stride)
+      gb_text_add(&s.t, "%.3f %.3f %.3g\n", a->mu[k * a->latent + used[0]], a->mu[k * a->latent + used[1]],
+                  r->T.v[a->rows[GB_FROM_DATA].t[k]]);
+    gb_text_add(&s.t, "EOD\nset title '%s'\nset xlabel 'mu_{%zu}'\nset ylabel 'mu_{%zu}' offset 1.5\n%s\n",
+                r->model[i].m.name, used[0], used[1], i + 1 == r->n_models ? "set cblabel 'T'" : "unset colorbox");
+    if (i + 1 == r->n_models) gb_text_add(&s.t, "set colorbox\n");
+    gb_text_add(&s.t, "plot $p%zu using 1:2:3 with points pt 7 ps 0.22 lc palette\n", i);
+  }
+  gb_text_add(&s.t, "unset multiplot\n");
+  return draw(&s, r, 1080, r->n_models > 2 ? 320 : 460, svg);
+}
+
+gb_err gb_figure_transition(const gb_report *r, gb_text *svg)
+{
+  script s = {0};
+  const gb_ensemble *en = r->physics->ensemble;
+  const gb_assessment *a = &r->model[0].a;
+  int radius[GB_MOST_MODELS], helicity = -1;
+  for (size_t i = 0; i < r->n_models; i++) radius[i] = block(&s, r->T.n, r->T.v, 2, r->model[i].radius, 2);
+  for (int q = 0; q < en->n_summary; q++)
+    if (!strcmp(en->summary[q].name, "helicity_modulus"))
+      helicity = block(&s, a->n_T, r->T.v, 2, a->summary[GB_FROM_DATA] + 2 * q, 2 * a->n_summary);
+  gb_text_add(&s.t, "%sset multiplot layout 1,2\nset xlabel 'T'\nset xrange [0:%g]\n", style,
+              r->T.v[r->T.n - 1] * 1.03);
+  gb_text_add(&s.t, "set title '⟨|μ_z|⟩ of the test samples'\nset yrange [0:*]\n");
+  for (size_t i = 0; i < r->n_models; i++)
+    if (r->model[i].has_crossover)
+      gb_text_add(&s.t, "set arrow from %g, graph 0 to %g, graph 1 nohead dt 2 lc rgb '%s'\n", r->model[i].crossover[0],
+                  r->model[i].crossover[0], colour_of(i));
+  begin_plot(&s);
+  for (size_t i = 0; i < r->n_models; i++) {
+    curve(&s, radius[i], "using 1:2:3 with yerrorbars pt 7 ps 0.4", colour_of(i), r->model[i].m.name);
+    curve(&s, radius[i], "using 1:2 with lines lw 1.2", colour_of(i), NULL);
+  }
+  end_plot(&s);
+  gb_text_add(&s.t, "unset arrow\nset title 'helicity modulus Y of the data and 2T/π'\nset yrange [*:1.05]\n"
+                    "set arrow from 0.8929, graph 0 to 0.8929, graph 1 nohead dt 3 lc rgb '#888888'\n"
+                    "set label 'T_{KT} = 0.8929' at 0.8929, graph 0.08 offset -1,0 right tc rgb '#666666'\n");
+  if (r->has_crossing)
+    gb_text_add(&s.t, "set arrow from %g, graph 0 to %g, graph 1 nohead dt 2 lc rgb '#000000'\n", r->crossing[0],
+                r->crossing[0]);
+  begin_plot(&s);
+  curve(&s, helicity, "using 1:2:3 with yerrorbars pt 6 ps 0.5", "#000000", "Y");
+  curve(&s, helicity, "using 1:2 with lines lw 1.2", "#000000", NULL);
+  gb_text_add(&s.t, "%s2 / pi * x with lines lw 1.5 lc rgb '#EE6677' title '2T/π'\nunset multiplot\n",
+              s.begun ? ", " : "");
+  return draw(&s, r, 1080, 400, svg);
+}
+
+/* Winding of the plaquette whose lower left corner is (x, y): +1, 0 or -1. */
+static int winding(size_t side, const float *a, size_t x, size_t y)
+{
+  size_t right = (x + 1) % side, above = (y + 1) % side;
+  const size_t corner[4] = {y * side + x, y * side + right, above * side + right, above * side + x};
+  double sum = 0;
+  for (int k = 0; k < 4; k++) sum += remainder((double)a[corner[(k + 1) % 4]] - (double)a[corner[k]], 2 * M_PI);
+  return (int)lround(sum / (2 * M_PI));
+}
+
+enum { CELL = 10, HUES = 24, TITLE = 18, GAP = 14 }; /* in the units of the drawing */
+
+static void one_lattice(size_t side, const float *a, double left, gb_text *svg)
+{
+  double top = TITLE, size = CELL * (double)side;
+  gb_text_add(svg, "<rect x='%g' y='%g' width='%g' height='%g' fill='#fff' stroke='#ccc'/>", left, top, size, size);
+  for (int hue = 0; hue < HUES; hue++) { /* one path per colour, an arrowhead with a tail per site */
+    bool begun = false;
+    for (size_t i = 0; i < side * side; i++) {
+      double turn = (double)a[i] / (2 * M_PI), c = cos((double)a[i]), s = sin((double)a[i]);
+      if ((int)((turn - floor(turn)) * HUES) % HUES != hue) continue;
+      double x = left + CELL * ((double)(i % side) + 0.5), y = top + size - CELL * ((double)(i / side) + 0.5);
+      if (!begun) gb_text_add(svg, "<path fill='hsl(%d,75%%,45%%)' d='", hue * 360 / HUES);
+      begun = true;
+      gb_text_add(svg, "M%.1f %.1fl%.1f %.1fl%.1f %.1fz", x + 4 * c, y - 4 * s, -7.5 * c - 2 * s, 7.5 * s - 2 * c,
+                  4 * s, 4 * c);
+    }
+    if (begun) gb_text_add(svg, "'/>");
+  }
+  for (size_t y = 0; y < side; y++)
+    for (size_t x = 0; x < side; x++) {
+      int w = winding(side, a, x, y);
+      if (!w) continue;
+      gb_text_add(svg, "<circle cx='%g' cy='%g' r='3.2' fill='%s' stroke='#000' stroke-width='0.8'/>",
+                  left + CELL * (double)(x + 1), top + size - CELL * (double)(y + 1), w > 0 ? "#fff" : "#000");
+    }
+}
+
+void gb_figure_lattices(size_t side, size_t n, const float *const field[], const char *const title[], gb_text *svg)
+{
+  double size = CELL * (double)side, width = (double)n * (size + GAP), height = size + TITLE + CELL;
+  gb_text_add(
+      svg,
+      "<svg viewBox='0 0 %g %g' width='%g' xmlns='http://www.w3.org/2000/svg' font-family='sans-serif' font-size='12'>",
+      width, height, width);
+  for (size_t i = 0; i < n; i++) {
+    double left = (double)i * (size + GAP);
+    if (!field[i]) continue;
+    gb_text_add(svg, "<text x='%g' y='12' fill='#333'>%s</text>", left, title[i]);
+    one_lattice(side, field[i], left, svg);
+  }
+  gb_text_add(svg, "</svg>\n");
+}
