@@ -18,17 +18,18 @@ int gb_activation_find(const char *name)
   return -1;
 }
 
+/* A NaN stays one (no comparison with it is true): it must reach the loss. */
 static void activate(gb_activation a, size_t n, gb_real *restrict y)
 {
   switch (a) {
   case GB_NONE: break;
   case GB_RELU:
-    for (size_t i = 0; i < n; i++) y[i] = y[i] > 0 ? y[i] : 0;
+    for (size_t i = 0; i < n; i++) y[i] = y[i] < 0 ? 0 : y[i];
     break;
   case GB_ELU:
     for (size_t i = 0; i < n; i++) {
       gb_real e = gb_exp(y[i] < 0 ? y[i] : 0) - 1;
-      y[i] = y[i] > 0 ? y[i] : e;
+      y[i] = y[i] < 0 ? e : y[i];
     }
     break;
   case GB_TANH:

@@ -85,17 +85,15 @@ static gb_err one_shard(loop *t, size_t shard, const double *weight)
 static gb_err check_finite(const loop *t, const double *mean, size_t bad_block)
 {
   unsigned long long step = t->state.step;
+  static const char cure[] =
+      "The last checkpoint is intact. Start a new run.dir with a lower optimizer.learning_rate, or "
+      "with optimizer.clip_norm: a continued run repeats this.";
   for (int k = 0; k < t->model->n_terms; k++)
-    GB_CHECK(
-        isfinite(mean[k]), GB_ERR_NUMERIC,
-        "step %llu: the loss term `%s` is not finite. The last checkpoint is intact; lower optimizer.learning_rate or "
-        "set optimizer.clip_norm, and continue.",
-        step, t->model->term[k]);
-  GB_CHECK(
-      (int)bad_block == gb_params_n(t->state.params), GB_ERR_NUMERIC,
-      "step %llu: the gradient of %s is not finite, while the loss terms are. The last checkpoint is intact; lower "
-      "optimizer.learning_rate or set optimizer.clip_norm, and continue.",
-      step, gb_params_info(t->state.params, (int)bad_block)->name);
+    GB_CHECK(isfinite(mean[k]), GB_ERR_NUMERIC, "step %llu: the loss term `%s` is not finite. %s", step,
+             t->model->term[k], cure);
+  GB_CHECK((int)bad_block == gb_params_n(t->state.params), GB_ERR_NUMERIC,
+           "step %llu: the gradient of %s is not finite, while the loss terms are. %s", step,
+           gb_params_info(t->state.params, (int)bad_block)->name, cure);
   return GB_OK;
 }
 
