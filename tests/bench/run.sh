@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|train|io ...]   (all if none is named)
+# Two sides are measured in alternating rounds of one run; value and other are medians, best is the best round. Not part of
+# the tests: numbers belong into docs/PERFORMANCE.md, with the machine.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+build=${BUILD_DIR:-build-bench}
+cmake -S . -B "$build" >/dev/null
+cmake --build "$build" -j "$(nproc)" --target bench greybox-generate greybox-train >/dev/null
+build=$(cd "$build" && pwd)
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+dir=$(mktemp -d "${BENCH_DIR:-.}/bench.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+dir=$(cd "$dir" && pwd)
+rounds=5
+
+# print NAME UNIT AGAINST GATE: standard input holds lines "ours other" (rates; other may be missing)
+print() {
+  awk -v name="$1" -v unit="$2" -v against="$3" -v gate="$4" '
+    function median(v, n,   i, j, t) {
+      for (i = 2; i <= n; i++) for (j = i; j > 1 && v[j - 1] > v[j]; j--) {t = v[j]; v[j] = v[j - 1]; v[j - 1] = t}
+      return v[int((n + 1) / 2)]
+    }
+    {a[NR] = $1 + 0; if (NF > 1) b[++m] = $2 + 0}
+    END {
+      x = median(a, NR); printf "{\"name\": \"%s\", \"value\": %.6g, \"best\": %.6g, \"unit\": \"%s\", ", name, x, a[NR], unit
+      if (m) {y = median(b, m); printf "\"against\": \"%s\", \"other\": %.6g, \"other_best\": %.6g, \"ratio\": %.4g, ", against, y, b[m], x / y}
+      else printf "\"against\": null, \"ratio\": null, "
+      if (gate && m) printf "\"gate\": %g, \"pass\": %s}\n", gate, x / y >= gate ? "true" : "false"
+      else printf "\"gate\": null, \"pass\": null}\n"
+    }'
+}
+
+mc() {
+  "$build/tests/bench_mc"
+}
+
+# Samples per second of greybox-train on 1 and 2 ranks, of the models of the shipped configs; steps after the first 100 count.
+train() {
+  for config in xy_quickstart xy; do
+    mpirun -n 2 "$build/bin/greybox-generate" configs/$config.yaml run.dir="$dir/$config" generate.samples=50 >/dev/null
+    for _ in $(seq $rounds); do
+      for ranks in 2 1; do
+        rm -rf "$dir/run"
+        mpirun -n $ranks "$build/bin/greybox-train" configs/$config.yaml run.dir="$dir/run" data.path="$dir/$config/dataset.h5" \
+          train.steps=200 train.log_every=100 train.validate_every=1000000 train.save_every=1000000 >/dev/null
+        sed -n 's/.*"event":"train","step":200.*"samples_per_second":\([0-9.]*\).*/\1/p' "$dir/run/log.jsonl"
+      done | paste -sd' '
+    done | print "training $config.yaml, 2 ranks" "samples/s" "1 rank" 0
+  done
+}
+
+# One file of 1 GB by parallel HDF5 on 1 and 2 ranks, against dd of as much with the same sync.
+io() {
+  for ranks in 1 2; do
+    for _ in $(seq $rounds); do
+      rm -f "$dir/x.h5" "$dir/x.dd"
+      ours=$(mpirun -n $ranks "$build/tests/bench_io" "$dir/x.h5" 1000)
+      begin=$(date +%s.%N)
+      dd if=/dev/zero of="$dir/x.dd" bs=4M count=238 conv=fsync status=none
+      echo "$ours $begin $(date +%s.%N)" | awk '{print 1000 / $1, 238 * 4.194304 / ($3 - $2)}'
+    done | print "HDF5 write, $ranks rank(s), chunked, synced" "MB/s" "dd bs=4M conv=fsync" 0
+  done
+}
+
+[ $# -gt 0 ] || set -- mc train io
+for group; do
+  case $group in
+  mc | train | io) $group ;;
+  *) echo "run.sh: no group $group; there are: mc train io" >&2 && exit 2 ;;
+  esac
+done
