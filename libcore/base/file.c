@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 static gb_err read_all(int fd, const char *path, size_t limit, char **text, size_t *n)
@@ -106,6 +108,44 @@ gb_err gb_file_commit(const char *part, const char *path)
   else
     strcpy(folder, ".");
   return sync_path(folder, O_RDONLY | O_DIRECTORY);
+}
+
+static const char seal_mark[] = "\ngreybox xxh3 ";
+enum { MARK = sizeof seal_mark - 1, DIGITS = 32, SEAL = MARK + DIGITS + 1 };
+
+static gb_err read_whole(const char *path, char **text, size_t *n)
+{
+  return gb_file_read(path, SIZE_MAX / 4, text, n);
+}
+
+gb_err gb_file_seal(const char *path)
+{
+  char *text = NULL, line[SEAL + 1], hex[33];
+  size_t n = 0;
+  GB_TRY(read_whole(path, &text, &n));
+  gb_hash_hex(text, n, hex);
+  gb_free(&text);
+  snprintf(line, sizeof line, "%s%s\n", seal_mark, hex);
+  int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  GB_CHECK(fd >= 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
+  gb_err e = write_all(fd, path, line, SEAL);
+  if (close(fd) != 0 && !e) e = GB_FAIL(GB_ERR_IO, "%s: %s", path, strerror(errno));
+  return e;
+}
+
+gb_err gb_file_check_seal(const char *path)
+{
+  char *text = NULL, hex[33];
+  size_t n = 0;
+  gb_err e = GB_OK;
+  GB_TRY(read_whole(path, &text, &n));
+  if (n >= SEAL && !memcmp(text + n - SEAL, seal_mark, MARK)) {
+    gb_hash_hex(text, n - SEAL, hex);
+    if (memcmp(text + n - DIGITS - 1, hex, DIGITS))
+      e = GB_FAIL(GB_ERR_IO, "%s: does not match the checksum at its end: the file is damaged", path);
+  }
+  gb_free(&text);
+  return e;
 }
 
 gb_err gb_file_make_folder(const char *path)

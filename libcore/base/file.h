@@ -20,6 +20,17 @@ gb_err gb_file_write(const char *path, const char *s, size_t n);
  *  @return GB_ERR_IO */
 gb_err gb_file_commit(const char *part, const char *path);
 
+/** Put a line with the checksum of all bytes of a file behind its end, where HDF5, for one, does not look. It protects
+ *  readers that cannot bear damage: a changed byte in the structure of an HDF5 file can crash the library.
+ *  Local.
+ *  @return GB_ERR_IO */
+gb_err gb_file_seal(const char *path);
+
+/** Compare a file with the line that gb_file_seal() put behind it; a file without one passes.
+ *  Local.
+ *  @return GB_ERR_IO if the file is damaged or cannot be read */
+gb_err gb_file_check_seal(const char *path);
+
 /** mkdir -p.
  *  Local.
  *  @return GB_ERR_IO */

@@ -1,9 +1,11 @@
 /* learn/checkpoint.c - one small HDF5 file, written and read by rank 0. */
 #include "learn/checkpoint.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "io/h5.h"
@@ -108,9 +110,17 @@ static gb_err write_file(gb_comm alone, const char *path, const char *config, co
   if (!e) e = write_config(f, config);
   if (!e) e = write_numbers(f, s);
   for (int i = 0; i < PARTS && !e; i++) e = write_part(f, s, &p[i]);
-  if (!e) e = gb_h5_sync(f);
-  gb_err closed = gb_h5_close(&f, !e);
+  gb_err closed = gb_h5_close(&f, false);
   return e ? e : closed;
+}
+
+static gb_err save(gb_comm alone, const char *path, const char *config, const gb_state *s)
+{
+  char aside[PATH_MAX];
+  GB_TRY(write_file(alone, path, config, s)); /* as path.part */
+  snprintf(aside, sizeof aside, "%s.part", path);
+  GB_TRY(gb_file_seal(aside));
+  return gb_file_commit(aside, path);
 }
 
 /* Run by rank 0 on a communicator of its own: plain file access, no MPI-IO. */
@@ -121,7 +131,14 @@ static gb_comm alone_of(gb_comm c)
 
 gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const gb_state *s)
 {
-  return gb_comm_agree(c, c.rank == 0 ? write_file(alone_of(c), path, config, s) : GB_OK);
+  return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, config, s) : GB_OK);
+}
+
+/* Open a file whose every byte is what was written: HDF5 itself may crash on others. */
+static gb_err open_sound(gb_comm alone, const char *path, gb_h5 **f)
+{
+  GB_TRY(gb_file_check_seal(path));
+  return gb_h5_open(alone, path, f);
 }
 
 static gb_err read_part(gb_h5 *f, const char *path, gb_state *s, const part *p)
@@ -145,7 +162,7 @@ static gb_err read_file(gb_comm alone, const char *path, gb_state *s)
   uint64_t n[N_NUMBERS];
   part p[PARTS];
   gb_h5 *f = NULL;
-  gb_err e = gb_h5_open(alone, path, &f);
+  gb_err e = open_sound(alone, path, &f);
   parts_of(s, p);
   if (!e) e = get(f, path, "/numbers", GB_H5_U64, N_NUMBERS, sizeof n, n);
   if (!e && n[FORMAT] != VERSION)
@@ -180,7 +197,7 @@ gb_err gb_checkpoint_load(gb_comm c, const char *path, gb_state *s)
 static gb_err read_config(gb_comm alone, const char *path, char **config)
 {
   gb_h5 *f = NULL;
-  gb_err e = gb_h5_open(alone, path, &f);
+  gb_err e = open_sound(alone, path, &f);
   if (!e) e = gb_h5_get_text(f, "/config", config);
   if (!e) e = check(f, path, "/config", strlen(*config), *config);
   gb_h5_close(&f, false);
