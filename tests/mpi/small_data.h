@@ -6,7 +6,7 @@
 #include "io/h5.h"
 #include "mpi/ranks.h"
 
-enum { DATA_T = 4, DATA_CHAINS = 3, DATA_SAMPLES = 7, DATA_SIDE = 4 };
+enum { DATA_T = 4, DATA_CHAINS = 3, DATA_SAMPLES = 9, DATA_SIDE = 4 };
 enum { DATA_WIDTH = DATA_SIDE * DATA_SIDE, DATA_N = DATA_T * DATA_CHAINS * DATA_SAMPLES };
 
 static const size_t data_shape[] = {DATA_SIDE, DATA_SIDE};

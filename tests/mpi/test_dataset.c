@@ -67,7 +67,7 @@ static void reading_is_local(void **state)
   gb_dataset *d;
   CHECK_OK(open_data(written(), 0, &d));
   for (int k = 0; k <= 3 * world.rank; k++) {
-    uint64_t row = (uint64_t)(k * 7 + world.rank) % (DATA_T * DATA_SAMPLES);
+    uint64_t row = (uint64_t)(k * 5 + world.rank) % (DATA_T * DATA_SAMPLES);
     float x[DATA_WIDTH];
     CHECK_OK(gb_dataset_read(d, GB_TEST, 1, &row, x));
     CHECK(!memcmp(x, data.x[place(GB_TEST, row)], sizeof x));
@@ -97,11 +97,11 @@ static void any_split(void **state)
   gb_dataset_close(&d);
 }
 
-/* 28 training rows, batches of 6: 3 epochs end in the middle of batches. */
+/* 36 training rows, batches of 8: epochs end in the middle of batches. */
 static void batches(void **state)
 {
   (void)state;
-  enum { ROWS = DATA_T * DATA_SAMPLES, BATCH = 6, EPOCHS = 3, STEPS = ROWS * EPOCHS / BATCH };
+  enum { ROWS = DATA_T * DATA_SAMPLES, BATCH = 8, EPOCHS = 4, STEPS = ROWS * EPOCHS / BATCH };
   gb_dataset *d;
   uint64_t row[STEPS * BATCH], other[BATCH];
   CHECK_OK(open_data(written(), 4, &d));

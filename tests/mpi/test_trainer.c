@@ -489,7 +489,7 @@ static void evaluations(void **state)
     m.fault = FAILURE;
     m.at_step = GB_PASS_FIXED;
     m.at_row = ROWS - 1;
-    CHECK_ALL_FAIL(gb_train_evaluate(world, &model, d, GB_TEST, mean[0]), GB_ERR_IO, "row 27 cannot be had");
+    CHECK_ALL_FAIL(gb_train_evaluate(world, &model, d, GB_TEST, mean[0]), GB_ERR_IO, "row 35 cannot be had");
     m.fault = NONE;
   }
   gb_dataset_close(&d);
