@@ -1,0 +1,51 @@
+# tests/regression/train_ranks.sh - the weights are the same bytes on any number of ranks, which may be 1 ... train.shards.
+# shellcheck shell=bash disable=SC1091,SC2034,SC2154
+. "$SOURCE/tests/regression/common.bash"
+train=$BUILD/bin/greybox-train
+
+cat >case.yaml <<'END'
+run: {physics: xy, dir: data, seed: 3}
+xy: {L: 8, T: [0.6, 1, 1.6]}
+generate: {chains: 4, samples: 30, burn_in: 16, pilot: 64, validation_chains: 1, test_chains: 1}
+data: {path: data/dataset.h5}
+model: {latent: 3}
+objective: {energy_weight: 20, energy_mode: sample, beta_warmup: 30}
+optimizer: {learning_rate: 0.003, clip_norm: 50}
+train: {steps: 55, batch: 24, shards: 6, validate_every: 10, save_every: 25, log_every: 10}
+END
+run 1 "$generate" case.yaml
+expect 0 samples
+
+# Shards are shared out evenly or not: 6 on 4 ranks are 2, 2, 1 and 1. Noise of both kinds enters the loss.
+dense=("model.encoder=[dense 20, dense 9 tanh]" "model.decoder=[dense 11, dense 31 relu]" model.likelihood=von_mises)
+conv=("model.encoder=[conv 4 stride 2, conv 6 kernel 4 stride 2, dense 12]"
+  "model.decoder=[dense 24, grid 4 4 5, deconv 4 kernel 4 stride 2]" model.align=true train.shards=4)
+for kind in dense conv; do
+  declare -n keys=$kind
+  for ranks in 1 2 3 4; do
+    run $ranks "$train" case.yaml "${keys[@]}" run.dir=$kind.$ranks
+    expect 0 "HG-VAE, 55 steps, best validation loss"
+    [ "$(echo $kind.$ranks/*)" = "$(echo $kind.$ranks/{best.h5,build.txt,checkpoint.h5,config.yaml,log.jsonl})" ] ||
+      fail "files are missing or left over: $(ls $kind.$ranks)"
+    for file in checkpoint.h5 best.h5; do
+      cmp $kind.1/$file $kind.$ranks/$file || fail "$kind: $file differs on $ranks ranks"
+    done
+  done
+done
+
+# Read row by row instead of held in memory: no difference. Another seed, other shards: others.
+run 2 "$train" case.yaml "${dense[@]}" run.dir=rows data.memory=0
+expect 0 "55 steps"
+cmp dense.1/checkpoint.h5 rows/checkpoint.h5 || fail "reading row by row changes the result"
+for other in run.seed=4 train.shards=4; do
+  rm -rf other
+  run 1 "$train" case.yaml "${dense[@]}" run.dir=other $other
+  expect 0 "55 steps"
+  if cmp -s dense.1/best.h5 other/best.h5; then fail "$other changes nothing"; fi
+done
+
+# More ranks than shards.
+run 4 "$train" case.yaml "${dense[@]}" run.dir=many train.shards=3
+expect 2 "train.shards = 3: 4 ranks cannot share so few pieces. Start at most 3 ranks"
+[ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
+[ ! -e many/checkpoint.h5 ] || fail "a refused training left a checkpoint"
