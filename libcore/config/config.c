@@ -129,6 +129,16 @@ static gb_err word(const place *p, const char *text, const char **out)
   return refuse(p, *text ? text : "\"\"", "is not one of the choices");
 }
 
+/* Point i of 0 ... n from min to max. Inner points are rounded to 12 digits: 0.3 is wanted, not 0.30000000000000004. */
+static double between(double min, double max, size_t i, size_t n)
+{
+  if (i == 0) return min;
+  if (i == n) return max;
+  char text[32];
+  snprintf(text, sizeof text, "%.12g", ((double)(n - i) * min + (double)i * max) / (double)n);
+  return strtod(text, NULL);
+}
+
 /* {min, max, count}: equidistant numbers, both ends included. */
 static gb_err grid(const place *p, const gb_entry *e, gb_reals *out, double **v)
 {
@@ -152,9 +162,7 @@ static gb_err grid(const place *p, const gb_entry *e, gb_reals *out, double **v)
   }
   out->n = (size_t)part[COUNT];
   GB_TRY(gb_new(v, out->n));
-  for (size_t i = 0; i < out->n; i++)
-    (*v)[i] =
-        out->n == 1 ? part[MIN] : ((double)(out->n - 1 - i) * part[MIN] + (double)i * part[MAX]) / (double)(out->n - 1);
+  for (size_t i = 0; i < out->n; i++) (*v)[i] = between(part[MIN], part[MAX], i, out->n - 1);
   return GB_OK;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The example of docs/ADDING_PHYSICS.md, taken from the page: one file and one line make a program that samples it, and the
 # energy is the exact one.
-. "$(dirname "$0")/common.bash"
+. "$SOURCE/tests/regression/common.bash"
 cp -r "$SOURCE"/{CMakeLists.txt,apps,libcore,physics} .
 awk '/^```c$/ {on = 1; next} /^```$/ {on = 0} on' "$SOURCE/docs/ADDING_PHYSICS.md" >physics/rotors.c
 echo 'PHYSICS(rotors)' >>physics/list.h

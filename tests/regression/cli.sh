@@ -1,5 +1,5 @@
 # tests/regression/cli.sh - the command line: every mistake gives its status and one message, at once, on 1 and 2 ranks.
-# shellcheck shell=bash disable=SC1091,SC2154
+# shellcheck shell=bash
 . "$SOURCE/tests/regression/common.bash"
 
 cat >case.yaml <<'END'

@@ -1,5 +1,5 @@
 # tests/regression/generate_file.sh - a data set read by somebody else: h5py and numpy, nothing of this program.
-# shellcheck shell=bash disable=SC1091,SC2154
+# shellcheck shell=bash
 . "$SOURCE/tests/regression/common.bash"
 
 # 65 samples of 4 chains: the bins of the error analysis are of unequal length. J is not 1.

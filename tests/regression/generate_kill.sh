@@ -1,5 +1,5 @@
 # tests/regression/generate_kill.sh - killed, stopped, damaged: a run ends with the same data or with a clear message.
-# shellcheck shell=bash disable=SC1091,SC2154
+# shellcheck shell=bash
 . "$SOURCE/tests/regression/common.bash"
 
 cat >case.yaml <<'END'

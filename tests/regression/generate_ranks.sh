@@ -1,5 +1,5 @@
 # tests/regression/generate_ranks.sh - the data do not depend on the number of ranks; the same ranks give the same bytes.
-# shellcheck shell=bash disable=SC1091,SC2154
+# shellcheck shell=bash
 . "$SOURCE/tests/regression/common.bash"
 
 # 9 chains in all: 2 and 4 ranks own different numbers of them. 3 chunks and a rest of samples.

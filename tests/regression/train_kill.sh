@@ -1,5 +1,5 @@
 # tests/regression/train_kill.sh - killed, stopped, damaged, misused: a training ends with the same bytes or one message.
-# shellcheck shell=bash disable=SC1091,SC2154
+# shellcheck shell=bash
 . "$SOURCE/tests/regression/common.bash"
 train=$BUILD/bin/greybox-train
 
@@ -82,7 +82,7 @@ for start in $(seq 80); do
   *) fail "status $status after a kill: $(tail -n 3 out)" ;;
   esac
 done
-[ $kills -ge 20 ] && [ "$status" = 0 ] || fail "$kills kills in $start starts, last status $status"
+[[ $kills -ge 20 && $status = 0 ]] || fail "$kills kills in $start starts, last status $status"
 
 # --- asked to stop: status 75, then the same command goes on to the same bytes, on 1, 2 and 3 ranks in turn.
 # until_training: wait for a line about steps that this start has made.
@@ -117,7 +117,7 @@ done
 steps=$(sed -nE 's/.*after step ([0-9]+);.*/\1/p' out)
 [ "$steps" -lt 3900 ] || whole_steps=$((steps / 50 * 50 + 100))
 if [ -n "${whole_steps:-}" ]; then # a fast machine: a longer training to compare with
-  run 2 "$train" case.yaml run.dir=whole train.steps=$whole_steps
+  run 2 "$train" case.yaml run.dir=whole train.steps="$whole_steps"
   expect 0 "HG-VAE, $whole_steps steps"
 fi
 run 2 "$train" case.yaml run.dir=stopped train.steps="${whole_steps:-4000}"

@@ -1,5 +1,5 @@
 # tests/regression/train_ranks.sh - the weights are the same bytes on any number of ranks, which may be 1 ... train.shards.
-# shellcheck shell=bash disable=SC1091,SC2034,SC2154
+# shellcheck shell=bash disable=SC2034 # arrays are used by name
 . "$SOURCE/tests/regression/common.bash"
 train=$BUILD/bin/greybox-train
 
