@@ -46,8 +46,10 @@ static const gb_field objective_fields[] = {
               "Weight lambda_E of (E(x) - E(rec))^2 / N, the energy term (the H of HG-VAE); 0: none. It is a penalty, "
               "no part of "
               "the evidence bound."),
+    GB_NUMBER(gb_objective_opts, energy_start, "0", 0, 1e12, "steps", GB_FIXED,
+              "The energy term has no weight before this step: latents find the order parameter first."),
     GB_NUMBER(gb_objective_opts, energy_warmup, "0", 0, 1e12, "steps", GB_FIXED,
-              "The weight of the energy term rises linearly from 0 over so many steps: latents find the order first."),
+              "From energy_start on the weight of the energy term rises linearly from 0 over so many steps."),
     GB_WORD(gb_objective_opts, energy_mode, "sample", "mean|sample|expected", GB_FIXED,
             "Whose energy: of the mean field, of one noisy reconstruction, or the exact expectation over the noise."),
     {0}};
@@ -220,18 +222,20 @@ static gb_err backward(void *self, const double *weight, gb_real *grad)
   return gb_graph_backward(v->graph, n_terms, v->term, weight, grad);
 }
 
-/* A weight that rises linearly from 0 over the first `warmup` steps. */
-static double warmed(double weight, uint64_t step, int64_t warmup)
+/* A weight that is 0 before step `start` and rises linearly over the next `warmup` steps. */
+static double warmed(double weight, uint64_t step, int64_t start, int64_t warmup)
 {
-  return step < (uint64_t)warmup ? weight * (double)step / (double)warmup : weight;
+  if (step < (uint64_t)start) return 0;
+  uint64_t since = step - (uint64_t)start;
+  return since < (uint64_t)warmup ? weight * (double)since / (double)warmup : weight;
 }
 
 static void weights(const void *self, uint64_t step, double *weight)
 {
   const gb_objective_opts *o = &((const gb_vae *)self)->objective;
   weight[GB_VAE_NLL] = 1;
-  weight[GB_VAE_KL] = warmed(o->beta, step, o->beta_warmup);
-  weight[GB_VAE_ENERGY] = warmed(o->energy_weight, step, o->energy_warmup);
+  weight[GB_VAE_KL] = warmed(o->beta, step, 0, o->beta_warmup);
+  weight[GB_VAE_ENERGY] = warmed(o->energy_weight, step, o->energy_start, o->energy_warmup);
 }
 
 gb_model gb_vae_model(gb_vae *v)

@@ -24,7 +24,7 @@ typedef struct gb_objective_opts {
   double beta;
   int64_t beta_warmup;
   double energy_weight;
-  int64_t energy_warmup;
+  int64_t energy_start, energy_warmup;
   const char *energy_mode;
 } gb_objective_opts;
 extern const gb_schema gb_objective_schema; /* section "objective" */

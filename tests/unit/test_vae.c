@@ -281,7 +281,16 @@ static void weights_of_terms_warm_up(void **state)
     CHECK_NEAR(w[GB_VAE_ENERGY], c[i].energy, 1e-15);
   }
   gb_vae_destroy(&v);
-  o.beta_warmup = o.energy_warmup = 0;
+  o.energy_start = 2; /* the energy term rises over steps 2 ... 6 */
+  v = create(&small, &o, 1, 5);
+  m = gb_vae_model(v);
+  static const double late[] = {0, 0, 0, 2, 4, 6, 8, 8};
+  for (uint64_t step = 0; step < sizeof late / sizeof *late; step++) {
+    m.weights(m.self, step, w);
+    CHECK_NEAR(w[GB_VAE_ENERGY], late[step], 1e-15);
+  }
+  gb_vae_destroy(&v);
+  o.beta_warmup = o.energy_start = o.energy_warmup = 0;
   v = create(&small, &o, 1, 5);
   m = gb_vae_model(v);
   m.weights(m.self, 0, w);
