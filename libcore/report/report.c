@@ -14,7 +14,7 @@
 
 static const gb_field fields[] = {GB_WORD(gb_report_opts, models, "[]", NULL, GB_FREE,
                                           "Run directories of the models to compare, in this order; empty: run.dir and "
-                                          "its sub-directories that hold weights."),
+                                          "its sub-directories that hold weights, as on the ladder."),
                                   GB_NUMBER(gb_report_opts, prior_samples, "4000", 8, 1e7, "samples", GB_FREE,
                                             "Samples drawn from the prior of each model."),
                                   {0}};
@@ -34,9 +34,19 @@ static bool holds_weights(const char *dir)
   return snprintf(path, sizeof path, "%s/checkpoint.h5", dir) < PATH_MAX && access(path, R_OK) == 0;
 }
 
-static int by_name(const void *a, const void *b)
+static int rung(const char *name)
 {
-  return strcmp(((const gb_reported *)a)->dir, ((const gb_reported *)b)->dir);
+  static const char *const ladder[] = {"VAE", "H-VAE", "G-VAE", "HG-VAE"};
+  int k = 0;
+  while (k < (int)(sizeof ladder / sizeof *ladder) && strcmp(name, ladder[k])) k++;
+  return k;
+}
+
+static int by_ladder(const void *a, const void *b)
+{
+  const gb_reported *x = a, *y = b;
+  int order = rung(x->m.name) - rung(y->m.name);
+  return order ? order : strcmp(x->dir, y->dir);
 }
 
 static gb_err add_model(gb_report *r, const char *dir)
@@ -65,7 +75,6 @@ static gb_err find_models(gb_report *r, const gb_report_opts *o, const char *dir
     if (holds_weights(path)) e = add_model(r, path);
   }
   if (d) closedir(d);
-  qsort(r->model, r->n_models, sizeof *r->model, by_name);
   if (!e && !r->n_models)
     e = GB_FAIL(GB_ERR_CONFIG,
                 "report.models: no trained model in %s or below it. Run greybox-train first, or name directories.",
@@ -200,6 +209,7 @@ gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physic
   r->n_test = gb_dataset_rows(data, GB_TEST);
   for (size_t i = 0; i < r->n_models; i++)
     GB_GOTO(e, assess_model(c, r, &r->model[i], data, (size_t)o.prior_samples), done);
+  if (!o.models.n) qsort(r->model, r->n_models, sizeof *r->model, by_ladder); /* not in the order of the file system */
   cross(r);
   GB_GOTO(e, gb_comm_agree(c, c.rank == 0 ? write_forms(r) : GB_OK), done);
   gb_run_say(run, "%s", gb_run_path(run, "report.html"));
