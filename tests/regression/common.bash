@@ -38,3 +38,55 @@ same() {
       { [ $# = 3 ] || h5diff "$1" "$2" /provenance/config; }
   } >differences 2>&1 || fail "$1 and $2 differ: $(head -n 5 differences)"
 }
+
+# --- for scripts that kill: a run in the background, and what is left of it.
+
+# begin RANKS COMMAND...: sets $launcher.
+begin() {
+  local n=$1
+  shift
+  mpirun -n "$n" "$@" >out 2>&1 &
+  launcher=$!
+}
+
+# find_ranks: their process ids into the array `ranks`, none if the launcher has ended.
+find_ranks() {
+  mapfile -t ranks < <(pgrep -P "$launcher" || true)
+}
+
+# end: wait for the launcher, set $status.
+end() {
+  status=0
+  wait "$launcher" 2>/dev/null || status=$?
+}
+
+# kill_some: with -9, the launcher, one rank, or all at once.
+kill_some() {
+  case $((RANDOM % 3)) in
+    0) kill -9 "$launcher" 2>/dev/null || true ;;
+    1) kill -9 "${ranks[@]: -1}" 2>/dev/null || true ;;
+    2) kill -9 "$launcher" "${ranks[@]}" 2>/dev/null || true ;;
+  esac
+}
+
+# alive PID...: is one of them running? A zombie is not.
+alive() {
+  local p
+  for p in "$@"; do
+    case $(ps -o stat= -p "$p" 2>/dev/null) in
+      "" | Z*) ;;
+      *) return 0 ;;
+    esac
+  done
+  return 1
+}
+
+# gone PID...: no process of a run may stay behind. A rank whose launcher is killed notices within a few seconds.
+gone() {
+  local i
+  for i in $(seq 100); do
+    alive "$@" || return 0
+    sleep 0.1
+  done
+  fail "processes are left behind: $*"
+}

@@ -3,8 +3,8 @@
 . "$SOURCE/tests/regression/common.bash"
 
 for page in config physics; do
-  "$BUILD/bin/greybox-describe" $page >page
-  cmp page "$SOURCE/docs/${page^^}.md" || fail "write it anew: build/bin/greybox-describe $page >docs/${page^^}.md"
+  "$BUILD/bin/greybox-describe" $page >written.md
+  cmp written.md "$SOURCE/docs/${page^^}.md" || fail "write it anew: build/bin/greybox-describe $page >docs/${page^^}.md"
 done
 
 # Every shipped config is right for every program, the template too.
@@ -12,7 +12,7 @@ done
 for config in "$SOURCE"/configs/*.yaml template.yaml; do
   for program in generate train; do
     run 0 "$BUILD/bin/greybox-$program" "$config" --dry-run
-    expect 0 "touches nothing|dry run"
+    expect 0 "^# greybox-$program would need"
   done
 done
 

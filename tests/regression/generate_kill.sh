@@ -10,47 +10,6 @@ END
 run 2 "$generate" case.yaml run.dir=whole
 expect 0 "2 temperatures x 3 chains x 450 samples"
 
-# alive PID...: is one of them running? A zombie is not.
-alive() {
-  local p
-  for p in "$@"; do
-    case $(ps -o stat= -p "$p" 2>/dev/null) in
-      "" | Z*) ;;
-      *) return 0 ;;
-    esac
-  done
-  return 1
-}
-
-# gone PID...: no process of a run may stay behind. A rank whose launcher is killed notices within a few seconds.
-gone() {
-  local i
-  for i in $(seq 100); do
-    alive "$@" || return 0
-    sleep 0.1
-  done
-  fail "processes are left behind: $*"
-}
-
-# begin RANKS ARGUMENTS...: in the background; sets $launcher.
-begin() {
-  local n=$1
-  shift
-  mpirun -n "$n" "$generate" case.yaml "$@" >out 2>&1 &
-  launcher=$!
-}
-
-# ranks_of LAUNCHER: their process ids, none if it has ended.
-ranks_of() {
-  pgrep -P "$1" || true
-}
-
-# end: wait for the launcher, set $status.
-end() {
-  status=0
-  wait "$launcher" 2>/dev/null || status=$?
-}
-
 # --- kill -9 at random moments: the launcher, one rank, or all at once; on 1, 2 and 3 ranks in turn.
 RANDOM=20240607
 starts=0
@@ -60,16 +19,10 @@ for variant in "generate.save_seconds=0" "generate.save_seconds=0.2" "generate.d
   while true; do
     starts=$((starts + 1))
     [ $starts -lt 100 ] || fail "$variant: the run does not come to its end"
-    begin $((starts % 3 + 1)) run.dir=killed "$variant"
+    begin $((starts % 3 + 1)) "$generate" case.yaml run.dir=killed "$variant"
     sleep "$(printf '0.%03d' $((RANDOM % 500 + 200)))"
-    mapfile -t ranks < <(ranks_of "$launcher")
-    if [ $kills -lt 7 ]; then
-      case $((RANDOM % 3)) in
-        0) kill -9 "$launcher" 2>/dev/null || true ;;
-        1) kill -9 "${ranks[@]: -1}" 2>/dev/null || true ;;
-        2) kill -9 "$launcher" "${ranks[@]}" 2>/dev/null || true ;;
-      esac
-    fi
+    find_ranks
+    [ $kills -ge 7 ] || kill_some
     end
     gone "${ranks[@]}"
     [ "$status" = 0 ] || [ "$status" = 137 ] || fail "$variant: status $status after a kill: $(tail -n 3 out)"
@@ -107,9 +60,9 @@ for how in usr1 term-a-rank stop-file term-the-launcher; do
   esac
   touch mark
   sleep 0.05
-  begin 2 run.dir=$at generate.samples=1600
+  begin 2 "$generate" case.yaml run.dir=$at generate.samples=1600
   until_saved
-  mapfile -t ranks < <(ranks_of "$launcher")
+  find_ranks
   wanted=75
   case $how in
     usr1) kill -USR1 "$launcher" ;; # mpirun passes it on

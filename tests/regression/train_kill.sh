@@ -26,50 +26,15 @@ like_whole() {
   [ -z "$(find "$1" -name '*.part')" ] || fail "left over: $(ls "$1")"
 }
 
-# gone PID...: no process of a run may stay behind. A rank whose launcher is killed notices within a few seconds.
-gone() {
-  local i p alive
-  for i in $(seq 100); do
-    alive=
-    for p in "$@"; do
-      case $(ps -o stat= -p "$p" 2>/dev/null) in
-      "" | Z*) ;;
-      *) alive=$p ;;
-      esac
-    done
-    [ -n "$alive" ] || return 0
-    sleep 0.1
-  done
-  fail "processes are left behind: $*"
-}
-
-# begin RANKS ARGUMENTS...: in the background; sets $launcher. end: wait for it, set $status.
-begin() {
-  local n=$1
-  shift
-  mpirun -n "$n" "$train" case.yaml "$@" >out 2>&1 &
-  launcher=$!
-}
-end() {
-  status=0
-  wait "$launcher" 2>/dev/null || status=$?
-}
-
 # --- kill -9 at 20 random moments, mostly while it saves: the launcher, one rank, or all at once; then go on with another
 # number of ranks and another interval of saving.
 RANDOM=20241121
 kills=0
 for start in $(seq 80); do
-  begin $((start % 4 + 1)) run.dir=killed train.save_every=$((RANDOM % 3 * 30 + 1))
+  begin $((start % 4 + 1)) "$train" case.yaml run.dir=killed train.save_every=$((RANDOM % 3 * 30 + 1))
   sleep "$(printf '0.%03d' $((RANDOM % 600 + 200)))"
-  mapfile -t ranks < <(pgrep -P "$launcher" || true)
-  if [ $kills -lt 20 ]; then
-    case $((RANDOM % 3)) in
-    0) kill -9 "$launcher" 2>/dev/null || true ;;
-    1) kill -9 "${ranks[@]: -1}" 2>/dev/null || true ;;
-    2) kill -9 "$launcher" "${ranks[@]}" 2>/dev/null || true ;;
-    esac
-  fi
+  find_ranks
+  [ $kills -ge 20 ] || kill_some
   end
   gone "${ranks[@]}"
   case $status in
@@ -98,10 +63,10 @@ n=0
 for how in usr1 term-a-rank stop-file usr1-a-rank; do
   before=0
   [ ! -e stopped ] || before=$(grep -c '"event":"train"' stopped/log.jsonl || true)
-  begin $((n % 3 + 1)) run.dir=stopped train.steps=1000000
+  begin $((n % 3 + 1)) "$train" case.yaml run.dir=stopped train.steps=1000000
   n=$((n + 1))
   until_training "$before"
-  mapfile -t ranks < <(pgrep -P "$launcher")
+  find_ranks
   case $how in
   usr1) kill -USR1 "$launcher" ;; # mpirun passes it on
   term-a-rank) kill -TERM "${ranks[0]}" ;;
