@@ -337,23 +337,28 @@ gb_err gb_assess_radius(const gb_assessment *a, double *out)
   return e;
 }
 
-/* Temperature of the steepest fall: vertex of the parabola through the largest downward slope and its two neighbours.
- */
+static double slope_of(const double *T, const double *y, size_t i)
+{
+  return (y[i + 1] - y[i]) / (T[i + 1] - T[i]);
+}
+
+/* Temperature of the inflection where the curve falls steepest: the vertex of the parabola through a downward slope
+ * that is steeper than both its neighbours; the steepest such. A curve that falls steeper towards an end of the grid
+ * (as radii of latents do that resolve ever smaller fluctuations) has its crossover inside all the same. */
 static bool falls(size_t n, const double *T, const double *y, double unused, double *out)
 {
   (void)unused;
   size_t k = 0;
   double least = 0;
-  if (n < 4) return false;
-  for (size_t i = 0; i + 1 < n; i++) {
-    double s = (y[i + 1] - y[i]) / (T[i + 1] - T[i]);
-    if (s < least) least = s, k = i;
+  for (size_t i = 1; i + 2 < n; i++) {
+    double s = slope_of(T, y, i);
+    if (s < least && s <= slope_of(T, y, i - 1) && s < slope_of(T, y, i + 1)) least = s, k = i;
   }
-  if (!(least < 0) || k == 0 || k + 2 >= n) return false;
+  if (!(least < 0)) return false;
   double x[3], s[3];
   for (size_t i = 0; i < 3; i++) {
     x[i] = (T[k + i] + T[k + i - 1]) / 2;
-    s[i] = (y[k + i] - y[k + i - 1]) / (T[k + i] - T[k + i - 1]);
+    s[i] = slope_of(T, y, k + i - 1);
   }
   double a = (s[1] - s[0]) / (x[1] - x[0]), b = (s[2] - s[1]) / (x[2] - x[1]), curvature = (b - a) / (x[2] - x[0]);
   *out = curvature > 0 ? (x[0] + x[1]) / 2 - a / (2 * curvature) : x[1];

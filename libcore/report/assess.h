@@ -47,11 +47,11 @@ double gb_assess_correlation(const gb_assessment *a, int which);
  *  @param[out] out [n_T, 2] */
 gb_err gb_assess_radius(const gb_assessment *a, double *out);
 
-/** Where a curve over the temperature falls steepest: the parabola through the three largest slopes between neighbours.
- *  Local.
+/** Where a curve over the temperature falls steepest inside the grid: the inflection with the largest downward slope,
+ * by the parabola through that slope and its two neighbours. Local.
  *  @param[in] y  [n, 2] value and error at T [n]
  *  @param[out] out  temperature and its standard error (1000 curves drawn within the errors)
- *  @return false if the curve falls nowhere inside the grid */
+ *  @return false if it has no such inflection */
 bool gb_assess_crossover(size_t n, const double *T, const double *y, double out[2]);
 
 /** Where a curve crosses a straight line through the origin from above to below, by linear interpolation.

@@ -62,7 +62,7 @@ static void ladder(const gb_report *r, gb_text *t)
   gb_text_add(
       t, "<h2>The ladder</h2>\n<div class='wide'><table><thead><tr><th>model</th><th>−ln p(x|z), nats</th>"
          "<th>per site</th><th>KL, nats</th><th>|Δe|, mean field</th><th>|Δe|, sample</th><th>corr(|μ_z|, |m|)</th>"
-         "<th>active latents</th><th>steepest fall of |μ_z|</th></tr></thead><tbody>\n");
+         "<th>active latents</th><th>crossover of |μ_z|</th></tr></thead><tbody>\n");
   for (size_t i = 0; i < r->n_models; i++) {
     const gb_reported *m = &r->model[i];
     gb_text_add(t, "<tr><td>%s <small>(", m->m.name);
@@ -122,7 +122,7 @@ static void transition(const gb_report *r, gb_text *t)
   }
   for (size_t i = 0; i < r->n_models; i++) {
     if (!r->model[i].has_crossover) continue;
-    gb_text_add(t, "⟨|μ_z|⟩ of %s falls steepest at T = ", r->model[i].m.name);
+    gb_text_add(t, "⟨|μ_z|⟩ of %s has its steepest inflection at T = ", r->model[i].m.name);
     with_error(t, r->model[i].crossover);
     gb_text_add(t, ". ");
   }
@@ -252,7 +252,7 @@ static gb_err figures(const gb_report *r, gb_text *t)
   gb_text_add(t, "<h2>The transition</h2><figure>");
   GB_TRY(gb_figure_transition(r, t));
   caption(
-      t, "Left: mean |μ<sub>z</sub>|, dashed where it falls steepest. Right: where the stiffness of the data meets the "
+      t, "Left: mean |μ<sub>z</sub>|, dashed its steepest inflection. Right: where the stiffness of the data meets the "
          "Nelson–Kosterlitz line.");
   transition(r, t);
   gb_text_add(t, "<h2>Configurations</h2>\n");

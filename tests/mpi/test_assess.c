@@ -346,6 +346,9 @@ static void steepest_falls(void **state)
   CHECK(!gb_assess_crossover(N, T, y, out)); /* steepest at the first point */
   for (size_t i = 0; i < N; i++) y[2 * i] = -exp(5 * T[i]);
   CHECK(!gb_assess_crossover(N, T, y, out)); /* at the last */
+  for (size_t i = 0; i < N; i++) y[2 * i] = -tanh(5 * (T[i] - 0.75)) + 20 * exp(-30 * (T[i] - 0.2));
+  CHECK(gb_assess_crossover(N, T, y, out)); /* steeper still at the first point, but this is where it bends */
+  CHECK_NEAR(out[0], 0.75, 1e-3);
   for (size_t i = 0; i < N; i++) y[2 * i] = NAN;
   CHECK(!gb_assess_crossover(N, T, y, out));
   CHECK(!gb_assess_crossover(3, T, y, out));
