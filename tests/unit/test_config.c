@@ -360,7 +360,7 @@ static void grids(void **state)
   gb_config *cfg;
   CHECK_OK(parse("sim: {seed: 1, T: {count: 11, max: 0.7, min: 0.2}}", &cfg)); /* in any order */
   case_sim s = sim_of(cfg);
-  CHECK(s.T.n == 11 && s.T.v[0] == 0.2 && s.T.v[10] == 0.7); /* the ends exactly */
+  CHECK(s.T.n == 11 && s.T.v[0] == 0.2 && s.T.v[10] == 0.7);                     /* the ends exactly */
   for (size_t i = 0; i < 11; i++) CHECK(s.T.v[i] == (20 + 5 * (double)i) / 100); /* the decimals that people mean */
   gb_config_destroy(&cfg);
   CHECK_OK(parse("sim: {seed: 1, T: {min: 3, max: 1, count: 3}}", &cfg)); /* downwards too */
