@@ -96,13 +96,13 @@ static void markdown_is_a_table(void **state)
   for (const char *line = t.s; *line; line = strchr(line, '\n') + 1) {
     if (*line != '|') continue;
     size_t bars = 0;
-    for (const char *p = line; *p != '\n'; p++) bars += *p == '|';
+    for (const char *p = line; *p != '\n'; p++) bars += *p == '|' && (p == line || p[-1] != '\\');
     CHECK(bars == 7);
     rows++;
   }
   CHECK(rows == 2 + sizeof case_sim_fields / sizeof *case_sim_fields - 1);
-  CHECK(strstr(t.s, "| `sim.seed` | integer | required | 0 ... 9.007199255e+15 | fixed |") != NULL);
-  CHECK(strstr(t.s, "| `sim.mode` | choice | `fast` | fast, slow, very slow | fixed | How. |") != NULL);
+  CHECK(strstr(t.s, "| `sim.seed` | integer | required | 0 ... 9007199254740992 | fixed |") != NULL);
+  CHECK(strstr(t.s, "| `sim.mode` | choice | `fast` | fast\\|slow\\|very slow | fixed | How. |") != NULL);
   CHECK(strstr(t.s, "| `sim.dir` | text | `out` |  | free |") != NULL);
   gb_text_free(&t);
 }
