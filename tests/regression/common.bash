@@ -69,6 +69,12 @@ kill_some() {
   esac
 }
 
+# was_killed: is $status that of a killed run? 139: mpirun of Open MPI 4.1 itself crashes at times if a rank vanishes
+# while it starts.
+was_killed() {
+  [ "$status" = 137 ] || { [ "$status" = 139 ] && grep -q "mpirun(" out; }
+}
+
 # alive PID...: is one of them running? A zombie is not.
 alive() {
   local p
