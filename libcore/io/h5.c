@@ -11,6 +11,7 @@
 #include <hdf5.h>
 #include <hdf5_hl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -331,7 +332,10 @@ static gb_err choose(gb_h5 *f, const char *name, size_t n, const gb_h5_block blo
     GB_TRY(select_block(f, name, &block[i], i ? H5S_SELECT_OR : H5S_SELECT_SET, s, &elements));
     total += elements;
   }
-  s->memory = H5Screate_simple(1, &total, NULL);
+  hsize_t memory[GB_H5_NDIM];
+  for (int i = 0; n == 1 && i < s->ndim; i++) memory[i] = block->count[i];
+  /* The shape of the block where there is one: HDF5 1.10 maps memory of another shape to chunks element by element. */
+  s->memory = n == 1 && s->ndim ? H5Screate_simple(s->ndim, memory, NULL) : H5Screate_simple(1, &total, NULL);
   if (n == 0) H5Sselect_none(s->memory);
   return GB_OK;
 }
@@ -346,13 +350,38 @@ static gb_h5_type type_of(hid_t set)
   return (gb_h5_type)found;
 }
 
-gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+static gb_err write_at_once(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
 {
   selection s;
   gb_err e = gb_comm_agree(f->c, choose(f, name, n, block, &s)); /* nobody writes before all can: no rank waits */
   if (!e) {
     bool bad = H5Dwrite(s.set, memory_type(type_of(s.set)), s.memory, s.file, f->transfer, data) < 0;
     e = gb_comm_agree(f->c, bad ? failed(f, "writing", name) : GB_OK);
+  }
+  drop(&s);
+  return e;
+}
+
+static size_t bytes_of(const selection *s, const gb_h5_block *block)
+{
+  size_t n = H5Tget_size(memory_type(type_of(s->set)));
+  for (int i = 0; i < s->ndim; i++) n *= block->count[i];
+  return n;
+}
+
+/* Several large blocks go one by one: a union of blocks has a shape that memory cannot have (see choose()). */
+gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+{
+  static const double large = 1 << 14; /* bytes: below, a call costs more than its elements */
+  selection s;
+  double most[2] = {(double)n, 0};
+  gb_err e = gb_comm_agree(f->c, choose(f, name, n, block, &s));
+  for (size_t i = 0; i < n && !e; i++) most[1] = fmax(most[1], (double)bytes_of(&s, &block[i]));
+  if (!e) gb_comm_max(f->c, most, 2);
+  if (!e && most[1] < large) e = write_at_once(f, name, n, block, data);
+  for (size_t i = 0; most[1] >= large && i < (size_t)most[0] && !e; i++) {
+    e = write_at_once(f, name, i < n, i < n ? &block[i] : NULL, data);
+    if (i < n) data = (const char *)data + bytes_of(&s, &block[i]);
   }
   drop(&s);
   return e;

@@ -26,7 +26,7 @@ print() {
       x = median(a, NR); printf "{\"name\": \"%s\", \"value\": %.6g, \"best\": %.6g, \"unit\": \"%s\", ", name, x, a[NR], unit
       if (m) {y = median(b, m); printf "\"against\": \"%s\", \"other\": %.6g, \"other_best\": %.6g, \"ratio\": %.4g, ", against, y, b[m], x / y}
       else printf "\"against\": null, \"ratio\": null, "
-      if (gate && m) printf "\"gate\": %g, \"pass\": %s}\n", gate, x / y >= gate ? "true" : "false"
+      if (gate && m) printf "\"gate\": %g, \"pass\": %s}\n", gate, (x / y >= gate ? "true" : "false")
       else printf "\"gate\": null, \"pass\": null}\n"
     }'
 }
