@@ -268,6 +268,42 @@ static void writes_in_pieces(void **state)
 }
 
 /* A writer killed after a sync, in the middle of writing: what the disk holds then opens and can be continued. */
+/* Blocks too large to go in one call, of two sizes, unequally many on the ranks, through chunks that they cut. */
+static void large_blocks(void **state)
+{
+  enum { LINES = 23, WIDTH = 6000 };
+  static const gb_h5_spec spec = {.name = "/large",
+                                  .type = GB_H5_F32,
+                                  .ndim = 3,
+                                  .shape = {LINES, 2, WIDTH},
+                                  .chunk = {5, 1, 1500},
+                                  .unit = "1",
+                                  .doc = "Large."};
+  gb_h5 *f;
+  gb_h5_block block[LINES];
+  float *x;
+  size_t n = 0, k = 0, whole = LINES * 2 * WIDTH;
+  (void)state;
+  CHECK_OK(gb_new(&x, whole));
+  for (size_t line = 0; line < LINES; line++) {
+    size_t owner = line * line % 7 % (size_t)world.size, from = line % 3 == 0 ? 100 : 0;
+    if (owner != (size_t)world.rank) continue;
+    block[n++] = (gb_h5_block){{line, 0, from}, {1, 2, WIDTH - from}};
+    for (size_t i = 0; i < 2; i++)
+      for (size_t j = from; j < WIDTH; j++) x[k++] = (float)((line * 2 + i) * WIDTH + j);
+  }
+  CHECK_OK(gb_h5_create(world, scratch("large.h5"), &f));
+  CHECK_OK(gb_h5_add(f, &spec));
+  CHECK_OK(gb_h5_write(f, spec.name, n, block, x));
+  CHECK_OK(gb_h5_close(&f, true));
+  CHECK_OK(gb_h5_open(world, scratch("large.h5"), &f));
+  CHECK_OK(gb_h5_read_all(f, spec.name, GB_H5_F32, whole, x));
+  for (size_t i = 0; i < whole; i++)
+    if (i % WIDTH >= 100 || i / (2 * WIDTH) % 3) CHECK(x[i] == (float)i);
+  CHECK_OK(gb_h5_close(&f, false));
+  gb_free(&x);
+}
+
 static void survives_a_kill(void **state)
 {
   (void)state;
@@ -394,10 +430,11 @@ static void no_files(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    TEST(reads_back),      TEST(files_do_not_depend_on_ranks),
-    TEST(names_and_notes), TEST(dimension_scales),
-    TEST(part_and_commit), TEST(writes_in_pieces),
-    TEST(survives_a_kill), TEST(wrong_requests),
-    TEST(no_files),        TEST(one_rank_is_wrong),
+    TEST(reads_back),        TEST(files_do_not_depend_on_ranks),
+    TEST(names_and_notes),   TEST(dimension_scales),
+    TEST(part_and_commit),   TEST(writes_in_pieces),
+    TEST(large_blocks),      TEST(survives_a_kill),
+    TEST(wrong_requests),    TEST(no_files),
+    TEST(one_rank_is_wrong),
 };
 RUN_ON_RANKS(tests)
