@@ -113,7 +113,7 @@ gb_err gb_figure_observables(const gb_report *r, gb_source source, gb_text *svg)
       int data = block(&s, a->n_T, r->T.v, 2, a->summary[GB_FROM_DATA] + 2 * q, 2 * a->n_summary), rec[GB_MOST_MODELS];
       for (size_t i = 0; i < r->n_models; i++)
         rec[i] = block(&s, a->n_T, r->T.v, 2, r->model[i].a.summary[source] + 2 * q, 2 * a->n_summary);
-      gb_text_add(&s.t, "set title '%s' noenhanced\nset key %s\n", shown[p], p == 0 ? "on bottom right" : "off");
+      gb_text_add(&s.t, "set title '%s' noenhanced\nset key %s\n", shown[p], p == 0 ? "on top left" : "off");
       begin_plot(&s);
       curve(&s, data, "using 1:2 with lines lw 1.5", "#000000", NULL);
       curve(&s, data, "using 1:2:3 with yerrorbars pt 6 ps 0.5", "#000000", "data");
