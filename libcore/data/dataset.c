@@ -1,7 +1,9 @@
 /* data/dataset.c - rows of an HDF5 file, in memory if they fit. */
 #include "data/dataset.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -127,6 +129,9 @@ gb_err gb_dataset_open(gb_comm c, const gb_dataset_opts *opts, int ndim, const s
   gb_dataset *d = NULL;
   gb_err e = gb_new(&d, 1);
   if (!e && !(d->path = gb_strdup(opts->path))) e = GB_FAIL(GB_ERR_MEMORY, "no memory for a name");
+  if (!e && access(opts->path, F_OK))
+    e = GB_FAIL(GB_ERR_IO, "%s: %s. Make it with greybox-generate, or let data.path name another data set.", opts->path,
+                strerror(errno));
   e = gb_comm_agree(c, e);
   if (!e) e = gb_h5_open(c, opts->path, &d->file);
   if (!e) e = gb_comm_agree(c, read_all(d, opts, ndim, shape));

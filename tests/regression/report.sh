@@ -14,6 +14,9 @@ objective: {energy_weight: 20}
 train: {steps: 300, batch: 32, shards: 2, validate_every: 100, save_every: 100}
 report: {prior_samples: 400}
 END
+run 2 "$train" case.yaml run.dir=early
+expect 3 "data/dataset.h5: No such file.* Make it with greybox-generate"
+[ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
 run 2 "$generate" case.yaml
 expect 0 samples
 
