@@ -342,19 +342,29 @@ static double slope_of(const double *T, const double *y, size_t i)
   return (y[i + 1] - y[i]) / (T[i + 1] - T[i]);
 }
 
-/* Temperature of the inflection where the curve falls steepest: the vertex of the parabola through a downward slope
- * that is steeper than both its neighbours; the steepest such. A curve that falls steeper towards an end of the grid
- * (as radii of latents do that resolve ever smaller fluctuations) has its crossover inside all the same. */
+/* How far slope k is below the highest slope on either side of it; negative if it is not the lowest of three. */
+static double prominence(size_t n, const double *T, const double *y, size_t k)
+{
+  double s = slope_of(T, y, k), left = -INFINITY, right = -INFINITY;
+  if (s > slope_of(T, y, k - 1) || s >= slope_of(T, y, k + 1)) return -1;
+  for (size_t i = 0; i < k; i++) left = fmax(left, slope_of(T, y, i));
+  for (size_t i = k + 1; i + 1 < n; i++) right = fmax(right, slope_of(T, y, i));
+  return fmin(left, right) - s;
+}
+
+/* Temperature of the inflection where the curve falls most markedly: the vertex of the parabola through the downward
+ * slope of largest prominence and its neighbours. Not the steepest one: radii of latents that resolve ever smaller
+ * fluctuations fall steeper still, and with wiggles, towards T = 0. */
 static bool falls(size_t n, const double *T, const double *y, double unused, double *out)
 {
   (void)unused;
   size_t k = 0;
-  double least = 0;
+  double most = 0;
   for (size_t i = 1; i + 2 < n; i++) {
-    double s = slope_of(T, y, i);
-    if (s < least && s <= slope_of(T, y, i - 1) && s < slope_of(T, y, i + 1)) least = s, k = i;
+    double p = prominence(n, T, y, i);
+    if (p > most && slope_of(T, y, i) < 0) most = p, k = i;
   }
-  if (!(least < 0)) return false;
+  if (!(most > 0)) return false;
   double x[3], s[3];
   for (size_t i = 0; i < 3; i++) {
     x[i] = (T[k + i] + T[k + i - 1]) / 2;

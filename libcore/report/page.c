@@ -122,7 +122,7 @@ static void transition(const gb_report *r, gb_text *t)
   }
   for (size_t i = 0; i < r->n_models; i++) {
     if (!r->model[i].has_crossover) continue;
-    gb_text_add(t, "⟨|μ_z|⟩ of %s has its steepest inflection at T = ", r->model[i].m.name);
+    gb_text_add(t, "⟨|μ_z|⟩ of %s has its most marked inflection at T = ", r->model[i].m.name);
     with_error(t, r->model[i].crossover);
     gb_text_add(t, ". ");
   }
@@ -251,9 +251,9 @@ static gb_err figures(const gb_report *r, gb_text *t)
   caption(t, "Latent means of test samples, coloured by temperature: the two latents with the largest KL.");
   gb_text_add(t, "<h2>The transition</h2><figure>");
   GB_TRY(gb_figure_transition(r, t));
-  caption(
-      t, "Left: mean |μ<sub>z</sub>|, dashed its steepest inflection. Right: where the stiffness of the data meets the "
-         "Nelson–Kosterlitz line.");
+  caption(t, "Left: mean |μ<sub>z</sub>|, dashed its most marked inflection. Right: where the stiffness of the data "
+             "meets the "
+             "Nelson–Kosterlitz line.");
   transition(r, t);
   gb_text_add(t, "<h2>Configurations</h2>\n");
   GB_TRY(show_samples(r, t));

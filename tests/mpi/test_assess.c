@@ -349,6 +349,11 @@ static void steepest_falls(void **state)
   for (size_t i = 0; i < N; i++) y[2 * i] = -tanh(5 * (T[i] - 0.75)) + 20 * exp(-30 * (T[i] - 0.2));
   CHECK(gb_assess_crossover(N, T, y, out)); /* steeper still at the first point, but this is where it bends */
   CHECK_NEAR(out[0], 0.75, 1e-3);
+  static const double slope[N - 1] = {-10, -9, -9.5, -7,   -4,  -2,
+                                      -5,  -3, -1,   -0.5, -0.2}; /* a wiggle where it is steep */
+  for (size_t i = 0; i + 1 < N; i++) y[2 * i + 2] = y[2 * i] + 0.1 * slope[i];
+  CHECK(gb_assess_crossover(N, T, y, out));
+  CHECK_NEAR(out[0], 0.86, 1e-9); /* the vertex through -2, -5, -3 about T = 0.85 */
   for (size_t i = 0; i < N; i++) y[2 * i] = NAN;
   CHECK(!gb_assess_crossover(N, T, y, out));
   CHECK(!gb_assess_crossover(3, T, y, out));
