@@ -350,14 +350,17 @@ static gb_h5_type type_of(hid_t set)
   return (gb_h5_type)found;
 }
 
-static gb_err write_at_once(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+static gb_err write_chosen(gb_h5 *f, const char *name, const selection *s, const void *data)
+{
+  bool bad = H5Dwrite(s->set, memory_type(type_of(s->set)), s->memory, s->file, f->transfer, data) < 0;
+  return gb_comm_agree(f->c, bad ? failed(f, "writing", name) : GB_OK);
+}
+
+static gb_err write_one(gb_h5 *f, const char *name, const gb_h5_block *block, const void *data)
 {
   selection s;
-  gb_err e = gb_comm_agree(f->c, choose(f, name, n, block, &s)); /* nobody writes before all can: no rank waits */
-  if (!e) {
-    bool bad = H5Dwrite(s.set, memory_type(type_of(s.set)), s.memory, s.file, f->transfer, data) < 0;
-    e = gb_comm_agree(f->c, bad ? failed(f, "writing", name) : GB_OK);
-  }
+  gb_err e = gb_comm_agree(f->c, choose(f, name, block != NULL, block, &s));
+  if (!e) e = write_chosen(f, name, &s, data);
   drop(&s);
   return e;
 }
@@ -375,12 +378,12 @@ gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block
   static const double large = 1 << 14; /* bytes: below, a call costs more than its elements */
   selection s;
   double most[2] = {(double)n, 0};
-  gb_err e = gb_comm_agree(f->c, choose(f, name, n, block, &s));
+  gb_err e = gb_comm_agree(f->c, choose(f, name, n, block, &s)); /* nobody writes before all can: no rank waits */
   for (size_t i = 0; i < n && !e; i++) most[1] = fmax(most[1], (double)bytes_of(&s, &block[i]));
   if (!e) gb_comm_max(f->c, most, 2);
-  if (!e && most[1] < large) e = write_at_once(f, name, n, block, data);
+  if (!e && most[1] < large) e = write_chosen(f, name, &s, data);
   for (size_t i = 0; most[1] >= large && i < (size_t)most[0] && !e; i++) {
-    e = write_at_once(f, name, i < n, i < n ? &block[i] : NULL, data);
+    e = write_one(f, name, i < n ? &block[i] : NULL, data);
     if (i < n) data = (const char *)data + bytes_of(&s, &block[i]);
   }
   drop(&s);

@@ -337,6 +337,14 @@ gb_err gb_assess_radius(const gb_assessment *a, double *out)
   return e;
 }
 
+double gb_assess_kl(const gb_assessment *a, size_t j)
+{
+  double sum = 0;
+  size_t n = a->rows[GB_FROM_DATA].n;
+  for (size_t i = 0; i < n; i++) sum += a->kl[i * a->latent + j] / (double)n;
+  return sum;
+}
+
 static double slope_of(const double *T, const double *y, size_t i)
 {
   return (y[i + 1] - y[i]) / (T[i + 1] - T[i]);

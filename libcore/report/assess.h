@@ -47,6 +47,10 @@ double gb_assess_correlation(const gb_assessment *a, int which);
  *  @param[out] out [n_T, 2] */
 gb_err gb_assess_radius(const gb_assessment *a, double *out);
 
+/** KL of one latent, nats: mean over the test samples.
+ *  Local. */
+double gb_assess_kl(const gb_assessment *a, size_t j);
+
 /** Where a curve over the temperature falls steepest inside the grid: the inflection with the largest downward slope,
  * by the parabola through that slope and its two neighbours. Local.
  *  @param[in] y  [n, 2] value and error at T [n]

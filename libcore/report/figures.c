@@ -81,9 +81,7 @@ gb_err gb_figure_loss(const gb_report *r, gb_text *svg)
       train[i][k] = block(&s, m->train.n, m->train.step, 1, m->train.term[k], 1);
       valid[i][k] = block(&s, m->validate.n, m->validate.step, 1, m->validate.term[k], 1);
     }
-  gb_text_add(&s.t,
-              "set multiplot layout 1,%d\nset xlabel 'step'\nset format x '%%.0s%%c'\nset xtics 5 rotate by 0\n"
-              "set xtics autofreq\nset logscale y\n",
+  gb_text_add(&s.t, "set multiplot layout 1,%d\nset xlabel 'step'\nset format x '%%.0s%%c'\nset logscale y\n",
               model.n_terms);
   for (int k = 0; k < model.n_terms; k++) {
     gb_text_add(&s.t, "set title '%s'\nset key %s\n", model.term[k], k == 0 ? "on top right" : "off");
@@ -131,18 +129,16 @@ gb_err gb_figure_observables(const gb_report *r, gb_source source, gb_text *svg)
 static void most_used(const gb_assessment *a, size_t out[2])
 {
   double best[2] = {-1, -1};
-  size_t n = a->rows[GB_FROM_DATA].n;
   out[0] = out[1] = 0;
   for (size_t j = 0; j < a->latent; j++) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += a->kl[i * a->latent + j];
-    if (sum > best[0]) {
+    double kl = gb_assess_kl(a, j);
+    if (kl > best[0]) {
       best[1] = best[0];
       out[1] = out[0];
-      best[0] = sum;
+      best[0] = kl;
       out[0] = j;
-    } else if (sum > best[1]) {
-      best[1] = sum;
+    } else if (kl > best[1]) {
+      best[1] = kl;
       out[1] = j;
     }
   }

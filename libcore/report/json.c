@@ -46,12 +46,7 @@ static json_t *curve(const gb_curve *c, const gb_model *model)
 static json_t *latents(const gb_assessment *a)
 {
   json_t *o = json_array();
-  size_t n = a->rows[GB_FROM_DATA].n;
-  for (size_t j = 0; j < a->latent; j++) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += a->kl[i * a->latent + j] / (double)n;
-    json_array_append_new(o, number(sum));
-  }
+  for (size_t j = 0; j < a->latent; j++) json_array_append_new(o, number(gb_assess_kl(a, j)));
   return o;
 }
 

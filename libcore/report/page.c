@@ -48,12 +48,7 @@ static int active(const gb_assessment *a)
 {
   static const double least = 0.05; /* nats: below, a latent carries nothing a reader could see */
   int units = 0;
-  size_t n = a->rows[GB_FROM_DATA].n;
-  for (size_t j = 0; j < a->latent; j++) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += a->kl[i * a->latent + j] / (double)n;
-    units += sum > least;
-  }
+  for (size_t j = 0; j < a->latent; j++) units += gb_assess_kl(a, j) > least;
   return units;
 }
 
