@@ -72,7 +72,7 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry)
   gb_config_get(cfg, &gb_run_schema, &run);
   call.cfg = cfg;
   GB_GOTO(e, gb_comm_agree(c, gb_sim_find(gb_physics_all, run.physics, &physics)), done);
-  GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, cfg, &call.sim)), done);
+  GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, cfg, gb_comm_self(), &call.sim)), done);
   e = dry ? gb_comm_agree(c, dry_run(app, &call)) : app->run(&call);
 done:
   gb_sim_destroy(&call.sim);

@@ -23,7 +23,7 @@ static gb_err run(const gb_call *call)
   gb_run *r = NULL;
   GB_TRY(gb_comm_agree(call->c, need_ensemble(call)));
   GB_TRY(gb_run_open(call->c, call->program, call->cfg, call->all, &r));
-  gb_err e = gb_generate(call->c, call->cfg, &call->sim, defining, r);
+  gb_err e = gb_generate(call->c, call->cfg, call->sim.kind, defining, r);
   gb_run_close(&r);
   return e;
 }

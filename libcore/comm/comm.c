@@ -16,15 +16,38 @@ static void die(MPI_Comm *mpi, int *code, ...)
   MPI_Abort(*mpi, GB_ERR_LIB);
 }
 
+/* Errors on it end the job. */
+static gb_comm own(MPI_Comm mpi)
+{
+  gb_comm c = {.mpi = mpi};
+  MPI_Errhandler handler;
+  MPI_Comm_create_errhandler(die, &handler);
+  MPI_Comm_set_errhandler(mpi, handler);
+  MPI_Errhandler_free(&handler);
+  MPI_Comm_rank(mpi, &c.rank);
+  MPI_Comm_size(mpi, &c.size);
+  return c;
+}
+
 gb_err gb_comm_open(MPI_Comm mpi, gb_comm *out)
 {
-  MPI_Errhandler handler;
-  MPI_Comm_dup(mpi, &out->mpi);
-  MPI_Comm_create_errhandler(die, &handler);
-  MPI_Comm_set_errhandler(out->mpi, handler);
-  MPI_Errhandler_free(&handler);
-  MPI_Comm_rank(out->mpi, &out->rank);
-  MPI_Comm_size(out->mpi, &out->size);
+  MPI_Comm copy;
+  MPI_Comm_dup(mpi, &copy);
+  *out = own(copy);
+  return GB_OK;
+}
+
+gb_comm gb_comm_self(void)
+{
+  return (gb_comm){.mpi = MPI_COMM_SELF, .rank = 0, .size = 1};
+}
+
+gb_err gb_comm_teams(gb_comm c, int size, gb_comm *out)
+{
+  MPI_Comm team;
+  GB_ASSERT(size > 0 && c.size % size == 0);
+  MPI_Comm_split(c.mpi, c.rank / size, c.rank, &team);
+  *out = own(team);
   return GB_OK;
 }
 
@@ -55,10 +78,26 @@ gb_err gb_comm_agree(gb_comm c, gb_err mine)
   return (gb_err)report.code;
 }
 
-void gb_comm_bcast(gb_comm c, void *data, size_t n)
+void gb_comm_bcast_from(gb_comm c, int root, void *data, size_t n)
 {
   for (size_t i = 0; i < n; i += PIECE)
-    MPI_Bcast((char *)data + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_BYTE, 0, c.mpi);
+    MPI_Bcast((char *)data + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_BYTE, root, c.mpi);
+}
+
+void gb_comm_bcast(gb_comm c, void *data, size_t n)
+{
+  gb_comm_bcast_from(c, 0, data, n);
+}
+
+void gb_comm_gather(gb_comm c, const void *mine, size_t n, void *all)
+{
+  MPI_Datatype block; /* n bytes of one rank, in pieces: counts are int */
+  size_t piece = n < PIECE ? n : PIECE;
+  while (piece > 1 && n % piece) piece--;
+  MPI_Type_contiguous((int)piece, MPI_BYTE, &block);
+  MPI_Type_commit(&block);
+  MPI_Gather(mine, (int)(n / piece), block, all, (int)(n / piece), block, 0, c.mpi);
+  MPI_Type_free(&block);
 }
 
 gb_err gb_comm_bcast_text(gb_comm c, char **text, size_t *n)
@@ -81,6 +120,7 @@ void gb_comm_max(gb_comm c, double *v, size_t n)
 
 void gb_comm_sum_i64(gb_comm c, int64_t *v, size_t n)
 {
+  if (c.size == 1) return;
   for (size_t i = 0; i < n; i += PIECE)
     MPI_Allreduce(MPI_IN_PLACE, v + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_INT64_T, MPI_SUM, c.mpi);
 }

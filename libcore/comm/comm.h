@@ -20,6 +20,14 @@ typedef struct gb_range {
 gb_err gb_comm_open(MPI_Comm mpi, gb_comm *out);
 void gb_comm_close(gb_comm *c);
 
+/** This rank alone.
+ *  Local. Need not be closed. */
+gb_comm gb_comm_self(void);
+
+/** The ranks in groups of `size` neighbours; c.size must be a multiple of it.
+ *  Collective over c. Closed by gb_comm_close(). */
+gb_err gb_comm_teams(gb_comm c, int size, gb_comm *out);
+
 /** Make a local result common: if any rank failed, all ranks return the failure of the lowest of them, with
  * its message. Every local failure passes through here before it may leave a collective function: no rank
  * goes on alone, none waits for ever. Collective over c.
@@ -29,6 +37,15 @@ gb_err gb_comm_agree(gb_comm c, gb_err mine);
 /** n bytes of rank 0 to all ranks.
  *  Collective over c. */
 void gb_comm_bcast(gb_comm c, void *data, size_t n);
+
+/** n bytes of rank `root` to all ranks.
+ *  Collective over c. */
+void gb_comm_bcast_from(gb_comm c, int root, void *data, size_t n);
+
+/** n bytes of every rank, in their order, to rank 0.
+ *  Collective over c.
+ *  @param[out] all  [size, n] on rank 0 */
+void gb_comm_gather(gb_comm c, const void *mine, size_t n, void *all);
 
 /** A text that rank 0 holds (NULL elsewhere) to all ranks.
  *  Collective over c.

@@ -172,7 +172,7 @@ gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, si
   gb_config_get(out->cfg, &gb_run_schema, &x.run);
   gb_config_get(out->cfg, &gb_vae_schema, &x.model);
   gb_config_get(out->cfg, &gb_objective_schema, &x.objective);
-  GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, out->cfg, &out->sim)), done);
+  GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, out->cfg, gb_comm_self(), &out->sim)), done);
   GB_GOTO(
       e,
       gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, &out->sim, rows, (uint64_t)x.run.seed, NULL, &out->vae)),

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "io/angle16.h"
 #include "sim/mc.h"
 
 /* Of configurations, per rank and round. */
@@ -28,9 +29,11 @@ static const char DATA[] = "dataset.h5", RAW[] = "dataset.raw.h5";
 typedef struct job {
   gb_mc mc;
   double saved_at;
-  float *x;       /* [n_mine, room, sites] one round */
-  double *obs;    /* [n_mine, n_obs, room] */
-  uint64_t *hash; /* [n_mine, room] */
+  float *x;       /* [data_mine, room, dims.n_mine] one round */
+  uint16_t *code; /* the same as 16-bit codes, if they are what is stored */
+  double *obs;    /* [data_mine, n_obs, room] */
+  uint64_t *hash; /* [data_mine, room] */
+  void *whole;    /* a configuration, put together from a team's boxes; NULL if teams are single ranks */
   size_t room;
 } job;
 
@@ -41,7 +44,7 @@ static uint64_t samples(const job *j)
 
 static const char *work_name(const job *j)
 {
-  return j->mc.ch.opts.deflate ? RAW : DATA;
+  return j->mc.ch.opts.deflate && j->mc.store ? RAW : DATA;
 }
 
 static gb_err save(job *j)
@@ -84,7 +87,7 @@ static gb_err equilibrate(job *j)
     for (size_t t = 0; t < j->mc.ch.n_T; t++) waiting += j->mc.ch.stride[t] == 0;
     snprintf(what, sizeof what, "%zu of %zu temperatures not ready", waiting, j->mc.ch.n_T);
     GB_TRY(gb_chains_advance(&j->mc.ch, slice));
-    gb_run_progress(j->mc.run, j->mc.ch.stage ? "pilot" : "burn-in", (double)j->mc.ch.stage_done,
+    gb_run_progress(j->mc.run, gb_chains_stage_name(&j->mc.ch), (double)j->mc.ch.stage_done,
                     (double)gb_chains_stage_steps(&j->mc.ch), "steps", what);
     double seconds = gb_clock_now() - begin;
     if (seconds < ROUND_SECONDS / 2) slice = slice * 2 < 1 << 20 ? slice * 2 : slice;
@@ -95,31 +98,70 @@ static gb_err equilibrate(job *j)
   return GB_OK;
 }
 
+static size_t stored_bytes(const job *j)
+{
+  return j->mc.stored == GB_H5_U16 ? sizeof(uint16_t) : sizeof(float);
+}
+
 static gb_err make_room(job *j)
 {
-  size_t sites = j->mc.sim->dims.n, most = j->mc.ch.n_mine + 1; /* + 1: the same on all ranks, give or take one unit */
+  size_t sites = j->mc.sim->dims.n_mine, mine = j->mc.ch.data_mine, n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs;
+  size_t most = mine + 1; /* + 1: the same on all ranks, give or take one unit */
   j->room = BUFFER_BYTES / (most * sites * sizeof(float));
   if (j->room < 1) j->room = 1;
   if (j->room > samples(j)) j->room = samples(j);
   j->room = (size_t)chosen_by_root(j->mc.c, (int64_t)j->room);
-  gb_err e = gb_new(&j->x, j->mc.ch.n_mine * j->room * sites);
-  if (!e) e = gb_new(&j->obs, j->mc.ch.n_mine * j->room * (size_t)gb_mc_ensemble(&j->mc)->n_obs);
-  if (!e) e = gb_new(&j->hash, j->mc.ch.n_mine * j->room);
+  gb_err e = gb_new(&j->x, mine * j->room * sites);
+  if (!e && j->mc.stored == GB_H5_U16) e = gb_new(&j->code, mine * j->room * sites);
+  if (!e) e = gb_new(&j->obs, mine * j->room * n_obs);
+  if (!e) e = gb_new(&j->hash, mine * j->room);
+  if (!e && j->mc.ch.team.size > 1) {
+    char *whole;
+    e = gb_new(&whole, 2 * j->mc.sim->dims.n * stored_bytes(j));
+    j->whole = e ? NULL : whole;
+  }
   return gb_comm_agree(j->mc.c, e);
+}
+
+/* Sample i of the round as it will stand in the file. */
+static const char *stored(const job *j, size_t i)
+{
+  const char *all = j->code ? (const char *)j->code : (const char *)j->x;
+  return all + i * j->mc.sim->dims.n_mine * stored_bytes(j);
+}
+
+/* Checksum of a sample; of one that is spread over a team, the first of its ranks puts it together. */
+static uint64_t hash_sample(const job *j, const char *mine)
+{
+  const gb_dims *d = &j->mc.sim->dims;
+  size_t one = stored_bytes(j), bytes = d->n_mine * one, box[4];
+  if (j->mc.ch.team.size == 1) return gb_hash64(mine, bytes);
+  char *boxes = j->whole, *whole = boxes + d->n * one;
+  gb_comm_gather(j->mc.ch.team, mine, bytes, boxes);
+  for (int r = 0; r < j->mc.ch.team.size; r++) {
+    size_t own[4] = {d->first[0], d->first[1], d->count[0], d->count[1]};
+    memcpy(box, own, sizeof box);
+    gb_comm_bcast_from(j->mc.ch.team, r, box, sizeof box);
+    for (size_t y = 0; y < box[2]; y++)
+      memcpy(whole + ((box[0] + y) * d->shape[1] + box[1]) * one, boxes + ((size_t)r * d->n_mine + y * box[3]) * one,
+             box[3] * one);
+  }
+  return gb_hash64(whole, d->n * one);
 }
 
 static void draw_round(job *j, size_t n)
 {
-  size_t sites = j->mc.sim->dims.n, n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs, mine = j->mc.ch.n_mine;
+  const gb_chains *ch = &j->mc.ch;
+  size_t sites = j->mc.sim->dims.n_mine, n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs, mine = ch->data_mine;
   uint64_t first = (uint64_t)j->mc.samples_done;
-  for (size_t k = 0; k < mine; k++) {
-    float *x = j->x + k * n * sites;
-    gb_chains_draw(&j->mc.ch, k, first, n, x, j->obs + k * n_obs * n);
-    for (size_t i = 0; i < n; i++) j->hash[k * n + i] = gb_hash64(x + i * sites, sites * sizeof *x);
-    double done = ((double)first + (double)n * (double)(k + 1) / (double)mine) * (double)j->mc.ch.n_units;
-    if (k + 1 < mine)
-      gb_run_progress(j->mc.run, "sampling", done, (double)samples(j) * (double)j->mc.ch.n_units, "configurations",
-                      NULL);
+  for (size_t g = 0; g < ch->data_groups; g++) {
+    size_t k = ch->group[g].first, end = k + ch->group[g].w.n;
+    gb_chains_draw(&j->mc.ch, g, first, n, j->x + k * n * sites, j->obs + k * n_obs * n);
+    if (j->code) gb_angle16_encode((end - k) * n * sites, j->x + k * n * sites, j->code + k * n * sites);
+    for (size_t i = k * n; i < end * n && j->mc.store; i++) j->hash[i] = hash_sample(j, stored(j, i));
+    double done = ((double)first + (double)n * (double)end / (double)mine) * (double)ch->n_data;
+    if (end < mine)
+      gb_run_progress(j->mc.run, "sampling", done, (double)samples(j) * (double)ch->n_data, "configurations", NULL);
   }
 }
 
@@ -127,7 +169,7 @@ static void draw_round(job *j, size_t n)
 static void gather(const job *j, int which, size_t n, double *out)
 {
   size_t n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs;
-  for (size_t k = 0; k < j->mc.ch.n_mine; k++)
+  for (size_t k = 0; k < j->mc.ch.data_mine; k++)
     memcpy(out + k * n, j->obs + (k * n_obs + (size_t)which) * n, n * sizeof *out);
 }
 
@@ -137,14 +179,15 @@ static gb_err write_round(job *j, size_t n)
   gb_h5_block *block = NULL;
   double *column = NULL;
   gb_err e = gb_mc_blocks(&j->mc, (uint64_t)j->mc.samples_done, n, &block);
-  if (!e) e = gb_new(&column, j->mc.ch.n_mine * n);
+  size_t once = gb_mc_writes(&j->mc);
+  if (!e) e = gb_new(&column, j->mc.ch.data_mine * n);
   e = gb_comm_agree(j->mc.c, e);
-  if (!e) e = gb_h5_write(j->mc.data, "/configurations", j->mc.ch.n_mine, block, j->x);
-  if (!e) e = gb_h5_write(j->mc.data, "/checksum", j->mc.ch.n_mine, block, j->hash);
+  if (!e && j->mc.store) e = gb_h5_write(j->mc.data, "/configurations", j->mc.ch.data_mine, block, stored(j, 0));
+  if (!e && j->mc.store) e = gb_h5_write(j->mc.data, "/checksum", once, block, j->hash);
   for (int i = 0; i < gb_mc_ensemble(&j->mc)->n_obs && !e; i++) {
     snprintf(name, sizeof name, "/observables/%s", gb_mc_ensemble(&j->mc)->obs[i].name);
     gather(j, i, n, column);
-    e = gb_h5_write(j->mc.data, name, j->mc.ch.n_mine, block, column);
+    e = gb_h5_write(j->mc.data, name, once, block, column);
   }
   gb_free(&column);
   gb_free(&block);
@@ -171,8 +214,8 @@ static gb_err draw(job *j)
     draw_round(j, n);
     GB_TRY(write_round(j, n));
     j->mc.samples_done += (int64_t)n;
-    gb_run_progress(j->mc.run, "sampling", (double)j->mc.samples_done * (double)j->mc.ch.n_units,
-                    (double)samples(j) * (double)j->mc.ch.n_units, "configurations", NULL);
+    gb_run_progress(j->mc.run, "sampling", (double)j->mc.samples_done * (double)j->mc.ch.n_data,
+                    (double)samples(j) * (double)j->mc.ch.n_data, "configurations", NULL);
     round = (size_t)chosen_by_root(j->mc.c, (int64_t)next_round(j, round, gb_clock_now() - begin));
     if (j->mc.samples_done < j->mc.ch.opts.samples) GB_TRY(pause_point(j));
   }
@@ -180,16 +223,17 @@ static gb_err draw(job *j)
 }
 
 /* Copy one per-sample dataset, my units, `n` samples of all of them at a time. */
-static gb_err copy(job *j, gb_h5 *to, const char *name, gb_h5_type type, size_t sample_bytes, size_t n, void *buffer)
+static gb_err copy(job *j, gb_h5 *to, const char *name, gb_h5_type type, size_t units, size_t sample_bytes, size_t n,
+                   void *buffer)
 {
   for (uint64_t first = 0; first < samples(j); first += n) {
     uint64_t count = samples(j) - first < n ? samples(j) - first : n;
     gb_h5_block *block = NULL;
     gb_err e = gb_mc_blocks(&j->mc, first, count, &block);
-    for (size_t k = 0; k < j->mc.ch.n_mine && !e; k++)
+    for (size_t k = 0; k < units && !e; k++)
       e = gb_h5_read(j->mc.data, name, type, &block[k], (char *)buffer + k * count * sample_bytes);
     e = gb_comm_agree(j->mc.c, e);
-    if (!e) e = gb_h5_write(to, name, j->mc.ch.n_mine, block, buffer);
+    if (!e) e = gb_h5_write(to, name, units, block, buffer);
     gb_free(&block);
     GB_TRY(e);
   }
@@ -204,11 +248,12 @@ static gb_err compress(job *j)
   gb_h5 *to = NULL;
   gb_err e = GB_OK;
   GB_TRY(gb_mc_make_part(&j->mc, DATA, (int)j->mc.ch.opts.deflate, &to));
-  GB_GOTO(e, copy(j, to, "/configurations", GB_H5_F32, j->mc.sim->dims.n * sizeof(float), n, j->x), done);
-  GB_GOTO(e, copy(j, to, "/checksum", GB_H5_U64, sizeof(uint64_t), n, j->hash), done);
+  size_t all = j->mc.ch.data_mine, once = gb_mc_writes(&j->mc), bytes = j->mc.sim->dims.n_mine * stored_bytes(j);
+  GB_GOTO(e, copy(j, to, "/configurations", j->mc.stored, all, bytes, n, j->x), done);
+  GB_GOTO(e, copy(j, to, "/checksum", GB_H5_U64, once, sizeof(uint64_t), n, j->hash), done);
   for (int i = 0; i < gb_mc_ensemble(&j->mc)->n_obs; i++) {
     snprintf(name, sizeof name, "/observables/%s", gb_mc_ensemble(&j->mc)->obs[i].name);
-    GB_GOTO(e, copy(j, to, name, GB_H5_F64, sizeof(double), n, j->obs), done);
+    GB_GOTO(e, copy(j, to, name, GB_H5_F64, once, sizeof(double), n, j->obs), done);
   }
 done:
   gb_h5_close(&j->mc.data, false);
@@ -218,7 +263,7 @@ done:
 
 static gb_err finish(job *j)
 {
-  if (j->mc.ch.opts.deflate) GB_TRY(compress(j));
+  if (j->mc.ch.opts.deflate && j->mc.store) GB_TRY(compress(j));
   GB_TRY(gb_mc_results(&j->mc));
   GB_TRY(gb_h5_sync(j->mc.data));
   GB_TRY(gb_h5_close(&j->mc.data, true));
@@ -291,19 +336,44 @@ static gb_err work(job *j)
   return GB_OK;
 }
 
-gb_err gb_generate(gb_comm c, const gb_config *cfg, const gb_sim *sim, const gb_schema *const sections[], gb_run *run)
+static void release(job *j)
 {
-  job j = {.mc = {.c = c, .run = run, .cfg = cfg, .sim = sim, .sections = sections, .samples_done = -1},
+  gb_h5_close(&j->mc.data, false);
+  gb_chains_destroy(&j->mc.ch);
+  gb_free(&j->x);
+  gb_free(&j->code);
+  gb_free(&j->obs);
+  gb_free(&j->hash);
+  gb_free(&j->whole);
+}
+
+static gb_err check_teams(gb_comm c, const gb_chains_opts *o)
+{
+  GB_CHECK(c.size % o->ranks_per_chain == 0, GB_ERR_CONFIG,
+           "generate.ranks_per_chain = %lld does not divide the %d ranks of this run", (long long)o->ranks_per_chain,
+           c.size);
+  return GB_OK;
+}
+
+gb_err gb_generate(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_schema *const sections[],
+                   gb_run *run)
+{
+  gb_chains_opts o;
+  gb_sim sim = {0};
+  gb_comm team = {0};
+  gb_config_get(cfg, &gb_chains_schema, &o);
+  GB_TRY(gb_comm_agree(c, check_teams(c, &o)));
+  GB_TRY(gb_comm_teams(c, (int)o.ranks_per_chain, &team));
+  job j = {.mc = {.c = c, .run = run, .cfg = cfg, .sim = &sim, .sections = sections, .samples_done = -1},
            .saved_at = gb_clock_now()};
-  gb_chains_opts opts;
-  gb_config_get(cfg, &gb_chains_schema, &opts);
-  GB_TRY(gb_chains_create(c, sim, &opts, (uint64_t)gb_run_get(run)->seed, &j.mc.ch));
-  gb_err e = work(&j);
-  gb_h5_close(&j.mc.data, false);
-  gb_chains_destroy(&j.mc.ch);
-  gb_free(&j.x);
-  gb_free(&j.obs);
-  gb_free(&j.hash);
+  j.mc.store = strcmp(o.configurations, "none") != 0;
+  j.mc.stored = strcmp(o.configurations, "uint16") ? GB_H5_F32 : GB_H5_U16;
+  gb_err e = gb_comm_agree(c, gb_sim_create(physics, cfg, team, &sim));
+  if (!e) e = gb_chains_create(c, team, &sim, &o, (uint64_t)gb_run_get(run)->seed, &j.mc.ch);
+  if (!e) e = work(&j);
+  release(&j);
+  gb_sim_destroy(&sim);
+  gb_comm_close(&team);
   return e;
 }
 
@@ -314,9 +384,10 @@ void gb_generate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_text
   gb_config_get(cfg, &gb_chains_schema, &o);
   const gb_ensemble *en = sim->kind->ensemble;
   double n = (double)sim->dims.temperature.n * (double)o.chains * (double)o.samples;
-  double sample_bytes = (double)sim->dims.n * sizeof(float) + 8.0 * (en->n_obs + 1) + 1;
+  double number = !strcmp(o.configurations, "uint16") ? 2 : !strcmp(o.configurations, "none") ? 0 : 4;
+  double sample_bytes = (double)sim->dims.n * number + 8.0 * (en->n_obs + 1) + 1;
   double disk = n * sample_bytes * (o.deflate ? 2 : 1) +
-                (double)sim->dims.temperature.n * (double)o.chains * 8 * (double)sim->dims.n_state;
+                (double)sim->dims.temperature.n * (double)o.chains * 4 * (double)(sim->dims.n_field * sim->dims.n);
   gb_text_add(out, "configurations: %zu temperatures x %lld chains x %lld samples = %.0f\n", sim->dims.temperature.n,
               (long long)o.chains, (long long)o.samples, n);
   gb_text_add(out,

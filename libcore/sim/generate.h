@@ -10,9 +10,10 @@ void gb_generate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_text
 
 /** Sample an ensemble into run.dir/dataset.h5, or continue where a stopped or killed run was.
  *  Collective over c.
- *  @param[in] sim       its physics must have an ensemble
+ *  @param[in] physics   must have an ensemble
  *  @param[in] sections  whose fixed fields define the data: compared on resume, stored in the file; ends with
  * NULL
  *  @return GB_STOPPED if asked to stop (the state is saved); GB_ERR_CONFIG if the directory belongs to
  * another config */
-gb_err gb_generate(gb_comm c, const gb_config *cfg, const gb_sim *sim, const gb_schema *const sections[], gb_run *run);
+gb_err gb_generate(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_schema *const sections[],
+                   gb_run *run);

@@ -10,6 +10,8 @@ typedef struct gb_mc {
   const gb_config *cfg;
   const gb_sim *sim;
   const gb_schema *const *sections; /* whose fixed fields define the data */
+  gb_h5_type stored;                /* of configurations: GB_H5_F32 or GB_H5_U16 */
+  bool store;                       /* false: observables only */
   gb_chains ch;
   int64_t samples_done; /* of every chain, in the part; -1: the part is not made yet */
   gb_h5 *data;          /* the part, open for writing; NULL before and after */
@@ -29,10 +31,14 @@ size_t gb_mc_chunk(const gb_sim *sim, const gb_chains_opts *o);
  *  @param[in] deflate  of the configurations */
 gb_err gb_mc_make_part(gb_mc *mc, const char *name, int deflate, gb_h5 **out);
 
-/** My units as blocks of a per-sample dataset, samples [first, first + n).
+/** My stored units as blocks of a per-sample dataset, samples [first, first + n); of /configurations my box of each.
  *  Local.
- *  @param[out] out  [mc->ch.n_mine], freed by gb_free() */
+ *  @param[out] out  [mc->ch.data_mine], freed by gb_free() */
 gb_err gb_mc_blocks(const gb_mc *mc, uint64_t first, uint64_t n, gb_h5_block **out);
+
+/** How many of them this rank writes of what is stored once per sample: one rank of the team does.
+ *  Local. */
+size_t gb_mc_writes(const gb_mc *mc);
 
 /** Fail unless the config stored as text `name` in a file agrees with that of the run.
  *  Local.

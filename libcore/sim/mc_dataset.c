@@ -95,6 +95,25 @@ static gb_err note_columns(gb_h5 *f, const char *name, int n, const gb_var *v)
   return e;
 }
 
+/* "metropolis=1 overrelaxation=2 wolff=0,..." */
+static gb_err note_mixes(gb_mc *mc, gb_h5 *f)
+{
+  const gb_ensemble *en = gb_mc_ensemble(mc);
+  const gb_dims *d = &mc->sim->dims;
+  gb_text t = {0};
+  for (size_t m = 0; m < d->n_mix; m++)
+    for (int i = 0; i < en->n_setting; i++)
+      gb_text_add(&t, "%s%s=%g",
+                  i   ? " "
+                  : m ? ","
+                      : "",
+                  en->setting[i].name, d->mix[m * (size_t)en->n_setting + (size_t)i]);
+  gb_err e = gb_text_done(&t);
+  if (!e) e = gb_h5_note(f, "/sampling/cost", "columns", t.s ? t.s : "");
+  gb_text_free(&t);
+  return e;
+}
+
 static gb_err add_results(gb_mc *mc, gb_h5 *f)
 {
   const gb_ensemble *en = gb_mc_ensemble(mc);
@@ -120,9 +139,25 @@ static gb_err add_results(gb_mc *mc, gb_h5 *f)
                       "Integrated autocorrelation times measured in the discarded pilot, plus one standard "
                       "error (columns). "
                       "The stride is generate.spacing times the largest."),
+      per_temperature(mc, "/sampling/mix", GB_H5_F64, en->n_setting, "per step",
+                      "What a step is made of (columns): chosen during burn-in, or given in the config."),
+      per_temperature(mc, "/sampling/cost", GB_H5_F64, (int)mc->sim->dims.n_mix, "cycles/site",
+                      "Tabulated processor cycles per site and independent sample (2 tau_int of the slowest tracked "
+                      "quantity) of each mix that was tried (columns); -1: its tau_int was not settled; 0: no trial."),
+      per_temperature(mc, "/sampling/hot_start", GB_H5_F64, 2, "1",
+                      "Chains that started hot against those that started ordered: the largest difference of a tracked "
+                      "mean in standard errors, and how many hot chains were trapped in a winding sector."),
+      per_temperature(mc, "/sampling/quality", GB_H5_I64, 0, "1",
+                      "0: good. Else a sum of 1: the first and second half of the chains differ; 2: hot and ordered "
+                      "starts differ; 4: a stored chain is trapped in a winding sector; 8: stored samples are "
+                      "correlated."),
   };
-  for (size_t i = 0; i < sizeof sampling / sizeof *sampling; i++) GB_TRY(gb_h5_add(f, &sampling[i]));
-  return note_columns(f, "/sampling/tau_int", en->n_track, en->track);
+  for (size_t i = 0; i < sizeof sampling / sizeof *sampling; i++)
+    if (en->n_setting || strcmp(sampling[i].name, "/sampling/mix")) GB_TRY(gb_h5_add(f, &sampling[i]));
+  GB_TRY(note_columns(f, "/sampling/tau_int", en->n_track, en->track));
+  if (en->n_setting) GB_TRY(note_columns(f, "/sampling/mix", en->n_setting, en->setting));
+  GB_TRY(gb_h5_note(f, "/sampling/hot_start", "columns", "largest_z,trapped_chains"));
+  return note_mixes(mc, f);
 }
 
 static gb_err add_samples(gb_mc *mc, gb_h5 *f, int deflate)
@@ -130,7 +165,7 @@ static gb_err add_samples(gb_mc *mc, gb_h5 *f, int deflate)
   const gb_dims *d = &mc->sim->dims;
   const gb_ensemble *en = gb_mc_ensemble(mc);
   char name[128], axes[GB_SAMPLE_NDIM][64];
-  gb_h5_spec x = per_sample(mc, "/configurations", GB_H5_F32, d->unit,
+  gb_h5_spec x = per_sample(mc, "/configurations", mc->stored, d->unit,
                             "Samples. Each has its own random global rotation, an exact symmetry of the model.");
   x.chunk[0] = x.chunk[1] = 1;
   x.chunk[2] = gb_mc_chunk(mc->sim, &mc->ch.opts);
@@ -140,14 +175,14 @@ static gb_err add_samples(gb_mc *mc, gb_h5 *f, int deflate)
     x.shape[x.ndim] = x.chunk[x.ndim] = d->shape[i];
     x.dims[x.ndim++] = axes[i];
   }
-  GB_TRY(gb_h5_add(f, &x));
+  if (mc->store) GB_TRY(gb_h5_add(f, &x));
   for (int i = 0; i < en->n_obs; i++) {
     snprintf(name, sizeof name, "/observables/%s", en->obs[i].name);
     gb_h5_spec s = per_sample(mc, name, GB_H5_F64, en->obs[i].unit, en->obs[i].doc);
     GB_TRY(gb_h5_add(f, &s));
   }
   gb_h5_spec check = per_sample(mc, "/checksum", GB_H5_U64, "1", "XXH3-64 of the little-endian bytes of each sample.");
-  GB_TRY(gb_h5_add(f, &check));
+  if (mc->store) GB_TRY(gb_h5_add(f, &check));
   gb_h5_spec split =
       per_sample(mc, "/split", GB_H5_U8, "1",
                  "0: training, 1: validation, 2: test. Whole chains, so that no test sample has a training "
@@ -184,7 +219,7 @@ static gb_err write_split(gb_mc *mc, gb_h5 *f)
   uint8_t *v;
   gb_err e = GB_OK;
   GB_TRY(gb_comm_agree(mc->c, gb_new(&v, samples(mc))));
-  for (size_t u = 0; u < mc->ch.n_units && !e; u++) {
+  for (size_t u = 0; u < mc->ch.n_data && !e; u++) {
     int64_t chain = (int64_t)u % o->chains;
     uint8_t part = chain >= o->chains - o->test_chains                          ? 2
                    : chain >= o->chains - o->test_chains - o->validation_chains ? 1
@@ -216,11 +251,19 @@ failed:
 gb_err gb_mc_blocks(const gb_mc *mc, uint64_t first, uint64_t n, gb_h5_block **out)
 {
   const gb_dims *d = &mc->sim->dims;
-  GB_TRY(gb_new(out, mc->ch.n_mine));
-  for (size_t k = 0; k < mc->ch.n_mine; k++) {
-    size_t u = gb_chains_unit(&mc->ch, k), chains = (size_t)mc->ch.opts.chains;
+  GB_TRY(gb_new(out, mc->ch.data_mine));
+  for (size_t k = 0; k < mc->ch.data_mine; k++) {
+    size_t u = mc->ch.unit[k], chains = (size_t)mc->ch.opts.chains;
     (*out)[k] = (gb_h5_block){{u / chains, u % chains, first}, {1, 1, n}};
-    for (int i = 0; i < d->ndim; i++) (*out)[k].count[3 + i] = d->shape[i];
+    for (int i = 0; i < d->ndim; i++) {
+      (*out)[k].start[3 + i] = d->first[i];
+      (*out)[k].count[3 + i] = d->count[i];
+    }
   }
   return GB_OK;
+}
+
+size_t gb_mc_writes(const gb_mc *mc)
+{
+  return mc->ch.team.rank == 0 ? mc->ch.data_mine : 0;
 }

@@ -1,4 +1,5 @@
 /* sim/mc_results.c - thermodynamics of a finished data set: means, jackknife errors, autocorrelation times. */
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -16,9 +17,58 @@ static void summary_of(const void *ctx, const double *moment, double *out)
   gb_mc_ensemble(a->mc)->summarize(a->mc->sim->self, a->T, moment, out);
 }
 
+enum { HALVES_DIFFER = 1, STARTS_DIFFER = 2, TRAPPED = 4, CORRELATED = 8 };
+
+/* Largest difference between the means of the first and the second half of the chains, in standard errors. */
+static double compare_halves(size_t n_obs, size_t chains, size_t n, const double *column, double tau)
+{
+  double largest = 0, all = (double)(chains * n);
+  for (size_t q = 0; q < n_obs; q++) {
+    double mean[2] = {0}, square = 0;
+    for (size_t i = 0; i < chains * n; i++)
+      mean[i % n >= n / 2] += column[q * chains * n + i] / (double)(chains * (i % n >= n / 2 ? n - n / 2 : n / 2));
+    for (size_t i = 0; i < chains * n; i++) square += pow(column[q * chains * n + i] - mean[i % n >= n / 2], 2);
+    double error = sqrt(square / all * 2 * tau * 4 / all);
+    if (error > 0) largest = fmax(largest, fabs(mean[1] - mean[0]) / error);
+  }
+  return largest;
+}
+
+/* Is the mean of a topological number away from 0 in any chain? Its observable has the same name. */
+static bool any_trapped(const gb_mc *mc, size_t chains, size_t n, const double *column)
+{
+  const gb_ensemble *en = gb_mc_ensemble(mc);
+  for (int s = en->n_track; s < en->n_track + en->n_sector; s++)
+    for (int q = 0; q < en->n_obs; q++) {
+      if (strcmp(en->obs[q].name, en->track[s].name)) continue;
+      for (size_t c = 0; c < chains; c++) {
+        double mean = 0;
+        for (size_t i = 0; i < n; i++) mean += column[((size_t)q * chains + c) * n + i] / (double)n;
+        if (fabs(mean) > 0.5) return true;
+      }
+    }
+  return false;
+}
+
+/* The flag of one temperature. Five standard errors: with some hundred comparisons in a file, an accident is rare. */
+static double quality_of(const gb_mc *mc, size_t t, const double *column, const double *tau)
+{
+  static const double limit = 5, independent = 1;
+  const gb_ensemble *en = gb_mc_ensemble(mc);
+  size_t chains = (size_t)mc->ch.opts.chains, n = (size_t)mc->ch.opts.samples;
+  double slowest = 0.5;
+  for (int q = 0; q < en->n_summary; q++) slowest = fmax(slowest, tau[q]);
+  int flag = 0;
+  if (compare_halves((size_t)en->n_obs, chains, n, column, slowest) > limit) flag |= HALVES_DIFFER;
+  if (mc->ch.hot[2 * t] > limit) flag |= STARTS_DIFFER;
+  if (any_trapped(mc, chains, n, column)) flag |= TRAPPED;
+  if (slowest > independent) flag |= CORRELATED;
+  return flag;
+}
+
 /* Results of one temperature: value and error of every summary quantity [n_summary, 2], and tau_int
- * [n_summary]. */
-static gb_err summarize(gb_mc *mc, size_t t, double *value, double *tau)
+ * [n_summary]; the quality flag. */
+static gb_err summarize(gb_mc *mc, size_t t, double *value, double *tau, double *quality)
 {
   enum { MOST = 32 };
   const gb_ensemble *en = gb_mc_ensemble(mc);
@@ -43,6 +93,7 @@ static gb_err summarize(gb_mc *mc, size_t t, double *value, double *tau)
   }
   GB_GOTO(e, gb_series_jackknife(chains, n, moment, f, mean, error), done);
   GB_GOTO(e, gb_series_function_tau(chains, n, moment, f, tau), done);
+  *quality = quality_of(mc, t, column, tau);
   for (size_t q = 0; q < n_summary; q++) {
     value[2 * q] = mean[q];
     value[2 * q + 1] = error[q];
@@ -50,6 +101,31 @@ static gb_err summarize(gb_mc *mc, size_t t, double *value, double *tau)
 done:
   gb_free(&column);
   gb_free(&moment);
+  return e;
+}
+
+static gb_err write_sampling(gb_mc *mc, const double *quality)
+{
+  const gb_dims *d = &mc->sim->dims;
+  size_t n_setting = (size_t)gb_mc_ensemble(mc)->n_setting, n_T = mc->ch.n_T;
+  double *mix = NULL;
+  int64_t *flag = NULL;
+  gb_err e = gb_new(&mix, n_T * n_setting);
+  if (!e) e = gb_new(&flag, n_T);
+  e = gb_comm_agree(mc->c, e);
+  for (size_t t = 0; t < n_T && !e; t++) {
+    for (size_t i = 0; i < n_setting; i++) mix[t * n_setting + i] = d->mix[(size_t)mc->ch.mix[t] * n_setting + i];
+    flag[t] = (int64_t)quality[t];
+  }
+  if (!e && n_setting) e = gb_h5_write_all(mc->data, "/sampling/mix", mix);
+  if (!e) e = gb_h5_write_all(mc->data, "/sampling/quality", flag);
+  if (!e) e = gb_h5_write_all(mc->data, "/sampling/cost", mc->ch.cost);
+  if (!e) e = gb_h5_write_all(mc->data, "/sampling/hot_start", mc->ch.hot);
+  if (!e) e = gb_h5_write_all(mc->data, "/sampling/stride", mc->ch.stride);
+  if (!e) e = gb_h5_write_all(mc->data, "/sampling/thermalisation", mc->ch.steps);
+  if (!e) e = gb_h5_write_all(mc->data, "/sampling/tau_int", mc->ch.tau);
+  gb_free(&mix);
+  gb_free(&flag);
   return e;
 }
 
@@ -68,28 +144,29 @@ static gb_err write_results(gb_mc *mc, const double *value, const double *tau)
   }
   gb_free(&pair);
   GB_TRY(e);
-  GB_TRY(gb_h5_write_all(mc->data, "/summary/tau_int", tau));
-  GB_TRY(gb_h5_write_all(mc->data, "/sampling/stride", mc->ch.stride));
-  GB_TRY(gb_h5_write_all(mc->data, "/sampling/thermalisation", mc->ch.steps));
-  return gb_h5_write_all(mc->data, "/sampling/tau_int", mc->ch.tau);
+  return gb_h5_write_all(mc->data, "/summary/tau_int", tau);
 }
 
 /* Each temperature is summarised by one rank, from the file. */
 gb_err gb_mc_results(gb_mc *mc)
 {
-  size_t n_summary = (size_t)gb_mc_ensemble(mc)->n_summary;
-  double *value = NULL, *tau = NULL;
-  gb_err e = gb_new(&value, 2 * n_summary * mc->ch.n_T);
-  if (!e) e = gb_new(&tau, n_summary * mc->ch.n_T);
-  for (size_t t = (size_t)mc->c.rank; t < mc->ch.n_T && !e; t += (size_t)mc->c.size)
-    e = summarize(mc, t, value + 2 * n_summary * t, tau + n_summary * t);
+  size_t n_summary = (size_t)gb_mc_ensemble(mc)->n_summary, n_T = mc->ch.n_T;
+  double *value = NULL, *tau = NULL, *quality = NULL;
+  gb_err e = gb_new(&value, 2 * n_summary * n_T);
+  if (!e) e = gb_new(&tau, n_summary * n_T);
+  if (!e) e = gb_new(&quality, n_T);
+  for (size_t t = (size_t)mc->c.rank; t < n_T && !e; t += (size_t)mc->c.size)
+    e = summarize(mc, t, value + 2 * n_summary * t, tau + n_summary * t, &quality[t]);
   e = gb_comm_agree(mc->c, e);
   if (!e) {
-    gb_comm_merge(mc->c, value, 2 * n_summary * mc->ch.n_T);
-    gb_comm_merge(mc->c, tau, n_summary * mc->ch.n_T);
+    gb_comm_merge(mc->c, value, 2 * n_summary * n_T);
+    gb_comm_merge(mc->c, tau, n_summary * n_T);
+    gb_comm_merge(mc->c, quality, n_T);
     e = write_results(mc, value, tau);
   }
+  if (!e) e = write_sampling(mc, quality);
   gb_free(&value);
   gb_free(&tau);
+  gb_free(&quality);
   return e;
 }

@@ -5,6 +5,22 @@
 
 #include "base/mem.h"
 
+gb_dims gb_dims_plain(size_t ny, size_t nx, const char *unit, gb_reals temperature, size_t n_field)
+{
+  return (gb_dims){.ndim = 2,
+                   .shape = {ny, nx},
+                   .axis = {"y", "x"},
+                   .n = ny * nx,
+                   .unit = unit,
+                   .temperature = temperature,
+                   .count = {ny, nx},
+                   .n_mine = ny * nx,
+                   .n_field = n_field,
+                   .walkers = 1,
+                   .walker_bytes = n_field * ny * nx * sizeof(float),
+                   .n_mix = 1};
+}
+
 gb_err gb_sim_find(const gb_physics *const all[], const char *name, const gb_physics **out)
 {
   enum { LIMIT = 3 };
@@ -25,13 +41,13 @@ gb_err gb_sim_find(const gb_physics *const all[], const char *name, const gb_phy
   return e;
 }
 
-gb_err gb_sim_create(const gb_physics *kind, const gb_config *cfg, gb_sim *out)
+gb_err gb_sim_create(const gb_physics *kind, const gb_config *cfg, gb_comm team, gb_sim *out)
 {
   *out = (gb_sim){.kind = kind};
   void *opts = gb_alloc(1, kind->schema->size);
   GB_CHECK(opts, GB_ERR_MEMORY, "no memory for the options of %s", kind->name);
   gb_config_get(cfg, kind->schema, opts);
-  gb_err e = kind->create(opts, &out->self, &out->dims);
+  gb_err e = kind->create(opts, team, &out->self, &out->dims);
   gb_free(&opts);
   return e;
 }

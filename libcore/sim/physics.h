@@ -5,13 +5,14 @@
 #include <stdint.h>
 
 #include "base/real.h"
+#include "comm/comm.h"
 #include "config/config.h"
 
 typedef struct gb_var {
   const char *name, *unit, *doc;
 } gb_var; /* a named number */
 
-enum { GB_SAMPLE_NDIM = 2 };
+enum { GB_SAMPLE_NDIM = 2, GB_MOST_WALKERS = 16 };
 
 /* What one instance (a physics with its options chosen) deals in. */
 typedef struct gb_dims {
@@ -21,27 +22,64 @@ typedef struct gb_dims {
   size_t n;                         /* numbers in one sample: the product of shape */
   const char *unit;                 /* of a sample's numbers; "rad": they are angles, periodic in 2 pi */
   gb_reals temperature;             /* grid of the control parameter; borrowed from the options */
-  size_t n_state;                   /* doubles that describe one Markov chain */
+
+  /* One sample may be spread over the ranks of a team; this rank then holds a box of it. */
+  size_t first[GB_SAMPLE_NDIM], count[GB_SAMPLE_NDIM];
+  size_t n_mine; /* numbers in the box */
+
+  /* A chain is described by n_field floats per number of a sample, and by n_tuned doubles found during burn-in. */
+  size_t n_field, n_tuned;
+  size_t walkers;      /* chains that can walk together, in the lanes of vectors, say; <= GB_MOST_WALKERS */
+  size_t walker_bytes; /* of the working state of such a group */
+
+  /* Ways to make a step, from which burn-in chooses the cheapest per independent sample; the last one decorrelates
+   * most. With one there is nothing to choose. */
+  size_t n_mix;
+  const double *mix; /* [n_mix, n_setting]; borrowed from the instance */
 } gb_dims;
 
+/** Dimensions of samples that one rank holds whole, of chains that walk alone and have one way to make a step.
+ *  Local. `n_field` floats per site and no tuned number.
+ */
+gb_dims gb_dims_plain(size_t ny, size_t nx, const char *unit, gb_reals temperature, size_t n_field);
+
+/* Chains of one temperature that walk together. */
+typedef struct gb_walkers {
+  double T;
+  uint64_t seed;
+  size_t n;                        /* 1 ... dims.walkers */
+  uint64_t chain[GB_MOST_WALKERS]; /* their global numbers */
+} gb_walkers;
+
 /* Equilibrium at temperature T: the weight exp(-E(x) / T), k_B = 1. Lattices of planar unit vectors (XY).
- * A capability is had whole or not at all: no slot of a present struct may be NULL. All slots are Local. */
+ * A capability is had whole or not at all: no slot of a present struct may be NULL. All slots are Local, or Collective
+ * over the team if samples are spread. What a chain does is a function of (options, T, seed, its number): neither
+ * of those that walk beside it nor of the team. Arrays over walkers are [w->n]. */
 typedef struct gb_ensemble {
-  int n_obs, n_track, n_summary;
+  int n_obs, n_track, n_sector, n_summary, n_setting;
   const gb_var *obs;     /* [n_obs] what is measured on every stored sample */
-  const gb_var *track;   /* [n_track] what must decorrelate between stored samples */
+  const gb_var *track;   /* [n_track + n_sector] what must decorrelate between stored samples; then topological
+                            numbers, whose mean over a chain is away from 0 if the chain is trapped */
   const gb_var *summary; /* [n_summary] thermodynamic results per temperature */
+  const gb_var *setting; /* [n_setting] the numbers that make a mix */
   int n_moment;          /* means from which the summary follows */
 
-  /** Put a chain into its first state. */
-  void (*start)(void *self, double T, uint64_t seed, uint64_t chain, double *state);
-  /** One step; leaves exp(-E/T) invariant if `tune` is false. With `tune` it also adapts its proposals.
-   *  The random numbers are a function of (seed, chain, step). */
-  void (*step)(void *self, double T, uint64_t seed, uint64_t chain, uint64_t step, bool tune, double *state);
-  /** The tracked quantities of the present state. */
-  void (*measure)(void *self, double T, const double *state, double *track /* [n_track] */);
-  /** Sample number `sample` of the chain, as it is stored. */
-  void (*sample)(void *self, uint64_t seed, uint64_t chain, uint64_t sample, const double *state, float *x /* [n] */);
+  /** Put chains into their first state; `hot`: as far from order as can be. */
+  void (*start)(void *self, const gb_walkers *w, bool hot, void *state);
+  /** Step number `step` with mix number `mix`; leaves exp(-E/T) invariant if `tune` is false. With `tune` it also
+   * adapts its proposals. Adds to cost[] what the step cost each chain, in tabulated processor cycles: never a clock.
+   */
+  void (*step)(void *self, const gb_walkers *w, size_t mix, uint64_t step, bool tune, void *state, double cost[]);
+  /** The tracked quantities of the present states. */
+  void (*measure)(void *self, const gb_walkers *w, const void *state, double *track /* [w->n, n_track + n_sector] */);
+  /** Sample number `number` of every chain, as it is stored, and its observables. */
+  void (*sample)(void *self, const gb_walkers *w, uint64_t number, const void *state,
+                 float *const x[] /* [w->n][n_mine] */, double *const obs[] /* [w->n][n_obs] */);
+  /** Working state from and to the description of chains. */
+  void (*pack)(void *self, const gb_walkers *w, const float *const field[] /* [w->n][n_field, n_mine] */,
+               const double *const tuned[] /* [w->n][n_tuned] */, void *state);
+  void (*unpack)(void *self, const gb_walkers *w, const void *state, float *const field[], double *const tuned[]);
+
   /** Observables of any sample, stored or generated by a model. */
   void (*observe)(void *self, double T, const float *x /* [n] */, double *obs /* [n_obs] */);
   void (*moments)(void *self, const double *obs /* [n_obs] */, double *moment /* [n_moment] */);
@@ -60,8 +98,9 @@ typedef struct gb_physics {
   const char *source; /* papers and equations */
   const gb_schema *schema;
   /** Make an instance.
-   *  @param[in] opts  the struct of its section; texts and lists in it outlive the instance */
-  gb_err (*create)(const void *opts, void **self, gb_dims *dims);
+   *  @param[in] opts  the struct of its section; texts and lists in it outlive the instance
+   *  @param[in] team  ranks over which a sample is spread; a physics that cannot do that refuses more than one */
+  gb_err (*create)(const void *opts, gb_comm team, void **self, gb_dims *dims);
   void (*destroy)(void **self);
   const gb_ensemble *ensemble; /* NULL: no equilibrium */
 } gb_physics;
@@ -81,6 +120,7 @@ gb_err gb_sim_find(const gb_physics *const all[], const char *name, const gb_phy
 
 /** Make an instance with the options of its section.
  *  Local.
- *  @param[in] cfg  outlives the instance */
-gb_err gb_sim_create(const gb_physics *kind, const gb_config *cfg, gb_sim *out);
+ *  @param[in] cfg   outlives the instance
+ *  @param[in] team  ranks over which each sample is spread; gb_comm_self(): none is */
+gb_err gb_sim_create(const gb_physics *kind, const gb_config *cfg, gb_comm team, gb_sim *out);
 void gb_sim_destroy(gb_sim *sim);

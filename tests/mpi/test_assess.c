@@ -35,7 +35,7 @@ static void make_model(const char *dir, const char *file, int seed)
   CHECK_OK(gb_config_parse("test", yaml, strlen(yaml), 0, NULL, sections, &cfg));
   gb_config_get(cfg, &gb_vae_schema, &model);
   gb_config_get(cfg, &gb_objective_schema, &objective);
-  CHECK_OK(gb_sim_create(gb_physics_all[0], cfg, &sim));
+  CHECK_OK(gb_sim_create(gb_physics_all[0], cfg, gb_comm_self(), &sim));
   CHECK_OK(gb_vae_create(&model, &objective, &sim, PASS, (uint64_t)seed, NULL, &vae));
   gb_config_print_fixed(cfg, sections, &text);
   if (world.rank == 0) mkdir(scratch(dir), 0777);

@@ -33,7 +33,7 @@ static inline void lab_open(lab *l, const char *name, const char *yaml)
   CHECK_OK(gb_comm_open(MPI_COMM_SELF, &l->c));
   CHECK_OK(gb_config_parse("test", yaml, strlen(yaml), 0, NULL, l->schemas, &l->cfg));
   gb_config_get(l->cfg, &gb_chains_schema, &l->opts);
-  CHECK_OK(gb_sim_create(kind, l->cfg, &l->sim));
+  CHECK_OK(gb_sim_create(kind, l->cfg, gb_comm_self(), &l->sim));
   CHECK(l->en->n_obs <= LAB_MOST && l->en->n_moment <= LAB_MOST && l->en->n_summary <= LAB_MOST);
 }
 

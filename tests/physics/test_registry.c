@@ -135,7 +135,7 @@ typedef struct instance {
 static void open_instance(instance *x, const gb_physics *kind)
 {
   CHECK_OK(parse(kind->schema, NULL, NULL, &x->cfg));
-  CHECK_OK(gb_sim_create(kind, x->cfg, &x->sim));
+  CHECK_OK(gb_sim_create(kind, x->cfg, gb_comm_self(), &x->sim));
 }
 
 static void close_instance(instance *x)

@@ -303,7 +303,7 @@ static void energy_term(void **state)
   gb_sim sim;
   bench b;
   CHECK_OK(gb_config_parse("test", yaml, strlen(yaml), 0, NULL, sections, &cfg));
-  CHECK_OK(gb_sim_create(gb_physics_all[0], cfg, &sim));
+  CHECK_OK(gb_sim_create(gb_physics_all[0], cfg, gb_comm_self(), &sim));
   begin(&b);
   gb_node *field = source(&b, "field", (gb_shape){SIDE, SIDE, 2});
   b.term[b.n_terms++] = gb_energy_term(b.g, &sim, field, data(&b, (gb_shape){SIDE, SIDE, 2}));

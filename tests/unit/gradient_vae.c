@@ -22,7 +22,7 @@ static void open_world(world *w)
   static const char yaml[] = "xy: {L: 4, J: 1.3}";
   *w = (world){.sections = {gb_physics_all[0]->schema}};
   CHECK_OK(gb_config_parse("test", yaml, strlen(yaml), 0, NULL, w->sections, &w->cfg));
-  CHECK_OK(gb_sim_create(gb_physics_all[0], w->cfg, &w->sim));
+  CHECK_OK(gb_sim_create(gb_physics_all[0], w->cfg, gb_comm_self(), &w->sim));
 }
 
 static void close_world(world *w)

@@ -19,7 +19,7 @@ static int open_sim(void **state)
   (void)state;
   sections[0] = gb_physics_all[0]->schema;
   return gb_config_parse("test", yaml, strlen(yaml), 0, NULL, sections, &cfg) ||
-         gb_sim_create(gb_physics_all[0], cfg, &sim);
+         gb_sim_create(gb_physics_all[0], cfg, gb_comm_self(), &sim);
 }
 
 static int close_sim(void **state)

@@ -1,0 +1,257 @@
+/* physics/xy/state.c - where spins lie in memory: replicas or strips in the lanes, boxes of a lattice on ranks. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "xy/xy.h"
+
+enum {
+  STRIP_UNIT = 8,      /* sites: four slots of a colour share a block of random numbers */
+  WIDEST = 16,         /* lanes of the widest vectors: what a lattice allows must not depend on the machine */
+  STRIPS_FROM = 256,   /* at this size GB_LANES replicas no longer fit into the second-level cache: measured */
+  CLUSTERS_BELOW = 512 /* larger lattices may be spread over ranks, and clusters cannot */
+};
+
+void gb_xy_destroy(void **self)
+{
+  gb_xy *s = *self;
+  if (!s) return;
+  gb_free(&s->mix);
+  gb_free(&s->words);
+  gb_free(&s->above);
+  gb_free(&s->below);
+  for (int k = 0; k < 4; k++) {
+    gb_free(&s->column[k / 2][k % 2]);
+    gb_free(&s->out[k / 2][k % 2]);
+  }
+  for (int k = 0; k < 2; k++) gb_free(&s->row[k]);
+  gb_free(&s->flat);
+  gb_free(&s->rows);
+  gb_free(&s->neighbour);
+  gb_free(&s->stack);
+  gb_free(&s);
+  *self = NULL;
+}
+
+/* The mixes among which burn-in chooses. What the user fixed is the same in all of them. The best ones differ by
+ * temperature and size: docs/theory/xy.md. */
+static gb_err list_mixes(gb_xy *s)
+{
+  const gb_xy_opts *o = &s->opts;
+  double eighth = fmax(2, (double)s->L / 8);
+  double metropolis[2] = {1, 2}, overrelaxation[3] = {eighth / 2, eighth, 2 * eighth}, wolff[3] = {0, 0.125, 1};
+  size_t n_m = 2, n_o = 3, n_w = s->L < CLUSTERS_BELOW ? 3 : 1;
+  if (o->metropolis > 0) metropolis[0] = (double)o->metropolis, n_m = 1;
+  if (o->overrelaxation >= 0) overrelaxation[0] = (double)o->overrelaxation, n_o = 1;
+  if (o->wolff >= 0) wolff[0] = o->wolff, n_w = 1;
+  GB_TRY(gb_new(&s->mix, n_m * n_o * n_w));
+  for (size_t w = 0; w < n_w; w++)
+    for (size_t k = 0; k < n_o; k++)
+      for (size_t m = 0; m < n_m; m++) {
+        if (n_w == 3 && w == 2 && n_o == 3 && k < 1) continue; /* a cluster a step: not with the least of the rest */
+        s->mix[s->n_mix++] = (gb_xy_mix){metropolis[m], overrelaxation[k], wolff[w]};
+      }
+  return GB_OK;
+}
+
+static gb_err check_team(const gb_xy *s)
+{
+  for (size_t i = 0; i < s->n_mix; i++)
+    GB_CHECK(s->grid.c.size == 1 || s->mix[i].wolff == 0, GB_ERR_CONFIG,
+             "xy.wolff: clusters cannot grow on a lattice that is spread over %d ranks. Set xy.wolff = 0, or "
+             "generate.ranks_per_chain = 1.",
+             s->grid.c.size);
+  return GB_OK;
+}
+
+static gb_err list_neighbours(gb_xy *s)
+{
+  size_t L = s->L;
+  GB_TRY(gb_new(&s->neighbour, 4 * s->sites));
+  GB_TRY(gb_new(&s->stack, s->sites + 3));
+  for (size_t y = 0; y < L; y++)
+    for (size_t x = 0; x < L; x++) {
+      int32_t *n = s->neighbour + 4 * (y * L + x);
+      n[0] = (int32_t)(y * L + (x + 1) % L);
+      n[1] = (int32_t)(y * L + (x + L - 1) % L);
+      n[2] = (int32_t)((y + 1) % L * L + x);
+      n[3] = (int32_t)((y + L - 1) % L * L + x);
+    }
+  return GB_OK;
+}
+
+static gb_err divide(gb_xy *s, gb_comm team)
+{
+  gb_err e = gb_grid_make(team, s->L, s->L, team.size > 1 ? 2 : 1, team.size > 1 ? STRIP_UNIT * WIDEST : 1, &s->grid);
+  GB_TRY(e);
+  s->ny = s->grid.count[0];
+  s->nx = s->grid.count[1];
+  s->strips = team.size > 1 || (s->L >= STRIPS_FROM && s->L % (STRIP_UNIT * WIDEST) == 0);
+  s->width = s->strips ? s->nx / GB_LANES : s->nx;
+  s->slots = s->width / 2;
+  return GB_OK;
+}
+
+static gb_err make_room(gb_xy *s)
+{
+  GB_TRY(list_mixes(s));
+  GB_TRY(check_team(s));
+  GB_TRY(gb_new(&s->words, s->slots + 3));
+  GB_TRY(gb_new(&s->above, 2 * s->slots));
+  GB_TRY(gb_new(&s->below, 2 * s->slots));
+  for (int k = 0; k < 4; k++) {
+    GB_TRY(gb_new(&s->column[k / 2][k % 2], 2 * (s->ny + 1)));
+    GB_TRY(gb_new(&s->out[k / 2][k % 2], 2 * (s->ny + 1)));
+  }
+  for (int k = 0; k < 2; k++) GB_TRY(gb_new(&s->row[k], s->slots));
+  GB_TRY(gb_new(&s->rows, 4 * s->L));
+  GB_TRY(gb_new(&s->flat, (s->strips ? 1 : GB_LANES) * s->ny * s->nx));
+  return s->L < CLUSTERS_BELOW && s->grid.c.size == 1 ? list_neighbours(s) : GB_OK;
+}
+
+gb_err gb_xy_create(const void *opts, gb_comm team, void **self, gb_dims *dims)
+{
+  gb_xy *s = NULL;
+  gb_err e = GB_OK;
+  GB_TRY(gb_new(&s, 1));
+  s->opts = *(const gb_xy_opts *)opts;
+  s->L = (size_t)s->opts.L;
+  s->sites = s->L * s->L;
+  GB_GOTO(e, divide(s, team), done);
+  GB_GOTO(e, make_room(s), done);
+  *dims = gb_dims_plain(s->L, s->L, "rad", s->opts.T, 2);
+  for (int i = 0; i < 2; i++) {
+    dims->first[i] = s->grid.first[i];
+    dims->count[i] = s->grid.count[i];
+  }
+  dims->n_mine = s->ny * s->nx;
+  dims->n_tuned = 1;
+  dims->walkers = s->strips ? 1 : GB_LANES;
+  dims->walker_bytes = sizeof(gb_xy_state) + 2 * s->ny * s->slots * sizeof(gb_xy_spin);
+  dims->n_mix = s->n_mix;
+  dims->mix = (const double *)s->mix;
+  *self = s;
+  return GB_OK;
+done:
+  gb_xy_destroy((void **)&s);
+  return e;
+}
+
+/* The spin beyond the right end of a row of the other colour (its first, one lane on), or beyond the left one. */
+static gb_xy_spin beyond(const gb_xy *s, const gb_xy_spin *same, size_t q, size_t y, bool right)
+{
+  if (!s->strips) return right ? same[0] : same[s->slots - 1];
+  gb_xy_spin v = right ? same[0] : same[s->slots - 1], out;
+  const float *next = s->column[q][right ? 0 : 1] + 2 * y;
+  int64_t one = right ? 1 : GB_LANES - 1, last = right ? GB_LANES - 1 : 0;
+  for (int64_t l = 0; l < GB_LANES; l++) {
+    out.c[l] = v.c[(l + one) % GB_LANES];
+    out.s[l] = v.s[(l + one) % GB_LANES];
+  }
+  if (s->grid.size[1] > 1) {
+    out.c[last] = next[0];
+    out.s[last] = next[1];
+  }
+  return out;
+}
+
+gb_xy_row gb_xy_look(const gb_xy *s, gb_xy_state *state, size_t p, size_t y)
+{
+  size_t q = 1 - p, n = s->slots;
+  bool spread = s->grid.size[0] > 1, right = (y + p) & 1; /* a box starts at even x and y */
+  gb_xy_spin *other = state->spin + q * s->ny * n;
+  gb_xy_row r = {.own = state->spin + (p * s->ny + y) * n, .same = other + y * n, .side = right ? 1 : -1};
+  r.above = y + 1 < s->ny ? other + (y + 1) * n : spread ? s->above + q * n : other;
+  r.below = y > 0 ? other + (y - 1) * n : spread ? s->below + q * n : other + (s->ny - 1) * n;
+  r.edge = beyond(s, r.same, q, y, right);
+  return r;
+}
+
+const gb_xy_spin *gb_xy_next(const gb_xy *s, const gb_xy_state *state, size_t p, size_t y, gb_xy_spin *corner)
+{
+  const gb_xy_spin *mine = state->spin + p * s->ny * s->slots, *next = mine + (y + 1) * s->slots;
+  if (y + 1 == s->ny) next = s->grid.size[0] > 1 ? s->above + p * s->slots : mine;
+  *corner = beyond(s, next, p, y + 1, true);
+  return next;
+}
+
+void gb_xy_pack(void *self, const gb_walkers *w, const float *const field[], const double *const tuned[], void *state)
+{
+  const gb_xy *s = self;
+  gb_xy_state *to = state;
+  for (size_t l = 0; l < GB_LANES; l++) {
+    size_t walker = gb_xy_walker(s, l, w);
+    const float *c = field[walker] + gb_xy_left(s, l), *sn = c + s->ny * s->nx;
+    to->width[l] = (float)tuned[walker][0];
+    for (size_t p = 0; p < 2; p++)
+      for (size_t y = 0; y < s->ny; y++)
+        for (size_t j = 0; j < s->slots; j++) {
+          gb_xy_spin *v = to->spin + (p * s->ny + y) * s->slots + j;
+          size_t at = y * s->nx + 2 * j + ((y + p) & 1);
+          v->c[l] = c[at];
+          v->s[l] = sn[at];
+        }
+  }
+}
+
+void gb_xy_unpack(void *self, const gb_walkers *w, const void *state, float *const field[], double *const tuned[])
+{
+  const gb_xy *s = self;
+  const gb_xy_state *from = state;
+  size_t n = s->strips ? GB_LANES : w->n;
+  for (size_t l = 0; l < n; l++) {
+    float *c = field[gb_xy_walker(s, l, w)] + gb_xy_left(s, l), *sn = c + s->ny * s->nx;
+    tuned[gb_xy_walker(s, l, w)][0] = (double)from->width[l];
+    for (size_t p = 0; p < 2; p++)
+      for (size_t y = 0; y < s->ny; y++)
+        for (size_t j = 0; j < s->slots; j++) {
+          const gb_xy_spin *v = from->spin + (p * s->ny + y) * s->slots + j;
+          size_t at = y * s->nx + 2 * j + ((y + p) & 1);
+          c[at] = v->c[l];
+          sn[at] = v->s[l];
+        }
+  }
+}
+
+/* Global number of the first site of a row's slot j in the order (colour, row, slot), counted in blocks of four. */
+static uint32_t block_of(const gb_xy *s, size_t p, size_t y, size_t left)
+{
+  return (uint32_t)((p * s->L + s->grid.first[0] + y) * ((s->L / 2 + 3) / 4) + (s->grid.first[1] + left) / STRIP_UNIT);
+}
+
+void gb_xy_open_stream(const gb_xy *s, const gb_walkers *w, gb_purpose purpose, uint64_t number, gb_xy_stream *out)
+{
+  for (size_t l = 0; l < GB_LANES; l++) {
+    gb_key key = gb_rng_key(w->seed, purpose, w->chain[gb_xy_walker(s, l, w)], number);
+    for (int i = 0; i < 3; i++) out->counter[i + 1][l] = key.c[i];
+    out->counter[0][l] = block_of(s, 0, 0, gb_xy_left(s, l));
+    memcpy(out->key, key.k, sizeof out->key);
+  }
+}
+
+void gb_xy_words(const gb_xy *s, const gb_xy_stream *stream, size_t p, size_t y, size_t first, size_t n)
+{
+  uint32_t row = block_of(s, p, y, 0) - block_of(s, 0, 0, 0);
+  for (size_t j = first / 4 * 4; j < first + n; j += 4) {
+    gb_vu counter[4];
+    memcpy(counter, stream->counter, sizeof counter);
+    counter[0] += row + (uint32_t)(j / 4);
+    gb_vu_philox(stream->key[0], stream->key[1], counter, s->words + j);
+  }
+}
+
+void gb_xy_start(void *self, const gb_walkers *w, bool hot, void *state)
+{
+  gb_xy *s = self;
+  gb_xy_state *to = state;
+  gb_xy_stream stream;
+  gb_xy_open_stream(s, w, GB_RNG_START, 0, &stream);
+  for (size_t p = 0; p < 2; p++)
+    for (size_t y = 0; y < s->ny; y++) {
+      gb_xy_spin *row = to->spin + (p * s->ny + y) * s->slots;
+      if (hot) gb_xy_words(s, &stream, p, y, 0, s->slots);
+      for (size_t j = 0; j < s->slots; j++) row[j] = (gb_xy_spin){gb_vf_all(1), {0}};
+      for (size_t j = 0; j < s->slots && hot; j++) gb_vf_circle(gb_xy_unit(s->words[j]), &row[j].c, &row[j].s);
+    }
+  to->width = gb_vf_all((float)fmin(1.2, sqrt(w->T / s->opts.J))); /* near the tuned value, which burn-in finds */
+}
