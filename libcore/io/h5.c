@@ -50,6 +50,7 @@ static hid_t stored_type(gb_h5_type type)
   case GB_H5_I64: return H5T_STD_I64LE;
   case GB_H5_U64: return H5T_STD_U64LE;
   case GB_H5_U8: return H5T_STD_U8LE;
+  case GB_H5_U16: return H5T_STD_U16LE;
   }
   return -1;
 }
@@ -62,6 +63,7 @@ static hid_t memory_type(gb_h5_type type)
   case GB_H5_I64: return H5T_NATIVE_INT64;
   case GB_H5_U64: return H5T_NATIVE_UINT64;
   case GB_H5_U8: return H5T_NATIVE_UINT8;
+  case GB_H5_U16: return H5T_NATIVE_UINT16;
   }
   return -1;
 }
@@ -344,7 +346,7 @@ static gb_h5_type type_of(hid_t set)
 {
   hid_t type = H5Dget_type(set);
   int found = -1;
-  for (gb_h5_type t = GB_H5_F32; t <= GB_H5_U8; t++)
+  for (gb_h5_type t = GB_H5_F32; t <= GB_H5_U16; t++)
     if (H5Tequal(type, stored_type(t)) > 0) found = (int)t;
   H5Tclose(type);
   return (gb_h5_type)found;
@@ -403,7 +405,7 @@ gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data)
 
 static gb_err check_type(gb_h5 *f, hid_t set, const char *name, gb_h5_type type)
 {
-  static const char *const text[] = {"float32", "float64", "int64", "uint64", "uint8"};
+  static const char *const text[] = {"float32", "float64", "int64", "uint64", "uint8", "uint16"};
   GB_CHECK(type_of(set) == type, GB_ERR_IO, "%s: %s is not of type %s. Was the file made by another program?", f->path,
            name, text[type]);
   return GB_OK;
@@ -427,6 +429,19 @@ gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64
   if (!e && s.ndim != ndim) e = GB_FAIL(GB_ERR_IO, "%s: %s has %d axes, %d are expected", f->path, name, s.ndim, ndim);
   for (int i = 0; i < ndim && !e; i++) shape[i] = s.shape[i];
   drop(&s);
+  return e;
+}
+
+gb_err gb_h5_stored(gb_h5 *f, const char *name, gb_h5_type *type)
+{
+  selection s;
+  gb_err e = choose(f, name, 0, NULL, &s);
+  if (!e) *type = type_of(s.set);
+  drop(&s);
+  if (!e && (int)*type < 0)
+    e = GB_FAIL(GB_ERR_IO,
+                "%s: %s is of a type that this program does not store. Was the file made by another program?", f->path,
+                name);
   return e;
 }
 

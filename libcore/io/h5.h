@@ -12,7 +12,7 @@
 
 enum { GB_H5_NDIM = 6 };
 
-typedef enum gb_h5_type { GB_H5_F32, GB_H5_F64, GB_H5_I64, GB_H5_U64, GB_H5_U8 } gb_h5_type;
+typedef enum gb_h5_type { GB_H5_F32, GB_H5_F64, GB_H5_I64, GB_H5_U64, GB_H5_U8, GB_H5_U16 } gb_h5_type;
 
 typedef struct gb_h5_spec {
   const char *name; /* "/observables/energy"; folders are made on the way */
@@ -81,6 +81,11 @@ gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, voi
  *  Local.
  *  @param[out] shape [ndim] */
 gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64_t shape[]);
+
+/** Type of a dataset.
+ *  Local.
+ *  @return GB_ERR_IO if the dataset is missing or of no type that this program stores */
+gb_err gb_h5_stored(gb_h5 *f, const char *name, gb_h5_type *type);
 
 /** Is there an object of this name?
  *  Local. */

@@ -34,6 +34,19 @@ static const gb_h5_spec scalar = {.name = "/scalar", .type = GB_H5_U64, .ndim = 
 static const gb_h5_spec bytes = {
     .name = "/bytes", .type = GB_H5_U8, .ndim = 1, .shape = {ROWS}, .unit = "1", .doc = "Bytes."};
 
+static const gb_h5_spec codes = {.name = "/codes",
+                                 .type = GB_H5_U16,
+                                 .ndim = 2,
+                                 .shape = {ROWS, COLS},
+                                 .chunk = {3, COLS},
+                                 .unit = "1",
+                                 .doc = "Two bytes each."};
+
+static uint16_t code_at(size_t row, size_t col)
+{
+  return (uint16_t)(65535 - 1771 * row - col); /* from the largest down to nearly 0 */
+}
+
 static float plain_at(size_t row, size_t col)
 {
   return (float)row + 0.1f * (float)col;
@@ -66,15 +79,18 @@ static void write_rows(gb_h5 *f, gb_comm c, spread how)
   gb_h5_block block[ROWS];
   float a[ROWS * COLS];
   int64_t b[ROWS * COLS];
+  uint16_t q[ROWS * COLS];
   size_t n = my_blocks(c, how, block), k = 0;
   for (size_t i = 0; i < n; i++)
     for (size_t row = block[i].start[0]; row < block[i].start[0] + block[i].count[0]; row++)
       for (size_t col = 0; col < COLS; col++, k++) {
         a[k] = plain_at(row, col);
         b[k] = packed_at(row, col);
+        q[k] = code_at(row, col);
       }
   CHECK_OK(gb_h5_write(f, plain.name, n, block, a));
   CHECK_OK(gb_h5_write(f, packed.name, n, block, b));
+  CHECK_OK(gb_h5_write(f, codes.name, n, block, q));
 }
 
 static void make_file(gb_comm c, const char *path, spread how)
@@ -90,6 +106,7 @@ static void make_file(gb_comm c, const char *path, spread how)
   CHECK_OK(gb_h5_add(f, &packed));
   CHECK_OK(gb_h5_add(f, &scalar));
   CHECK_OK(gb_h5_add(f, &bytes));
+  CHECK_OK(gb_h5_add(f, &codes));
   CHECK_OK(gb_h5_put_text(f, "/meta/config", "a: {b: \"caf\xc3\xa9\"}\n", "The config."));
   CHECK_OK(gb_h5_put_text(f, "/meta/empty", "", "Nothing."));
   CHECK_OK(gb_h5_note(f, "/", "format", "test 1"));
@@ -107,15 +124,18 @@ static void check_contents(gb_h5 *f)
 {
   float a[ROWS * COLS];
   int64_t b[ROWS * COLS];
+  uint16_t q[ROWS * COLS];
   double col[COLS];
   unsigned char byte[ROWS];
   uint64_t one, shape[2];
   char *text;
   CHECK_OK(gb_h5_read_all(f, plain.name, GB_H5_F32, ROWS * COLS, a));
   CHECK_OK(gb_h5_read_all(f, packed.name, GB_H5_I64, ROWS * COLS, b));
+  CHECK_OK(gb_h5_read_all(f, codes.name, GB_H5_U16, ROWS * COLS, q));
   for (size_t row = 0; row < ROWS; row++)
     for (size_t c = 0; c < COLS; c++)
-      CHECK(a[row * COLS + c] == plain_at(row, c) && b[row * COLS + c] == packed_at(row, c));
+      CHECK(a[row * COLS + c] == plain_at(row, c) && b[row * COLS + c] == packed_at(row, c) &&
+            q[row * COLS + c] == code_at(row, c));
   CHECK_OK(gb_h5_read_all(f, axis.name, GB_H5_F64, COLS, col));
   CHECK(col[0] == 0 && col[4] == 2);
   CHECK_OK(gb_h5_read_all(f, scalar.name, GB_H5_U64, 1, &one));
@@ -130,6 +150,12 @@ static void check_contents(gb_h5 *f)
   gb_free(&text);
   CHECK_OK(gb_h5_shape(f, packed.name, GB_H5_I64, 2, shape));
   CHECK(shape[0] == ROWS && shape[1] == COLS);
+  static const gb_h5_spec *const spec[] = {&axis, &plain, &packed, &scalar, &bytes, &codes};
+  for (size_t i = 0; i < sizeof spec / sizeof *spec; i++) {
+    gb_h5_type type;
+    CHECK_OK(gb_h5_stored(f, spec[i]->name, &type));
+    CHECK(type == spec[i]->type);
+  }
 }
 
 /* What any ranks wrote, each rank reads; also each on its own, another part at another time. */
@@ -366,6 +392,11 @@ static void wrong_requests(void **state)
   CHECK_FAILS(gb_h5_read_all(f, plain.name, GB_H5_F32, ROWS, v), GB_ERR_IO, "185 elements, 37 are expected");
   CHECK_FAILS(gb_h5_shape(f, plain.name, GB_H5_F32, 3, shape), GB_ERR_IO, "2 axes, 3 are expected");
   CHECK_FAILS(gb_h5_shape(f, plain.name, GB_H5_I64, 2, shape), GB_ERR_IO, "int64");
+  gb_h5_type type;
+  CHECK_FAILS(gb_h5_read(f, codes.name, GB_H5_U8, &all, v), GB_ERR_IO, "is not of type uint8");
+  CHECK_FAILS(gb_h5_read(f, bytes.name, GB_H5_U16, &(gb_h5_block){{0}, {1}}, v), GB_ERR_IO, "is not of type uint16");
+  CHECK_FAILS(gb_h5_stored(f, "/none", &type), GB_ERR_IO, path);
+  CHECK_FAILS(gb_h5_stored(f, "/meta/config", &type), GB_ERR_IO, "of a type that this program does not store");
   CHECK_FAILS(gb_h5_get_text(f, "/none", &text), GB_ERR_IO, path);
   CHECK_FAILS(gb_h5_get_text(f, plain.name, &text), GB_ERR_IO, "is not a text");
   CHECK(text == NULL);
