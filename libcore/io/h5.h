@@ -57,7 +57,8 @@ gb_err gb_h5_close(gb_h5 **f, bool commit);
  * killed writer then loses data but never the file. Collective over the file's communicator. */
 gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec);
 
-/** Write my blocks of a dataset, in the dataset's own type.
+/** Write my blocks of a dataset, in the dataset's own type. Blocks may be of any size, also beyond 2 GiB: they go in
+ * pieces (io/pieces.h).
  *  Collective over the file's communicator.
  *  @param[in] n      number of my blocks; 0: this rank writes nothing in this call
  *  @param[in] block  [n] disjoint, in increasing row-major order
@@ -68,7 +69,7 @@ gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block
  *  Collective over the file's communicator; rank 0 writes. */
 gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data);
 
-/** Read a block; `type` must be the stored type.
+/** Read a block of any size; `type` must be the stored type.
  *  Local: ranks may read different blocks at different times.
  *  @return GB_ERR_IO if the dataset is missing, has another type or does not hold the block */
 gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "io/pieces.h"
 #include "mpi/ranks.h"
 
 enum { ROWS = 37, COLS = 5 };
@@ -293,7 +294,6 @@ static void writes_in_pieces(void **state)
   CHECK_OK(gb_h5_close(&f, false));
 }
 
-/* A writer killed after a sync, in the middle of writing: what the disk holds then opens and can be continued. */
 /* Blocks too large to go in one call, of two sizes, unequally many on the ranks, through chunks that they cut. */
 static void large_blocks(void **state)
 {
@@ -330,6 +330,73 @@ static void large_blocks(void **state)
   gb_free(&x);
 }
 
+/* No call may move more than a few bytes: the same contents, and on any ranks the same bytes. */
+static void in_small_pieces(void **state)
+{
+  const size_t usual = gb_pieces_limit;
+  static const size_t limit[] = {8, 60, 2000};
+  for (size_t i = 0; i < sizeof limit / sizeof *limit; i++) {
+    gb_pieces_limit = limit[i];
+    reads_back(state);
+    files_do_not_depend_on_ranks(state);
+    writes_in_pieces(state);
+    if (limit[i] >= 2000) large_blocks(state);
+  }
+  gb_pieces_limit = usual;
+}
+
+/* Element numbers and offsets beyond 32 bits. The file is a hole but for what is written. */
+static void more_than_2_to_31_elements(void **state)
+{
+  enum { N = 100, ENDS = 4 };
+  static const uint64_t all = 3000000017, edge = (uint64_t)1 << 31, side = 54773; /* side^2 is just above 3e9 */
+  const gb_h5_spec line = {.name = "/line", .type = GB_H5_U8, .ndim = 1, .shape = {all}, .unit = "1", .doc = "Long."};
+  const gb_h5_spec plane = {
+      .name = "/plane", .type = GB_H5_U8, .ndim = 2, .shape = {side, side}, .unit = "1", .doc = "Wide."};
+  /* across element 2^31, twice between, the end; the plane lies beyond byte 2^32 of the file in part */
+  const uint64_t start[ENDS] = {edge - N / 2, all - 500000000, edge + 300000000, all - N};
+  gb_h5 *f;
+  unsigned char x[N], back[N];
+  size_t mine = 0;
+  gb_h5_block block[ENDS];
+  (void)state;
+  unsigned char *out = gb_alloc(ENDS, N);
+  CHECK(out);
+  CHECK_OK(gb_h5_create(world, scratch("sparse.h5"), &f));
+  CHECK_OK(gb_h5_add(f, &line));
+  CHECK_OK(gb_h5_add(f, &plane));
+  static const size_t order[ENDS] = {0, 2, 1, 3}; /* blocks of a call are in increasing order */
+  for (size_t k = 0; k < ENDS; k++) {
+    if (order[k] % (size_t)world.size != (size_t)world.rank) continue;
+    for (size_t i = 0; i < N; i++) out[mine * N + i] = (unsigned char)(order[k] * 50 + i);
+    block[mine++] = (gb_h5_block){{start[order[k]]}, {N}};
+  }
+  CHECK_OK(gb_h5_write(f, line.name, mine, block, out));
+  for (size_t i = 0; i < N; i++) x[i] = (unsigned char)(7 * i + (size_t)world.rank);
+  gb_h5_block corner = {{side - 10 * ((uint64_t)world.rank + 1), side - 10}, {10, 10}};
+  CHECK_OK(gb_h5_write(f, plane.name, 1, &corner, x));
+  CHECK_OK(gb_h5_close(&f, true));
+  CHECK_OK(gb_h5_open(world, scratch("sparse.h5"), &f));
+  uint64_t shape[2];
+  CHECK_OK(gb_h5_shape(f, line.name, GB_H5_U8, 1, shape));
+  CHECK(shape[0] == all);
+  for (size_t k = 0; k < ENDS; k++) { /* each rank reads what all wrote */
+    CHECK_OK(gb_h5_read(f, line.name, GB_H5_U8, &(gb_h5_block){{start[k]}, {N}}, back));
+    for (size_t i = 0; i < N; i++) CHECK(back[i] == (unsigned char)(k * 50 + i));
+    CHECK_OK(gb_h5_read(f, line.name, GB_H5_U8, &(gb_h5_block){{start[k] - N}, {N}}, back));
+    for (size_t i = 0; i < N; i++) CHECK(back[i] == 0);
+  }
+  for (size_t r = 0; r < (size_t)world.size; r++) {
+    corner.start[0] = side - 10 * (r + 1);
+    CHECK_OK(gb_h5_read(f, plane.name, GB_H5_U8, &corner, back));
+    for (size_t i = 0; i < N; i++) CHECK(back[i] == (unsigned char)(7 * i + r));
+  }
+  CHECK_OK(gb_h5_close(&f, false));
+  gb_release(out);
+  if (world.rank == 0) unlink(scratch("sparse.h5"));
+}
+
+/* A writer killed after a sync, in the middle of writing: what the disk holds then opens and can be continued. */
 static void survives_a_kill(void **state)
 {
   (void)state;
@@ -464,6 +531,7 @@ static const struct CMUnitTest tests[] = {
     TEST(reads_back),        TEST(files_do_not_depend_on_ranks),
     TEST(names_and_notes),   TEST(dimension_scales),
     TEST(part_and_commit),   TEST(writes_in_pieces),
+    TEST(in_small_pieces),   TEST(more_than_2_to_31_elements),
     TEST(large_blocks),      TEST(survives_a_kill),
     TEST(wrong_requests),    TEST(no_files),
     TEST(one_rank_is_wrong),
