@@ -20,6 +20,10 @@ typedef struct gb_range {
 gb_err gb_comm_open(MPI_Comm mpi, gb_comm *out);
 void gb_comm_close(gb_comm *c);
 
+/** May a thread other than the first call MPI, one thread at a time? Then MPI was started with MPI_THREAD_SERIALIZED at
+ * least. Local. */
+bool gb_comm_threads(void);
+
 /** Make a local result common: if any rank failed, all ranks return the failure of the lowest of them, with
  * its message. Every local failure passes through here before it may leave a collective function: no rank
  * goes on alone, none waits for ever. Collective over c.

@@ -19,6 +19,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/task.h"
 #include "io/pieces.h"
 
 struct gb_h5 {
@@ -26,7 +27,18 @@ struct gb_h5 {
   hid_t file, transfer; /* transfer: collective if there is more than one rank */
   char path[PATH_MAX], part[PATH_MAX];
   bool writing;
+  gb_task task; /* the batch on its way, see gb_h5_write_start() */
+  gb_h5_batch batch;
 };
+
+/* The file with a thread that writes. HDF5 knows no threads: before any other use of it the thread must be done. */
+static gb_h5 *behind;
+
+static void settle(void)
+{
+  if (behind) gb_task_join(&behind->task);
+  behind = NULL;
+}
 
 /* The innermost message of the HDF5 error stack. */
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text)
@@ -105,6 +117,7 @@ static gb_err look(const char *path)
 
 static gb_err make(gb_comm c, const char *path, open_mode mode, gb_h5 **out)
 {
+  settle();
   gb_h5 *f = NULL;
   *out = NULL;
   gb_err e = gb_new(&f, 1);
@@ -151,10 +164,16 @@ static gb_err sync_part(gb_h5 *f)
   return GB_OK;
 }
 
-gb_err gb_h5_sync(gb_h5 *f)
+static gb_err flush(gb_h5 *f)
 {
   gb_err e = H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 ? failed(f, "flushing", NULL) : sync_part(f);
   return gb_comm_agree(f->c, e);
+}
+
+gb_err gb_h5_sync(gb_h5 *f)
+{
+  GB_TRY(gb_h5_write_wait(f));
+  return flush(f);
 }
 
 gb_err gb_h5_close(gb_h5 **file, bool commit)
@@ -162,9 +181,10 @@ gb_err gb_h5_close(gb_h5 **file, bool commit)
   gb_h5 *f = *file;
   if (!f) return GB_OK;
   gb_comm c = f->c;
-  gb_err e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
+  gb_err before = gb_h5_write_wait(f), e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
   H5Pclose(f->transfer);
   e = gb_comm_agree(c, e);
+  if (before) e = before;
   if (!e && commit && f->writing) e = gb_comm_agree(c, c.rank == 0 ? gb_file_commit(f->part, f->path) : GB_OK);
   gb_free(file);
   return e;
@@ -224,6 +244,7 @@ static gb_err note(gb_h5 *f, hid_t object, const char *name, const char *attribu
 
 gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char *text)
 {
+  settle();
   hid_t object = H5Oopen(f->file, name, H5P_DEFAULT);
   if (object < 0) return failed(f, "opening", name);
   gb_err e = note(f, object, name, attribute, text);
@@ -233,6 +254,7 @@ gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char 
 
 gb_err gb_h5_get_note(gb_h5 *f, const char *name, const char *attribute, gb_text *text)
 {
+  settle();
   hid_t a = H5Aopen_by_name(f->file, name, attribute, H5P_DEFAULT, H5P_DEFAULT);
   if (a < 0) return failed(f, "opening an attribute of", name);
   hid_t type = H5Aget_type(a), space = H5Aget_space(a);
@@ -271,6 +293,7 @@ static hid_t creation_list(const gb_h5_spec *spec)
 
 gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec)
 {
+  settle();
   hsize_t shape[GB_H5_NDIM];
   gb_err e = GB_OK;
   for (int i = 0; i < spec->ndim; i++) shape[i] = spec->shape[i];
@@ -435,7 +458,7 @@ static gb_err write_calls(gb_h5 *f, const char *name, outgoing o, gb_h5_type typ
   return e;
 }
 
-gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+static gb_err write_now(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
 {
   selection s;
   gb_h5_type type = GB_H5_U8;
@@ -450,8 +473,40 @@ gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block
   return e;
 }
 
+gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+{
+  settle();
+  return write_now(f, name, n, block, data);
+}
+
+/* In the thread: nothing here allocates with gb_new(). */
+static gb_err write_batch(void *file)
+{
+  gb_h5 *f = file;
+  for (const gb_h5_item *i = f->batch.item; i < f->batch.item + f->batch.n; i++)
+    GB_TRY(write_now(f, i->name, i->n, i->block, i->data));
+  return f->batch.sync ? flush(f) : GB_OK;
+}
+
+gb_err gb_h5_write_start(gb_h5 *f, const gb_h5_batch *batch)
+{
+  settle();
+  GB_TRY(gb_h5_write_wait(f));
+  f->batch = *batch;
+  gb_task_start(&f->task, !gb_comm_threads(), write_batch, f);
+  behind = f;
+  return GB_OK;
+}
+
+gb_err gb_h5_write_wait(gb_h5 *f)
+{
+  settle();
+  return gb_task_result(&f->task);
+}
+
 gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data)
 {
+  settle();
   selection s;
   gb_h5_block all = {{0}, {0}};
   gb_err e = open_set(f, name, 0, NULL, &s);
@@ -471,6 +526,7 @@ static gb_err check_type(gb_h5 *f, hid_t set, const char *name, gb_h5_type type)
 
 gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data)
 {
+  settle();
   selection s;
   size_t size = H5Tget_size(memory_type(type)), n = 0;
   gb_err e = open_set(f, name, 1, block, &s);
@@ -489,6 +545,7 @@ gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block
 
 gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64_t shape[])
 {
+  settle();
   selection s;
   gb_err e = open_set(f, name, 0, NULL, &s);
   if (!e) e = check_type(f, s.set, name, type);
@@ -500,6 +557,7 @@ gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64
 
 gb_err gb_h5_stored(gb_h5 *f, const char *name, gb_h5_type *type)
 {
+  settle();
   selection s;
   gb_err e = open_set(f, name, 0, NULL, &s);
   if (!e) e = known_type(f, &s, name, type);
@@ -509,6 +567,7 @@ gb_err gb_h5_stored(gb_h5 *f, const char *name, gb_h5_type *type)
 
 gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, void *data)
 {
+  settle();
   selection s;
   gb_h5_block all = {{0}, {0}};
   size_t found = 1;
@@ -522,6 +581,7 @@ gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, voi
 
 bool gb_h5_has(gb_h5 *f, const char *name)
 {
+  settle();
   char prefix[256];
   for (const char *p = name + 1; (p = strchr(p, '/')); p++) { /* H5Lexists wants every folder to exist */
     snprintf(prefix, sizeof prefix, "%.*s", (int)(p - name), name);
@@ -532,6 +592,7 @@ bool gb_h5_has(gb_h5 *f, const char *name)
 
 gb_err gb_h5_put_text(gb_h5 *f, const char *name, const char *text, const char *doc)
 {
+  settle();
   gb_h5_spec plain = {.ndim = 0};
   gb_err e = GB_OK;
   hid_t type = string_type(text), space = H5Screate(H5S_SCALAR), list = creation_list(&plain), link = with_folders();
@@ -550,6 +611,7 @@ gb_err gb_h5_put_text(gb_h5 *f, const char *name, const char *text, const char *
 
 gb_err gb_h5_get_text(gb_h5 *f, const char *name, char **text)
 {
+  settle();
   enum { LONGEST = 1 << 26 };
   gb_err e = GB_OK;
   hid_t set = H5Dopen2(f->file, name, H5P_DEFAULT);

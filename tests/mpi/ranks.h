@@ -31,7 +31,7 @@ static inline int ranks_end(void **state)
   int main(int argc, char **argv)                                                                                      \
   {                                                                                                                    \
     setenv("CMOCKA_TEST_ABORT", "1", 1);                                                                               \
-    MPI_Init(&argc, &argv);                                                                                            \
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0});                                                   \
     gb_comm_open(MPI_COMM_WORLD, &world);                                                                              \
     gb_comm_open(MPI_COMM_SELF, &self);                                                                                \
     int bad = cmocka_run_group_tests(tests, ranks_begin, ranks_end);                                                   \
