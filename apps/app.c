@@ -102,7 +102,7 @@ int gb_app_main(int argc, char **argv, const gb_app *app)
   bool help = false, version = false, dry = false, wrong = false;
   gb_comm c = {0};
   gb_blas_choose_kernels(argv);
-  MPI_Init(&argc, &argv);
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0}); /* for gb_h5_write_start(); less is no failure */
   gb_err e = gb_comm_open(MPI_COMM_WORLD, &c);
   gb_blas_start();
   opterr = c.rank == 0;

@@ -1,11 +1,11 @@
-/* base/err.c - the one recorded failure of this process. */
+/* base/err.c - the one recorded failure of each thread. */
 #include "base/err.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct {
+static _Thread_local struct {
   bool set, common;
   char message[2048];
   char place[1024];

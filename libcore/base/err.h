@@ -1,4 +1,5 @@
-/* base/err.h - how anything fails: one list of codes, one recorded failure, three macros. */
+/* base/err.h - how anything fails: one list of codes, one recorded failure (per thread; base/task.h hands it over),
+ * three macros. */
 #pragma once
 #include <stdbool.h>
 #include <stdio.h>

@@ -57,6 +57,13 @@ void gb_comm_close(gb_comm *c)
   *c = (gb_comm){0};
 }
 
+bool gb_comm_threads(void)
+{
+  int level;
+  MPI_Query_thread(&level);
+  return level >= MPI_THREAD_SERIALIZED;
+}
+
 gb_err gb_comm_agree(gb_comm c, gb_err mine)
 {
   struct {

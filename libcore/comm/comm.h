@@ -28,6 +28,10 @@ gb_comm gb_comm_self(void);
  *  Collective over c. Closed by gb_comm_close(). */
 gb_err gb_comm_teams(gb_comm c, int size, gb_comm *out);
 
+/** May a thread other than the first call MPI, one thread at a time? Then MPI was started with MPI_THREAD_SERIALIZED at
+ * least. Local. */
+bool gb_comm_threads(void);
+
 /** Make a local result common: if any rank failed, all ranks return the failure of the lowest of them, with
  * its message. Every local failure passes through here before it may leave a collective function: no rank
  * goes on alone, none waits for ever. Collective over c.

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "io/angle16.h"
 #include "io/h5.h"
 
 static const gb_field fields[] = {
@@ -30,7 +31,9 @@ struct gb_dataset {
   double *grid;             /* behind temperature */
   uint64_t *row[GB_SPLITS]; /* place in the file of each row of a split */
   size_t n_rows[GB_SPLITS];
-  float *x; /* [n, width], or NULL */
+  gb_h5_type type; /* of /configurations: GB_H5_F32, angles; GB_H5_U16, codes of io/angle16.h */
+  void *x;         /* [n, width] as stored, or NULL */
+  uint16_t *code;  /* [width] one sample on its way from the file */
   uint64_t fingerprint;
 };
 
@@ -43,11 +46,17 @@ static void locate(const gb_dataset *d, uint64_t row, uint64_t index[LEAD])
   }
 }
 
-static gb_err verify(const gb_dataset *d, uint64_t row, const float *x, uint64_t hash)
+/* Bytes of one sample. */
+static size_t stored_bytes(const gb_dataset *d)
+{
+  return d->width * (d->type == GB_H5_U16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+static gb_err verify(const gb_dataset *d, uint64_t row, const void *x, uint64_t hash)
 {
   uint64_t at[LEAD];
   locate(d, row, at);
-  GB_CHECK(gb_hash64(x, d->width * sizeof *x) == hash, GB_ERR_IO,
+  GB_CHECK(gb_hash64(x, stored_bytes(d)) == hash, GB_ERR_IO,
            "%s: sample %llu of chain %llu at temperature %llu does not match its checksum: the file is damaged",
            d->path, (unsigned long long)at[2], (unsigned long long)at[1], (unsigned long long)at[0]);
   return GB_OK;
@@ -68,7 +77,10 @@ static gb_err read_shape(gb_dataset *d, int ndim, const size_t shape[])
 {
   uint64_t n_T;
   d->ndim = ndim;
-  GB_TRY(gb_h5_shape(d->file, "/configurations", GB_H5_F32, LEAD + ndim, d->shape));
+  GB_TRY(gb_h5_stored(d->file, "/configurations", &d->type));
+  GB_CHECK(d->type == GB_H5_F32 || d->type == GB_H5_U16, GB_ERR_IO,
+           "%s: /configurations is neither of type float32 nor uint16. Was the file made by another program?", d->path);
+  GB_TRY(gb_h5_shape(d->file, "/configurations", d->type, LEAD + ndim, d->shape));
   GB_TRY(gb_h5_shape(d->file, "/temperature", GB_H5_F64, 1, &n_T));
   GB_CHECK(n_T == d->shape[0], GB_ERR_IO, "%s: %llu temperatures, but samples at %llu", d->path,
            (unsigned long long)n_T, (unsigned long long)d->shape[0]);
@@ -76,6 +88,7 @@ static gb_err read_shape(gb_dataset *d, int ndim, const size_t shape[])
   d->n = d->shape[0] * d->shape[1] * d->shape[2];
   d->width = 1;
   for (int i = 0; i < ndim; i++) d->width *= shape[i];
+  GB_TRY(gb_new(&d->code, d->width));
   GB_TRY(gb_new(&d->grid, n_T));
   d->temperature = (gb_reals){n_T, d->grid};
   return gb_h5_read_all(d->file, "/temperature", GB_H5_F64, n_T, d->grid);
@@ -109,9 +122,11 @@ static gb_err read_samples(gb_dataset *d, bool hold)
   if (!e) e = gb_h5_read_all(d->file, "/checksum", GB_H5_U64, d->n, hash);
   if (!e) d->fingerprint = gb_hash64(hash, d->n * sizeof *hash);
   if (!e && hold) {
-    e = gb_new(&d->x, d->n * d->width);
-    if (!e) e = gb_h5_read_all(d->file, "/configurations", GB_H5_F32, d->n * d->width, d->x);
-    for (size_t i = 0; i < d->n && !e; i++) e = verify(d, i, d->x + i * d->width, hash[i]);
+    char *x = NULL;
+    e = gb_new(&x, d->n * stored_bytes(d));
+    d->x = x;
+    if (!e) e = gb_h5_read_all(d->file, "/configurations", d->type, d->n * d->width, x);
+    for (size_t i = 0; i < d->n && !e; i++) e = verify(d, i, x + i * stored_bytes(d), hash[i]);
   }
   gb_free(&hash);
   return e;
@@ -121,7 +136,7 @@ static gb_err read_all(gb_dataset *d, const gb_dataset_opts *opts, int ndim, con
 {
   GB_TRY(read_shape(d, ndim, shape));
   GB_TRY(read_split(d));
-  return read_samples(d, (double)(d->n * d->width * sizeof *d->x) <= opts->memory * 0x1p30);
+  return read_samples(d, (double)(d->n * stored_bytes(d)) <= opts->memory * 0x1p30);
 }
 
 gb_err gb_dataset_open(gb_comm c, const gb_dataset_opts *opts, int ndim, const size_t shape[], gb_dataset **out)
@@ -149,6 +164,7 @@ void gb_dataset_close(gb_dataset **dataset)
   gb_free(&d->grid);
   for (int s = 0; s < GB_SPLITS; s++) gb_free(&d->row[s]);
   gb_free(&d->x);
+  gb_free(&d->code);
   gb_free(dataset);
 }
 
@@ -174,8 +190,20 @@ static gb_err read_row(gb_dataset *d, uint64_t row, float *x)
   locate(d, row, b.start);
   GB_TRY(gb_h5_read(d->file, "/checksum", GB_H5_U64, &b, &hash));
   for (int i = 0; i < d->ndim; i++) b.count[LEAD + i] = d->shape[LEAD + i];
-  GB_TRY(gb_h5_read(d->file, "/configurations", GB_H5_F32, &b, x));
-  return verify(d, row, x, hash);
+  void *stored = d->type == GB_H5_U16 ? (void *)d->code : x;
+  GB_TRY(gb_h5_read(d->file, "/configurations", d->type, &b, stored));
+  GB_TRY(verify(d, row, stored, hash));
+  if (d->type == GB_H5_U16) gb_angle16_decode(d->width, d->code, x);
+  return GB_OK;
+}
+
+static void held_row(const gb_dataset *d, uint64_t row, float *x)
+{
+  const char *stored = (const char *)d->x + row * stored_bytes(d);
+  if (d->type == GB_H5_U16)
+    gb_angle16_decode(d->width, (const uint16_t *)stored, x);
+  else
+    memcpy(x, stored, stored_bytes(d));
 }
 
 gb_err gb_dataset_read(gb_dataset *d, gb_split split, size_t n, const uint64_t row[], float *x)
@@ -183,7 +211,7 @@ gb_err gb_dataset_read(gb_dataset *d, gb_split split, size_t n, const uint64_t r
   for (size_t i = 0; i < n; i++) {
     uint64_t at = d->row[split][row[i]];
     if (d->x)
-      memcpy(x + i * d->width, d->x + at * d->width, d->width * sizeof *x);
+      held_row(d, at, x + i * d->width);
     else
       GB_TRY(read_row(d, at, x + i * d->width));
   }
@@ -207,7 +235,7 @@ void gb_dataset_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t 
 
 size_t gb_dataset_bytes(const gb_dataset *d)
 {
-  return (d->x ? d->n * d->width * sizeof *d->x : 0) + d->n * sizeof **d->row;
+  return (d->x ? d->n * stored_bytes(d) : 0) + d->n * sizeof **d->row;
 }
 
 uint64_t gb_dataset_fingerprint(const gb_dataset *d)

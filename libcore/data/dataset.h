@@ -1,7 +1,9 @@
 /* data/dataset.h - samples in a file; a batch is a pure function of the step.
  *
  * Reads what greybox-generate writes (docs/FILES.md): /configurations, whose last axes are one sample, and
- * /temperature, /split, /checksum over its first axes. Rows of a split are numbered in the order of the file. */
+ * /temperature, /split, /checksum over its first axes. Samples are stored as float32 or as 16-bit angles
+ * (io/angle16.h), and held in memory as they are stored; who reads a row gets float either way. A checksum is of the
+ * bytes as stored. Rows of a split are numbered in the order of the file. */
 #pragma once
 #include "comm/comm.h"
 #include "config/schema.h"
@@ -33,7 +35,7 @@ size_t gb_dataset_rows(const gb_dataset *d, gb_split split);
 size_t gb_dataset_width(const gb_dataset *d);
 gb_reals gb_dataset_temperatures(const gb_dataset *d);
 
-/** Copy rows of a split.
+/** Copy rows of a split, decoded.
  *  Local: ranks may read different rows at different times.
  *  @param[in]  row  [n] numbers within the split
  *  @param[out] x    [n, width] */

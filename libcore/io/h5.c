@@ -19,13 +19,26 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/task.h"
+#include "io/pieces.h"
 
 struct gb_h5 {
   gb_comm c;
   hid_t file, transfer; /* transfer: collective if there is more than one rank */
   char path[PATH_MAX], part[PATH_MAX];
   bool writing;
+  gb_task task; /* the batch on its way, see gb_h5_write_start() */
+  gb_h5_batch batch;
 };
+
+/* The file with a thread that writes. HDF5 knows no threads: before any other use of it the thread must be done. */
+static gb_h5 *behind;
+
+static void settle(void)
+{
+  if (behind) gb_task_join(&behind->task);
+  behind = NULL;
+}
 
 /* The innermost message of the HDF5 error stack. */
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text)
@@ -50,6 +63,7 @@ static hid_t stored_type(gb_h5_type type)
   case GB_H5_I64: return H5T_STD_I64LE;
   case GB_H5_U64: return H5T_STD_U64LE;
   case GB_H5_U8: return H5T_STD_U8LE;
+  case GB_H5_U16: return H5T_STD_U16LE;
   }
   return -1;
 }
@@ -62,6 +76,7 @@ static hid_t memory_type(gb_h5_type type)
   case GB_H5_I64: return H5T_NATIVE_INT64;
   case GB_H5_U64: return H5T_NATIVE_UINT64;
   case GB_H5_U8: return H5T_NATIVE_UINT8;
+  case GB_H5_U16: return H5T_NATIVE_UINT16;
   }
   return -1;
 }
@@ -102,6 +117,7 @@ static gb_err look(const char *path)
 
 static gb_err make(gb_comm c, const char *path, open_mode mode, gb_h5 **out)
 {
+  settle();
   gb_h5 *f = NULL;
   *out = NULL;
   gb_err e = gb_new(&f, 1);
@@ -148,10 +164,16 @@ static gb_err sync_part(gb_h5 *f)
   return GB_OK;
 }
 
-gb_err gb_h5_sync(gb_h5 *f)
+static gb_err flush(gb_h5 *f)
 {
   gb_err e = H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 ? failed(f, "flushing", NULL) : sync_part(f);
   return gb_comm_agree(f->c, e);
+}
+
+gb_err gb_h5_sync(gb_h5 *f)
+{
+  GB_TRY(gb_h5_write_wait(f));
+  return flush(f);
 }
 
 gb_err gb_h5_close(gb_h5 **file, bool commit)
@@ -159,9 +181,10 @@ gb_err gb_h5_close(gb_h5 **file, bool commit)
   gb_h5 *f = *file;
   if (!f) return GB_OK;
   gb_comm c = f->c;
-  gb_err e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
+  gb_err before = gb_h5_write_wait(f), e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
   H5Pclose(f->transfer);
   e = gb_comm_agree(c, e);
+  if (before) e = before;
   if (!e && commit && f->writing) e = gb_comm_agree(c, c.rank == 0 ? gb_file_commit(f->part, f->path) : GB_OK);
   gb_free(file);
   return e;
@@ -221,6 +244,7 @@ static gb_err note(gb_h5 *f, hid_t object, const char *name, const char *attribu
 
 gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char *text)
 {
+  settle();
   hid_t object = H5Oopen(f->file, name, H5P_DEFAULT);
   if (object < 0) return failed(f, "opening", name);
   gb_err e = note(f, object, name, attribute, text);
@@ -230,6 +254,7 @@ gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char 
 
 gb_err gb_h5_get_note(gb_h5 *f, const char *name, const char *attribute, gb_text *text)
 {
+  settle();
   hid_t a = H5Aopen_by_name(f->file, name, attribute, H5P_DEFAULT, H5P_DEFAULT);
   if (a < 0) return failed(f, "opening an attribute of", name);
   hid_t type = H5Aget_type(a), space = H5Aget_space(a);
@@ -268,6 +293,7 @@ static hid_t creation_list(const gb_h5_spec *spec)
 
 gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec)
 {
+  settle();
   hsize_t shape[GB_H5_NDIM];
   gb_err e = GB_OK;
   for (int i = 0; i < spec->ndim; i++) shape[i] = spec->shape[i];
@@ -298,26 +324,8 @@ static void drop(selection *s)
   if (s->set >= 0) H5Dclose(s->set);
 }
 
-static gb_err select_block(gb_h5 *f, const char *name, const gb_h5_block *block, H5S_seloper_t how, selection *s,
-                           hsize_t *elements)
-{
-  hsize_t start[GB_H5_NDIM], count[GB_H5_NDIM];
-  *elements = 1;
-  for (int i = 0; i < s->ndim; i++) {
-    start[i] = block->start[i];
-    count[i] = block->count[i];
-    *elements *= count[i];
-    GB_CHECK(start[i] <= s->shape[i] && count[i] <= s->shape[i] - start[i], GB_ERR_IO,
-             "%s: %s: items %llu ... %llu of axis %d were asked for; it has %llu", f->path, name,
-             (unsigned long long)start[i], (unsigned long long)(start[i] + count[i]), i,
-             (unsigned long long)s->shape[i]);
-  }
-  if (s->ndim && H5Sselect_hyperslab(s->file, how, start, NULL, count, NULL) < 0)
-    return failed(f, "selecting a block of", name);
-  return GB_OK;
-}
-
-static gb_err choose(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], selection *s)
+/* Open a dataset of which the blocks are to be read or written. */
+static gb_err open_set(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], selection *s)
 {
   *s = (selection){.set = -1, .file = -1, .memory = -1};
   s->set = H5Dopen2(f->file, name, H5P_DEFAULT);
@@ -326,75 +334,182 @@ static gb_err choose(gb_h5 *f, const char *name, size_t n, const gb_h5_block blo
   s->ndim = H5Sget_simple_extent_ndims(s->file);
   GB_CHECK(s->ndim >= 0 && s->ndim <= GB_H5_NDIM, GB_ERR_IO, "%s: %s has %d axes", f->path, name, s->ndim);
   H5Sget_simple_extent_dims(s->file, s->shape, NULL);
-  hsize_t total = 0, elements;
-  if (n == 0) H5Sselect_none(s->file);
-  for (size_t i = 0; i < n; i++) {
-    GB_TRY(select_block(f, name, &block[i], i ? H5S_SELECT_OR : H5S_SELECT_SET, s, &elements));
-    total += elements;
-  }
-  hsize_t memory[GB_H5_NDIM];
-  for (int i = 0; n == 1 && i < s->ndim; i++) memory[i] = block->count[i];
-  /* The shape of the block where there is one: HDF5 1.10 maps memory of another shape to chunks element by element. */
-  s->memory = n == 1 && s->ndim ? H5Screate_simple(s->ndim, memory, NULL) : H5Screate_simple(1, &total, NULL);
-  if (n == 0) H5Sselect_none(s->memory);
+  for (const gb_h5_block *b = block; b < block + n; b++)
+    for (int i = 0; i < s->ndim; i++)
+      GB_CHECK(b->start[i] <= s->shape[i] && b->count[i] <= s->shape[i] - b->start[i], GB_ERR_IO,
+               "%s: %s: items %llu ... %llu of axis %d were asked for; it has %llu", f->path, name,
+               (unsigned long long)b->start[i], (unsigned long long)(b->start[i] + b->count[i]), i,
+               (unsigned long long)s->shape[i]);
   return GB_OK;
 }
 
+static gb_err pick(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], selection *s)
+{
+  hsize_t total = 0, memory[GB_H5_NDIM];
+  herr_t bad = n == 0 ? H5Sselect_none(s->file) : 0;
+  for (size_t k = 0; k < n && bad >= 0; k++) {
+    hsize_t start[GB_H5_NDIM], count[GB_H5_NDIM];
+    for (int i = 0; i < s->ndim; i++) {
+      start[i] = block[k].start[i];
+      count[i] = memory[i] = block[k].count[i];
+    }
+    total += gb_pieces_elements(s->ndim, &block[k]);
+    if (s->ndim) bad = H5Sselect_hyperslab(s->file, k ? H5S_SELECT_OR : H5S_SELECT_SET, start, NULL, count, NULL);
+  }
+  if (s->memory >= 0) H5Sclose(s->memory);
+  /* The shape of the block where there is one: HDF5 1.10 maps memory of another shape to chunks element by element. */
+  s->memory = n == 1 && s->ndim ? H5Screate_simple(s->ndim, memory, NULL) : H5Screate_simple(1, &total, NULL);
+  if (n == 0) H5Sselect_none(s->memory);
+  return bad < 0 || s->memory < 0 ? failed(f, "selecting a block of", name) : GB_OK;
+}
+
+/* Elements of this type are in the file; -1: of a type that is not ours. */
 static gb_h5_type type_of(hid_t set)
 {
   hid_t type = H5Dget_type(set);
   int found = -1;
-  for (gb_h5_type t = GB_H5_F32; t <= GB_H5_U8; t++)
+  for (gb_h5_type t = GB_H5_F32; t <= GB_H5_U16; t++)
     if (H5Tequal(type, stored_type(t)) > 0) found = (int)t;
   H5Tclose(type);
   return (gb_h5_type)found;
 }
 
-static gb_err write_chosen(gb_h5 *f, const char *name, const selection *s, const void *data)
+static gb_err known_type(gb_h5 *f, const selection *s, const char *name, gb_h5_type *type)
 {
-  bool bad = H5Dwrite(s->set, memory_type(type_of(s->set)), s->memory, s->file, f->transfer, data) < 0;
-  return gb_comm_agree(f->c, bad ? failed(f, "writing", name) : GB_OK);
+  *type = type_of(s->set);
+  GB_CHECK((int)*type >= 0, GB_ERR_IO,
+           "%s: %s is of a type that this program does not store. Was the file made by another program?", f->path,
+           name);
+  return GB_OK;
 }
 
-static gb_err write_one(gb_h5 *f, const char *name, const gb_h5_block *block, const void *data)
+/* My blocks on their way into the file, a call at a time. */
+typedef struct outgoing {
+  int ndim;
+  size_t size, n; /* bytes of an element; blocks */
+  const gb_h5_block *block;
+  size_t next, piece; /* where the next call begins: block, and piece of it */
+} outgoing;
+
+/* What one call takes: some whole blocks together, or one piece of one block. */
+typedef struct portion {
+  size_t n, bytes;
+  const gb_h5_block *block;
+  gb_h5_block piece;
+} portion;
+
+static size_t bytes_of(const outgoing *o, size_t i)
 {
-  selection s;
-  gb_err e = gb_comm_agree(f->c, choose(f, name, block != NULL, block, &s));
-  if (!e) e = write_chosen(f, name, &s, data);
-  drop(&s);
-  return e;
+  return gb_pieces_elements(o->ndim, &o->block[i]) * o->size;
 }
 
-static size_t bytes_of(const selection *s, const gb_h5_block *block)
+static void take_blocks(outgoing *o, portion *p)
 {
-  size_t n = H5Tget_size(memory_type(type_of(s->set)));
-  for (int i = 0; i < s->ndim; i++) n *= block->count[i];
+  *p = (portion){.block = o->block + o->next};
+  while (o->next < o->n && (p->n == 0 || p->bytes + bytes_of(o, o->next) <= gb_pieces_limit)) {
+    p->bytes += bytes_of(o, o->next++);
+    p->n++;
+  }
+}
+
+static void take_piece(outgoing *o, portion *p)
+{
+  *p = (portion){0};
+  if (o->next == o->n) return;
+  const gb_h5_block *b = &o->block[o->next];
+  p->piece = gb_pieces_get(o->ndim, b, o->size, gb_pieces_limit, o->piece);
+  p->block = &p->piece;
+  p->n = 1;
+  p->bytes = gb_pieces_elements(o->ndim, &p->piece) * o->size;
+  if (++o->piece < gb_pieces_count(o->ndim, b, o->size, gb_pieces_limit)) return;
+  o->piece = 0;
+  o->next++;
+}
+
+/* Calls that all my blocks need. */
+static size_t n_calls(outgoing o, void (*take)(outgoing *, portion *))
+{
+  portion p;
+  size_t n = 0;
+  for (take(&o, &p); p.n; take(&o, &p)) n++;
   return n;
 }
 
-/* Several large blocks go one by one: a union of blocks has a shape that memory cannot have (see choose()). */
-gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+/* Small blocks go together, large ones one by one: a union of blocks has a shape that memory cannot have (see pick()).
+ * All ranks make the same number of calls; one that has nothing left, or whose selection failed, selects nothing. */
+static gb_err write_calls(gb_h5 *f, const char *name, outgoing o, gb_h5_type type, selection *s, const char *data)
 {
   static const double large = 1 << 14; /* bytes: below, a call costs more than its elements */
+  double most[3] = {(double)n_calls(o, take_piece), (double)n_calls(o, take_blocks), 0};
+  for (size_t i = 0; i < o.n; i++) most[2] = fmax(most[2], (double)bytes_of(&o, i));
+  gb_comm_max(f->c, most, 3);
+  bool together = most[2] < fmin(large, (double)gb_pieces_limit);
+  gb_err e = GB_OK;
+  for (double i = 0; i < most[together] && !e; i++) {
+    portion p;
+    (together ? take_blocks : take_piece)(&o, &p);
+    gb_err mine = pick(f, name, p.n, p.block, s);
+    if (mine) pick(f, name, 0, NULL, s);
+    if (H5Dwrite(s->set, memory_type(type), s->memory, s->file, f->transfer, data) < 0 && !mine)
+      mine = failed(f, "writing", name);
+    e = gb_comm_agree(f->c, mine);
+    if (p.n) data += p.bytes;
+  }
+  return e;
+}
+
+static gb_err write_now(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+{
   selection s;
-  double most[2] = {(double)n, 0};
-  gb_err e = gb_comm_agree(f->c, choose(f, name, n, block, &s)); /* nobody writes before all can: no rank waits */
-  for (size_t i = 0; i < n && !e; i++) most[1] = fmax(most[1], (double)bytes_of(&s, &block[i]));
-  if (!e) gb_comm_max(f->c, most, 2);
-  if (!e && most[1] < large) e = write_chosen(f, name, &s, data);
-  for (size_t i = 0; most[1] >= large && i < (size_t)most[0] && !e; i++) {
-    e = write_one(f, name, i < n ? &block[i] : NULL, data);
-    if (i < n) data = (const char *)data + bytes_of(&s, &block[i]);
+  gb_h5_type type = GB_H5_U8;
+  gb_err e = open_set(f, name, n, block, &s);
+  if (!e) e = known_type(f, &s, name, &type);
+  e = gb_comm_agree(f->c, e); /* nobody writes before all can: no rank waits */
+  if (!e) {
+    outgoing o = {.ndim = s.ndim, .size = H5Tget_size(memory_type(type)), .n = n, .block = block};
+    e = write_calls(f, name, o, type, &s, data);
   }
   drop(&s);
   return e;
 }
 
+gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
+{
+  settle();
+  return write_now(f, name, n, block, data);
+}
+
+/* In the thread: nothing here allocates with gb_new(). */
+static gb_err write_batch(void *file)
+{
+  gb_h5 *f = file;
+  for (const gb_h5_item *i = f->batch.item; i < f->batch.item + f->batch.n; i++)
+    GB_TRY(write_now(f, i->name, i->n, i->block, i->data));
+  return f->batch.sync ? flush(f) : GB_OK;
+}
+
+gb_err gb_h5_write_start(gb_h5 *f, const gb_h5_batch *batch)
+{
+  settle();
+  GB_TRY(gb_h5_write_wait(f));
+  f->batch = *batch;
+  gb_task_start(&f->task, !gb_comm_threads(), write_batch, f);
+  behind = f;
+  return GB_OK;
+}
+
+gb_err gb_h5_write_wait(gb_h5 *f)
+{
+  settle();
+  return gb_task_result(&f->task);
+}
+
 gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data)
 {
+  settle();
   selection s;
   gb_h5_block all = {{0}, {0}};
-  gb_err e = choose(f, name, 0, NULL, &s);
+  gb_err e = open_set(f, name, 0, NULL, &s);
   for (int i = 0; i < s.ndim && !e; i++) all.count[i] = s.shape[i];
   drop(&s);
   GB_TRY(gb_comm_agree(f->c, e));
@@ -403,7 +518,7 @@ gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data)
 
 static gb_err check_type(gb_h5 *f, hid_t set, const char *name, gb_h5_type type)
 {
-  static const char *const text[] = {"float32", "float64", "int64", "uint64", "uint8"};
+  static const char *const text[] = {"float32", "float64", "int64", "uint64", "uint8", "uint16"};
   GB_CHECK(type_of(set) == type, GB_ERR_IO, "%s: %s is not of type %s. Was the file made by another program?", f->path,
            name, text[type]);
   return GB_OK;
@@ -411,18 +526,28 @@ static gb_err check_type(gb_h5 *f, hid_t set, const char *name, gb_h5_type type)
 
 gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data)
 {
+  settle();
   selection s;
-  gb_err e = choose(f, name, 1, block, &s);
+  size_t size = H5Tget_size(memory_type(type)), n = 0;
+  gb_err e = open_set(f, name, 1, block, &s);
   if (!e) e = check_type(f, s.set, name, type);
-  if (!e && H5Dread(s.set, memory_type(type), s.memory, s.file, H5P_DEFAULT, data) < 0) e = failed(f, "reading", name);
+  if (!e) n = gb_pieces_count(s.ndim, block, size, gb_pieces_limit);
+  for (size_t i = 0; i < n && !e; i++) {
+    gb_h5_block piece = gb_pieces_get(s.ndim, block, size, gb_pieces_limit, i);
+    e = pick(f, name, 1, &piece, &s);
+    if (!e && H5Dread(s.set, memory_type(type), s.memory, s.file, H5P_DEFAULT, data) < 0)
+      e = failed(f, "reading", name);
+    if (i + 1 < n) data = (char *)data + gb_pieces_elements(s.ndim, &piece) * size;
+  }
   drop(&s);
   return e;
 }
 
 gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64_t shape[])
 {
+  settle();
   selection s;
-  gb_err e = choose(f, name, 0, NULL, &s);
+  gb_err e = open_set(f, name, 0, NULL, &s);
   if (!e) e = check_type(f, s.set, name, type);
   if (!e && s.ndim != ndim) e = GB_FAIL(GB_ERR_IO, "%s: %s has %d axes, %d are expected", f->path, name, s.ndim, ndim);
   for (int i = 0; i < ndim && !e; i++) shape[i] = s.shape[i];
@@ -430,12 +555,23 @@ gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64
   return e;
 }
 
+gb_err gb_h5_stored(gb_h5 *f, const char *name, gb_h5_type *type)
+{
+  settle();
+  selection s;
+  gb_err e = open_set(f, name, 0, NULL, &s);
+  if (!e) e = known_type(f, &s, name, type);
+  drop(&s);
+  return e;
+}
+
 gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, void *data)
 {
+  settle();
   selection s;
   gb_h5_block all = {{0}, {0}};
   size_t found = 1;
-  gb_err e = choose(f, name, 0, NULL, &s);
+  gb_err e = open_set(f, name, 0, NULL, &s);
   for (int i = 0; i < s.ndim && !e; i++) found *= all.count[i] = s.shape[i];
   drop(&s);
   if (e) return e;
@@ -445,6 +581,7 @@ gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, voi
 
 bool gb_h5_has(gb_h5 *f, const char *name)
 {
+  settle();
   char prefix[256];
   for (const char *p = name + 1; (p = strchr(p, '/')); p++) { /* H5Lexists wants every folder to exist */
     snprintf(prefix, sizeof prefix, "%.*s", (int)(p - name), name);
@@ -455,6 +592,7 @@ bool gb_h5_has(gb_h5 *f, const char *name)
 
 gb_err gb_h5_put_text(gb_h5 *f, const char *name, const char *text, const char *doc)
 {
+  settle();
   gb_h5_spec plain = {.ndim = 0};
   gb_err e = GB_OK;
   hid_t type = string_type(text), space = H5Screate(H5S_SCALAR), list = creation_list(&plain), link = with_folders();
@@ -473,6 +611,7 @@ gb_err gb_h5_put_text(gb_h5 *f, const char *name, const char *text, const char *
 
 gb_err gb_h5_get_text(gb_h5 *f, const char *name, char **text)
 {
+  settle();
   enum { LONGEST = 1 << 26 };
   gb_err e = GB_OK;
   hid_t set = H5Dopen2(f->file, name, H5P_DEFAULT);

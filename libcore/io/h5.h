@@ -12,7 +12,7 @@
 
 enum { GB_H5_NDIM = 6 };
 
-typedef enum gb_h5_type { GB_H5_F32, GB_H5_F64, GB_H5_I64, GB_H5_U64, GB_H5_U8 } gb_h5_type;
+typedef enum gb_h5_type { GB_H5_F32, GB_H5_F64, GB_H5_I64, GB_H5_U64, GB_H5_U8, GB_H5_U16 } gb_h5_type;
 
 typedef struct gb_h5_spec {
   const char *name; /* "/observables/energy"; folders are made on the way */
@@ -49,7 +49,8 @@ gb_err gb_h5_open(gb_comm c, const char *path, gb_h5 **out);
  *  Collective over the file's communicator. */
 gb_err gb_h5_sync(gb_h5 *f);
 
-/** Close; with `commit`, sync and give a created or continued file its name.
+/** Close; with `commit`, sync and give a created or continued file its name, unless a batch failed that nobody waited
+ * for.
  *  Collective over the file's communicator. NULL is allowed. */
 gb_err gb_h5_close(gb_h5 **f, bool commit);
 
@@ -57,18 +58,46 @@ gb_err gb_h5_close(gb_h5 **f, bool commit);
  * killed writer then loses data but never the file. Collective over the file's communicator. */
 gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec);
 
-/** Write my blocks of a dataset, in the dataset's own type.
+/** Write my blocks of a dataset, in the dataset's own type. Blocks may be of any size, also beyond 2 GiB: they go in
+ * pieces (io/pieces.h).
  *  Collective over the file's communicator.
  *  @param[in] n      number of my blocks; 0: this rank writes nothing in this call
  *  @param[in] block  [n] disjoint, in increasing row-major order
  *  @param[in] data   the elements of the blocks in the order of the file */
 gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data);
 
+/* What gb_h5_write_start() writes, in this order: the arguments of gb_h5_write() */
+typedef struct gb_h5_item {
+  const char *name;
+  size_t n;
+  const gb_h5_block *block;
+  const void *data;
+} gb_h5_item;
+
+typedef struct gb_h5_batch {
+  size_t n; /* the same on all ranks */
+  const gb_h5_item *item;
+  bool sync; /* then gb_h5_sync() */
+} gb_h5_batch;
+
+/** Begin to write a batch in a thread, so that the caller can go on computing; then gb_h5_write_wait(). What the batch
+ * points at (items, names, blocks, data) stays as it is until then, and the caller must not use MPI. It may use
+ * HDF5, also for other files: each function of this header waits for the thread first.
+ * Where MPI does not allow threads (gb_comm_threads()) all is written before this returns.
+ *  Collective over the file's communicator. A batch that is still on its way is waited for.
+ *  @return the failure of the batch before, if nobody waited for it; that of this one comes from gb_h5_write_wait() */
+gb_err gb_h5_write_start(gb_h5 *f, const gb_h5_batch *batch);
+
+/** Wait for the batch; its writes are then as those of gb_h5_write().
+ *  Collective over the file's communicator. Nothing is done if there is none. gb_h5_sync() and gb_h5_close() call it.
+ *  @return the failure of the first item that failed, the same on all ranks; items after it are not written */
+gb_err gb_h5_write_wait(gb_h5 *f);
+
 /** Write a whole (small) dataset that all ranks hold.
  *  Collective over the file's communicator; rank 0 writes. */
 gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data);
 
-/** Read a block; `type` must be the stored type.
+/** Read a block of any size; `type` must be the stored type.
  *  Local: ranks may read different blocks at different times.
  *  @return GB_ERR_IO if the dataset is missing, has another type or does not hold the block */
 gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data);
@@ -81,6 +110,11 @@ gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, voi
  *  Local.
  *  @param[out] shape [ndim] */
 gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64_t shape[]);
+
+/** Type of a dataset.
+ *  Local.
+ *  @return GB_ERR_IO if the dataset is missing or of no type that this program stores */
+gb_err gb_h5_stored(gb_h5 *f, const char *name, gb_h5_type *type);
 
 /** Is there an object of this name?
  *  Local. */

@@ -7,6 +7,10 @@
 #include "comm/comm.h"
 #include "unit/scratch.h"
 
+#ifndef RANKS_THREADS
+#define RANKS_THREADS MPI_THREAD_SERIALIZED /* as apps/app.c */
+#endif
+
 static gb_comm world, self;
 
 /* The same folder on all ranks. */
@@ -31,7 +35,7 @@ static inline int ranks_end(void **state)
   int main(int argc, char **argv)                                                                                      \
   {                                                                                                                    \
     setenv("CMOCKA_TEST_ABORT", "1", 1);                                                                               \
-    MPI_Init(&argc, &argv);                                                                                            \
+    MPI_Init_thread(&argc, &argv, RANKS_THREADS, &(int){0});                                                           \
     gb_comm_open(MPI_COMM_WORLD, &world);                                                                              \
     gb_comm_open(MPI_COMM_SELF, &self);                                                                                \
     int bad = cmocka_run_group_tests(tests, ranks_begin, ranks_end);                                                   \

@@ -6,6 +6,13 @@
 #include "mpi/small_data.h"
 
 static small_data data; /* what the file was written from */
+static bool coded;      /* the tests run twice: float32 and 16-bit angles in the file */
+
+static void fill(uint64_t seed)
+{
+  data_fill(&data, seed);
+  if (coded) data_encode(&data);
+}
 
 /* 4 GiB: in memory; 0: row by row. */
 static gb_dataset_opts opts_of(const char *path, double memory)
@@ -21,7 +28,7 @@ static gb_err open_data(const char *path, double memory, gb_dataset **out)
 
 static const char *written(void)
 {
-  data_fill(&data, 1);
+  fill(1);
   data_write(&data, scratch("data.h5"), NULL);
   return scratch("data.h5");
 }
@@ -42,7 +49,7 @@ static void rows_of_splits(void **state)
     CHECK_OK(open_data(path, way ? 0 : 4, &d));
     CHECK(gb_dataset_width(d) == DATA_WIDTH && gb_dataset_temperatures(d).n == DATA_T);
     CHECK(!memcmp(gb_dataset_temperatures(d).v, data.temperature, sizeof data.temperature));
-    CHECK(gb_dataset_bytes(d) == (way ? 0 : sizeof data.x) + DATA_N * sizeof(uint64_t));
+    CHECK(gb_dataset_bytes(d) == (way ? 0 : coded ? sizeof data.code : sizeof data.x) + DATA_N * sizeof(uint64_t));
     for (gb_split s = GB_TRAIN; s < GB_SPLITS; s++) {
       uint64_t row[ROWS];
       float x[ROWS][DATA_WIDTH];
@@ -81,7 +88,7 @@ static void any_split(void **state)
   (void)state;
   gb_dataset *d;
   size_t n[GB_SPLITS] = {0};
-  data_fill(&data, 2);
+  fill(2);
   for (size_t i = 0; i < DATA_N; i++) data.split[i] = i % 5 == 1 ? GB_TEST : GB_TRAIN;
   data_write(&data, scratch("any.h5"), NULL);
   CHECK_OK(open_data(scratch("any.h5"), 4, &d));
@@ -155,10 +162,13 @@ static void fingerprints(void **state)
   uint64_t print[3];
   for (int i = 0; i < 3; i++) {
     gb_dataset *d;
-    data_fill(&data, 1);
+    fill(1);
     if (i == 2) {
       data.x[DATA_N - 1][3] += 1;
-      data.checksum[DATA_N - 1] = gb_hash64(data.x[DATA_N - 1], sizeof *data.x);
+      if (coded)
+        data_encode(&data);
+      else
+        data.checksum[DATA_N - 1] = gb_hash64(data.x[DATA_N - 1], sizeof *data.x);
     }
     data_write(&data, scratch("print.h5"), NULL);
     CHECK_OK(open_data(scratch("print.h5"), i == 1 ? 0 : 4, &d));
@@ -179,7 +189,7 @@ static void missing_parts(void **state)
   MPI_Barrier(world.mpi);
   CHECK_ALL_FAIL(open_data(scratch("text.h5"), 4, &d), GB_ERR_IO, "text.h5");
   CHECK(!d);
-  data_fill(&data, 1);
+  fill(1);
   for (int i = 0; i < 4; i++) {
     data_write(&data, scratch("part.h5"), name[i]);
     CHECK_ALL_FAIL(open_data(scratch("part.h5"), 4, &d), GB_ERR_IO, name[i]);
@@ -207,7 +217,7 @@ static void unknown_split(void **state)
 {
   (void)state;
   gb_dataset *d = NULL;
-  data_fill(&data, 1);
+  fill(1);
   data.split[40] = 7;
   data_write(&data, scratch("seven.h5"), NULL);
   CHECK_ALL_FAIL(open_data(scratch("seven.h5"), 4, &d), GB_ERR_IO, "/split holds 7; 0, 1 and 2 are known");
@@ -231,9 +241,10 @@ static void damaged_samples(void **state)
   float x[DATA_WIDTH];
   uint32_t bits;
   uint64_t row = 2 * DATA_SAMPLES + 5;
-  data_fill(&data, 1);
+  fill(1);
+  data.code[BAD][DATA_WIDTH - 1] ^= 1; /* the last bit of the last angle */
   memcpy(&bits, &data.x[BAD][DATA_WIDTH - 1], sizeof bits);
-  bits ^= 1; /* the last bit of the last angle */
+  bits ^= 1;
   memcpy(&data.x[BAD][DATA_WIDTH - 1], &bits, sizeof bits);
   data_write(&data, scratch("flipped.h5"), NULL);
   CHECK_ALL_FAIL(open_data(scratch("flipped.h5"), 4, &d), GB_ERR_IO, message);
@@ -245,12 +256,30 @@ static void damaged_samples(void **state)
   gb_dataset_close(&d);
 }
 
+/* Angles that went through 16 bits are near those that did not; other types than these two are refused. */
+static void storages(void **state)
+{
+  (void)state;
+  static small_data angles;
+  gb_dataset *d = NULL;
+  data_fill(&angles, 1);
+  fill(1);
+  for (size_t i = 0; i < DATA_N; i++)
+    for (size_t k = 0; k < DATA_WIDTH; k++)
+      CHECK_NEAR(remainder((double)(data.x[i][k] - angles.x[i][k]), 2 * M_PI), 0, M_PI / 65536 + 1e-6);
+  data.type = GB_H5_U8;
+  data_write(&data, scratch("bytes.h5"), NULL);
+  CHECK_ALL_FAIL(open_data(scratch("bytes.h5"), 4, &d), GB_ERR_IO,
+                 "/configurations is neither of type float32 nor uint16");
+  CHECK(!d);
+}
+
 /* A data set that has as many temperatures as it says. */
 static void temperatures_that_disagree(void **state)
 {
   (void)state;
   gb_dataset *d = NULL;
-  data_fill(&data, 1);
+  fill(1);
   if (world.rank == 0) {
     gb_h5 *f;
     gb_h5_spec s = {
@@ -260,24 +289,34 @@ static void temperatures_that_disagree(void **state)
     CHECK_OK(gb_h5_write_all(f, s.name, data.temperature));
     data_put(f, "/split", GB_H5_U8, 3, data.split);
     data_put(f, "/checksum", GB_H5_U64, 3, data.checksum);
-    data_put(f, "/configurations", GB_H5_F32, 5, data.x);
+    data_put(f, "/configurations", data.type, 5, data_stored(&data));
     CHECK_OK(gb_h5_close(&f, true));
   }
   MPI_Barrier(world.mpi);
   CHECK_ALL_FAIL(open_data(scratch("three.h5"), 4, &d), GB_ERR_IO, "3 temperatures, but samples at 4");
 }
 
+static int begin_floats(void **state)
+{
+  coded = false;
+  return check_begin(state);
+}
+
+static int begin_codes(void **state)
+{
+  coded = true;
+  return check_begin(state);
+}
+
+#define BOTH(f)                                                                                                        \
+  {#f ", float32", f, begin_floats, check_end, NULL},                                                                  \
+  {                                                                                                                    \
+#f ", uint16", f, begin_codes, check_end, NULL                                                                     \
+  }
+
 static const struct CMUnitTest tests[] = {
-    TEST(rows_of_splits),
-    TEST(reading_is_local),
-    TEST(any_split),
-    TEST(batches),
-    TEST(large_batches),
-    TEST(fingerprints),
-    TEST(missing_parts),
-    TEST(another_shape),
-    TEST(unknown_split),
-    TEST(damaged_samples),
-    TEST(temperatures_that_disagree),
+    BOTH(rows_of_splits), BOTH(reading_is_local), BOTH(any_split),     BOTH(batches),
+    BOTH(large_batches),  BOTH(fingerprints),     BOTH(missing_parts), BOTH(another_shape),
+    BOTH(unknown_split),  BOTH(damaged_samples),  BOTH(storages),      BOTH(temperatures_that_disagree),
 };
 RUN_ON_RANKS(tests)

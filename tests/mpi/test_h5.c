@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "io/pieces.h"
 #include "mpi/ranks.h"
 
 enum { ROWS = 37, COLS = 5 };
@@ -33,6 +34,19 @@ static gb_h5_spec packed = {.name = "/packed",
 static const gb_h5_spec scalar = {.name = "/scalar", .type = GB_H5_U64, .ndim = 0, .unit = "1", .doc = "One."};
 static const gb_h5_spec bytes = {
     .name = "/bytes", .type = GB_H5_U8, .ndim = 1, .shape = {ROWS}, .unit = "1", .doc = "Bytes."};
+
+static const gb_h5_spec codes = {.name = "/codes",
+                                 .type = GB_H5_U16,
+                                 .ndim = 2,
+                                 .shape = {ROWS, COLS},
+                                 .chunk = {3, COLS},
+                                 .unit = "1",
+                                 .doc = "Two bytes each."};
+
+static uint16_t code_at(size_t row, size_t col)
+{
+  return (uint16_t)(65535 - 1771 * row - col); /* from the largest down to nearly 0 */
+}
 
 static float plain_at(size_t row, size_t col)
 {
@@ -66,15 +80,18 @@ static void write_rows(gb_h5 *f, gb_comm c, spread how)
   gb_h5_block block[ROWS];
   float a[ROWS * COLS];
   int64_t b[ROWS * COLS];
+  uint16_t q[ROWS * COLS];
   size_t n = my_blocks(c, how, block), k = 0;
   for (size_t i = 0; i < n; i++)
     for (size_t row = block[i].start[0]; row < block[i].start[0] + block[i].count[0]; row++)
       for (size_t col = 0; col < COLS; col++, k++) {
         a[k] = plain_at(row, col);
         b[k] = packed_at(row, col);
+        q[k] = code_at(row, col);
       }
   CHECK_OK(gb_h5_write(f, plain.name, n, block, a));
   CHECK_OK(gb_h5_write(f, packed.name, n, block, b));
+  CHECK_OK(gb_h5_write(f, codes.name, n, block, q));
 }
 
 static void make_file(gb_comm c, const char *path, spread how)
@@ -90,6 +107,7 @@ static void make_file(gb_comm c, const char *path, spread how)
   CHECK_OK(gb_h5_add(f, &packed));
   CHECK_OK(gb_h5_add(f, &scalar));
   CHECK_OK(gb_h5_add(f, &bytes));
+  CHECK_OK(gb_h5_add(f, &codes));
   CHECK_OK(gb_h5_put_text(f, "/meta/config", "a: {b: \"caf\xc3\xa9\"}\n", "The config."));
   CHECK_OK(gb_h5_put_text(f, "/meta/empty", "", "Nothing."));
   CHECK_OK(gb_h5_note(f, "/", "format", "test 1"));
@@ -107,15 +125,18 @@ static void check_contents(gb_h5 *f)
 {
   float a[ROWS * COLS];
   int64_t b[ROWS * COLS];
+  uint16_t q[ROWS * COLS];
   double col[COLS];
   unsigned char byte[ROWS];
   uint64_t one, shape[2];
   char *text;
   CHECK_OK(gb_h5_read_all(f, plain.name, GB_H5_F32, ROWS * COLS, a));
   CHECK_OK(gb_h5_read_all(f, packed.name, GB_H5_I64, ROWS * COLS, b));
+  CHECK_OK(gb_h5_read_all(f, codes.name, GB_H5_U16, ROWS * COLS, q));
   for (size_t row = 0; row < ROWS; row++)
     for (size_t c = 0; c < COLS; c++)
-      CHECK(a[row * COLS + c] == plain_at(row, c) && b[row * COLS + c] == packed_at(row, c));
+      CHECK(a[row * COLS + c] == plain_at(row, c) && b[row * COLS + c] == packed_at(row, c) &&
+            q[row * COLS + c] == code_at(row, c));
   CHECK_OK(gb_h5_read_all(f, axis.name, GB_H5_F64, COLS, col));
   CHECK(col[0] == 0 && col[4] == 2);
   CHECK_OK(gb_h5_read_all(f, scalar.name, GB_H5_U64, 1, &one));
@@ -130,6 +151,12 @@ static void check_contents(gb_h5 *f)
   gb_free(&text);
   CHECK_OK(gb_h5_shape(f, packed.name, GB_H5_I64, 2, shape));
   CHECK(shape[0] == ROWS && shape[1] == COLS);
+  static const gb_h5_spec *const spec[] = {&axis, &plain, &packed, &scalar, &bytes, &codes};
+  for (size_t i = 0; i < sizeof spec / sizeof *spec; i++) {
+    gb_h5_type type;
+    CHECK_OK(gb_h5_stored(f, spec[i]->name, &type));
+    CHECK(type == spec[i]->type);
+  }
 }
 
 /* What any ranks wrote, each rank reads; also each on its own, another part at another time. */
@@ -267,7 +294,6 @@ static void writes_in_pieces(void **state)
   CHECK_OK(gb_h5_close(&f, false));
 }
 
-/* A writer killed after a sync, in the middle of writing: what the disk holds then opens and can be continued. */
 /* Blocks too large to go in one call, of two sizes, unequally many on the ranks, through chunks that they cut. */
 static void large_blocks(void **state)
 {
@@ -304,6 +330,73 @@ static void large_blocks(void **state)
   gb_free(&x);
 }
 
+/* No call may move more than a few bytes: the same contents, and on any ranks the same bytes. */
+static void in_small_pieces(void **state)
+{
+  const size_t usual = gb_pieces_limit;
+  static const size_t limit[] = {8, 60, 2000};
+  for (size_t i = 0; i < sizeof limit / sizeof *limit; i++) {
+    gb_pieces_limit = limit[i];
+    reads_back(state);
+    files_do_not_depend_on_ranks(state);
+    writes_in_pieces(state);
+    if (limit[i] >= 2000) large_blocks(state);
+  }
+  gb_pieces_limit = usual;
+}
+
+/* Element numbers and offsets beyond 32 bits. The file is a hole but for what is written. */
+static void more_than_2_to_31_elements(void **state)
+{
+  enum { N = 100, ENDS = 4 };
+  static const uint64_t all = 3000000017, edge = (uint64_t)1 << 31, side = 54773; /* side^2 is just above 3e9 */
+  const gb_h5_spec line = {.name = "/line", .type = GB_H5_U8, .ndim = 1, .shape = {all}, .unit = "1", .doc = "Long."};
+  const gb_h5_spec plane = {
+      .name = "/plane", .type = GB_H5_U8, .ndim = 2, .shape = {side, side}, .unit = "1", .doc = "Wide."};
+  /* across element 2^31, twice between, the end; the plane lies beyond byte 2^32 of the file in part */
+  const uint64_t start[ENDS] = {edge - N / 2, all - 500000000, edge + 300000000, all - N};
+  gb_h5 *f;
+  unsigned char x[N], back[N];
+  size_t mine = 0;
+  gb_h5_block block[ENDS];
+  (void)state;
+  unsigned char *out = gb_alloc(ENDS, N);
+  CHECK(out);
+  CHECK_OK(gb_h5_create(world, scratch("sparse.h5"), &f));
+  CHECK_OK(gb_h5_add(f, &line));
+  CHECK_OK(gb_h5_add(f, &plane));
+  static const size_t order[ENDS] = {0, 2, 1, 3}; /* blocks of a call are in increasing order */
+  for (size_t k = 0; k < ENDS; k++) {
+    if (order[k] % (size_t)world.size != (size_t)world.rank) continue;
+    for (size_t i = 0; i < N; i++) out[mine * N + i] = (unsigned char)(order[k] * 50 + i);
+    block[mine++] = (gb_h5_block){{start[order[k]]}, {N}};
+  }
+  CHECK_OK(gb_h5_write(f, line.name, mine, block, out));
+  for (size_t i = 0; i < N; i++) x[i] = (unsigned char)(7 * i + (size_t)world.rank);
+  gb_h5_block corner = {{side - 10 * ((uint64_t)world.rank + 1), side - 10}, {10, 10}};
+  CHECK_OK(gb_h5_write(f, plane.name, 1, &corner, x));
+  CHECK_OK(gb_h5_close(&f, true));
+  CHECK_OK(gb_h5_open(world, scratch("sparse.h5"), &f));
+  uint64_t shape[2];
+  CHECK_OK(gb_h5_shape(f, line.name, GB_H5_U8, 1, shape));
+  CHECK(shape[0] == all);
+  for (size_t k = 0; k < ENDS; k++) { /* each rank reads what all wrote */
+    CHECK_OK(gb_h5_read(f, line.name, GB_H5_U8, &(gb_h5_block){{start[k]}, {N}}, back));
+    for (size_t i = 0; i < N; i++) CHECK(back[i] == (unsigned char)(k * 50 + i));
+    CHECK_OK(gb_h5_read(f, line.name, GB_H5_U8, &(gb_h5_block){{start[k] - N}, {N}}, back));
+    for (size_t i = 0; i < N; i++) CHECK(back[i] == 0);
+  }
+  for (size_t r = 0; r < (size_t)world.size; r++) {
+    corner.start[0] = side - 10 * (r + 1);
+    CHECK_OK(gb_h5_read(f, plane.name, GB_H5_U8, &corner, back));
+    for (size_t i = 0; i < N; i++) CHECK(back[i] == (unsigned char)(7 * i + r));
+  }
+  CHECK_OK(gb_h5_close(&f, false));
+  gb_release(out);
+  if (world.rank == 0) unlink(scratch("sparse.h5"));
+}
+
+/* A writer killed after a sync, in the middle of writing: what the disk holds then opens and can be continued. */
 static void survives_a_kill(void **state)
 {
   (void)state;
@@ -366,6 +459,11 @@ static void wrong_requests(void **state)
   CHECK_FAILS(gb_h5_read_all(f, plain.name, GB_H5_F32, ROWS, v), GB_ERR_IO, "185 elements, 37 are expected");
   CHECK_FAILS(gb_h5_shape(f, plain.name, GB_H5_F32, 3, shape), GB_ERR_IO, "2 axes, 3 are expected");
   CHECK_FAILS(gb_h5_shape(f, plain.name, GB_H5_I64, 2, shape), GB_ERR_IO, "int64");
+  gb_h5_type type;
+  CHECK_FAILS(gb_h5_read(f, codes.name, GB_H5_U8, &all, v), GB_ERR_IO, "is not of type uint8");
+  CHECK_FAILS(gb_h5_read(f, bytes.name, GB_H5_U16, &(gb_h5_block){{0}, {1}}, v), GB_ERR_IO, "is not of type uint16");
+  CHECK_FAILS(gb_h5_stored(f, "/none", &type), GB_ERR_IO, path);
+  CHECK_FAILS(gb_h5_stored(f, "/meta/config", &type), GB_ERR_IO, "of a type that this program does not store");
   CHECK_FAILS(gb_h5_get_text(f, "/none", &text), GB_ERR_IO, path);
   CHECK_FAILS(gb_h5_get_text(f, plain.name, &text), GB_ERR_IO, "is not a text");
   CHECK(text == NULL);
@@ -433,6 +531,7 @@ static const struct CMUnitTest tests[] = {
     TEST(reads_back),        TEST(files_do_not_depend_on_ranks),
     TEST(names_and_notes),   TEST(dimension_scales),
     TEST(part_and_commit),   TEST(writes_in_pieces),
+    TEST(in_small_pieces),   TEST(more_than_2_to_31_elements),
     TEST(large_blocks),      TEST(survives_a_kill),
     TEST(wrong_requests),    TEST(no_files),
     TEST(one_rank_is_wrong),
