@@ -28,7 +28,7 @@ void gb_xy_destroy(void **self)
   gb_free(&s->flat);
   gb_free(&s->rows);
   gb_free(&s->neighbour);
-  gb_free(&s->stack);
+  gb_free(&s->queue);
   gb_free(&s);
   *self = NULL;
 }
@@ -68,7 +68,7 @@ static gb_err list_neighbours(gb_xy *s)
 {
   size_t L = s->L;
   GB_TRY(gb_new(&s->neighbour, 4 * s->sites));
-  GB_TRY(gb_new(&s->stack, s->sites + 3));
+  GB_TRY(gb_new(&s->queue, s->sites + 3));
   for (size_t y = 0; y < L; y++)
     for (size_t x = 0; x < L; x++) {
       int32_t *n = s->neighbour + 4 * (y * L + x);
@@ -80,13 +80,13 @@ static gb_err list_neighbours(gb_xy *s)
   return GB_OK;
 }
 
-static gb_err divide(gb_xy *s, gb_comm team)
+static gb_err divide(gb_xy *s, gb_comm team, bool strips)
 {
   gb_err e = gb_grid_make(team, s->L, s->L, team.size > 1 ? 2 : 1, team.size > 1 ? STRIP_UNIT * WIDEST : 1, &s->grid);
   GB_TRY(e);
   s->ny = s->grid.count[0];
   s->nx = s->grid.count[1];
-  s->strips = team.size > 1 || (s->L >= STRIPS_FROM && s->L % (STRIP_UNIT * WIDEST) == 0);
+  s->strips = strips;
   s->width = s->strips ? s->nx / GB_LANES : s->nx;
   s->slots = s->width / 2;
   return GB_OK;
@@ -111,13 +111,19 @@ static gb_err make_room(gb_xy *s)
 
 gb_err gb_xy_create(const void *opts, gb_comm team, void **self, gb_dims *dims)
 {
+  int64_t L = ((const gb_xy_opts *)opts)->L;
+  return gb_xy_arrange(opts, team, team.size > 1 || (L >= STRIPS_FROM && L % (STRIP_UNIT * WIDEST) == 0), self, dims);
+}
+
+gb_err gb_xy_arrange(const void *opts, gb_comm team, bool strips, void **self, gb_dims *dims)
+{
   gb_xy *s = NULL;
   gb_err e = GB_OK;
   GB_TRY(gb_new(&s, 1));
   s->opts = *(const gb_xy_opts *)opts;
   s->L = (size_t)s->opts.L;
   s->sites = s->L * s->L;
-  GB_GOTO(e, divide(s, team), done);
+  GB_GOTO(e, divide(s, team, strips), done);
   GB_GOTO(e, make_room(s), done);
   *dims = gb_dims_plain(s->L, s->L, "rad", s->opts.T, 2);
   for (int i = 0; i < 2; i++) {

@@ -32,19 +32,20 @@ static void refill(bonds *b, uint32_t joined)
   }
 }
 
-/* Grow from `seed`, changing signs of p. Returns the size of the cluster. */
+/* Grow from `seed`, changing signs of p. Returns the size of the cluster. First in, first out: the next spins are then
+ * known long before their turn, and the processor works on several at a time. */
 static uint32_t grow(const gb_xy *s, bonds *b, size_t seed, float kappa, bits *restrict p)
 {
-  int32_t *stack = s->stack;
-  uint32_t n = 0, joined = 0;
-  stack[n++] = (int32_t)seed;
+  int32_t *queue = s->queue;
+  uint32_t n = 1, joined = 0;
+  queue[0] = (int32_t)seed;
   p[seed] ^= 0x80000000;
-  while (n > 0) {
+  while (joined < n) {
     union {
       uint32_t u;
       float f;
-    } mine = {.u = p[stack[--n]] ^ 0x80000000}, theirs; /* before its reflection */
-    const int32_t *neighbour = s->neighbour + 4 * (size_t)stack[n];
+    } mine = {.u = p[queue[joined]] ^ 0x80000000}, theirs; /* before its reflection */
+    const int32_t *neighbour = s->neighbour + 4 * (size_t)queue[joined];
     if (joined % GB_LANES == 0) refill(b, joined);
     const float *level = b->level[joined++ % GB_LANES];
     float k = kappa * mine.f;
@@ -53,7 +54,7 @@ static uint32_t grow(const gb_xy *s, bonds *b, size_t seed, float kappa, bits *r
       theirs.u = p[j];
       uint32_t joins = level[i] < k * theirs.f; /* a level is above 0: never if the signs differ */
       p[j] = theirs.u ^ joins << 31;
-      stack[n] = j;
+      queue[n] = j;
       n += joins;
     }
   }

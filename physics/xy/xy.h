@@ -50,7 +50,7 @@ typedef struct gb_xy {
   float *flat;         /* [chains, ny, nx] scratch: one number per site */
   double *rows;        /* [4, L] scratch of gb_xy_observe() */
   int32_t *neighbour;  /* [sites, 4] right, left, up, down; for clusters; NULL if the lattice is spread */
-  int32_t *stack;      /* [sites + 3] */
+  int32_t *queue;      /* [sites + 3] */
 } gb_xy;
 
 /* The working state of chains that walk together. */
@@ -70,6 +70,8 @@ typedef struct gb_xy_row {
 /* ---- state.c: where spins lie */
 
 gb_err gb_xy_create(const void *opts, gb_comm team, void **self, gb_dims *dims);
+/** The same with strips, which need L to be a multiple of 128, or replicas, which need a team of one rank. */
+gb_err gb_xy_arrange(const void *opts, gb_comm team, bool strips, void **self, gb_dims *dims);
 void gb_xy_destroy(void **self);
 void gb_xy_pack(void *self, const gb_walkers *w, const float *const field[], const double *const tuned[], void *state);
 void gb_xy_unpack(void *self, const gb_walkers *w, const void *state, float *const field[], double *const tuned[]);

@@ -19,10 +19,11 @@ bad=$(
       grep -vE "include[[:space:]]*\"(($allowed)/[a-z0-9_]+\.h|build_info\.h)\"" |
       sed "s#\$#   <- libcore/$own may include only from: $allowed#"
   done
-  grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' physics/*.[ch] |
+  grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' physics/*.[ch] physics/*/*.[ch] |
     grep -vE "include[[:space:]]*\"($for_physics)/[a-z0-9_]+\.h\"" |
+    grep -vE '^physics/([a-z0-9_]+)(\.c|/[a-z0-9_]+\.[ch]):[0-9]+:#include "\1/[a-z0-9_]+\.h"' |
     grep -vE '^physics/registry\.[ch]:[0-9]+:#include "(registry|list)\.h"' |
-    sed 's#$#   <- a physics may include only libcore up to sim#'
+    sed 's#$#   <- a physics may include only libcore up to sim and its own folder#'
   grep -rnE 'include[[:space:]]*[<"]([^>"]*/)?(tests|unit|mpi|regression)/|include[[:space:]]*"([^"]*/)?(check|cmocka)\.h|<cmocka\.h>' \
     --include='*.[ch]' libcore physics apps |
     sed 's#$#   <- only tests include tests#'
