@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "io/h5.h"
 #include "learn/experiment.h"
 #include "linalg/blas.h"
 #include "registry.h"
@@ -20,6 +21,7 @@ const gb_schema *const *gb_app_sections(void)
   all[n++] = &gb_chains_schema;
   for (size_t i = 0; gb_experiment_sections[i]; i++) all[n++] = gb_experiment_sections[i];
   all[n++] = &gb_report_schema;
+  all[n++] = &gb_h5_schema;
   GB_ASSERT(n < MOST);
   return all;
 }
@@ -41,6 +43,7 @@ static void print_help(const gb_app *app)
   gb_schema_help(&gb_run_schema, &t);
   for (size_t i = 0; gb_physics_all[i]; i++) gb_schema_help(gb_physics_all[i]->schema, &t);
   for (size_t i = 0; app->sections[i]; i++) gb_schema_help(app->sections[i], &t);
+  gb_schema_help(&gb_h5_schema, &t);
   if (!gb_text_done(&t)) fputs(t.s, stdout);
   gb_text_free(&t);
 }
@@ -62,6 +65,7 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry)
   gb_call call = {.c = c, .program = app->name, .all = gb_app_sections()};
   gb_config *cfg = NULL;
   gb_run_opts run;
+  gb_h5_opts io;
   const gb_physics *physics;
   gb_err e = GB_OK;
   if (n < 1) /* common: one message from rank 0, and no abort */
@@ -70,6 +74,8 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry)
                                     app->name));
   GB_TRY(gb_config_load(c, args[0], n - 1, args + 1, call.all, &cfg));
   gb_config_get(cfg, &gb_run_schema, &run);
+  gb_config_get(cfg, &gb_h5_schema, &io);
+  gb_h5_tune(&io);
   call.cfg = cfg;
   GB_GOTO(e, gb_comm_agree(c, gb_sim_find(gb_physics_all, run.physics, &physics)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, cfg, gb_comm_self(), &call.sim)), done);

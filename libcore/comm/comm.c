@@ -64,6 +64,30 @@ bool gb_comm_threads(void)
   return level >= MPI_THREAD_SERIALIZED;
 }
 
+MPI_Info gb_comm_info(size_t n, const char *const hint[][2])
+{
+  MPI_Info info = MPI_INFO_NULL;
+  if (n) MPI_Info_create(&info);
+  for (size_t i = 0; i < n; i++) MPI_Info_set(info, hint[i][0], hint[i][1]);
+  return info;
+}
+
+void gb_comm_info_free(MPI_Info *info)
+{
+  if (*info != MPI_INFO_NULL) MPI_Info_free(info);
+}
+
+bool gb_comm_file_hint(MPI_File file, const char *key, char value[MPI_MAX_INFO_VAL + 1])
+{
+  MPI_Info info = MPI_INFO_NULL;
+  int found = 0;
+  if (MPI_File_get_info(file, &info) == MPI_SUCCESS && info != MPI_INFO_NULL) {
+    MPI_Info_get(info, key, MPI_MAX_INFO_VAL, value, &found);
+    MPI_Info_free(&info);
+  }
+  return found;
+}
+
 gb_err gb_comm_agree(gb_comm c, gb_err mine)
 {
   struct {

@@ -32,6 +32,17 @@ gb_err gb_comm_teams(gb_comm c, int size, gb_comm *out);
  * least. Local. */
 bool gb_comm_threads(void);
 
+/** Hints to MPI-IO. What the library at hand does not know it ignores.
+ *  Local. Freed by gb_comm_info_free(); with n = 0 there is nothing to free.
+ *  @param[in] hint  [n] key and value */
+MPI_Info gb_comm_info(size_t n, const char *const hint[][2]);
+void gb_comm_info_free(MPI_Info *info);
+
+/** The value that MPI keeps of a hint for an open file.
+ *  Local.
+ *  @return false if it keeps none */
+bool gb_comm_file_hint(MPI_File file, const char *key, char value[MPI_MAX_INFO_VAL + 1]);
+
 /** Make a local result common: if any rank failed, all ranks return the failure of the lowest of them, with
  * its message. Every local failure passes through here before it may leave a collective function: no rank
  * goes on alone, none waits for ever. Collective over c.

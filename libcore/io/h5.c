@@ -22,6 +22,80 @@
 #include "base/task.h"
 #include "io/pieces.h"
 
+static const gb_field fields[] = {
+    GB_NUMBER(gb_h5_opts, stripe_count, "0", 0, 2000, "servers", GB_FREE,
+              "Storage targets that a new file is spread over (Lustre); 0: what the folder says (lfs setstripe). For "
+              "large data sets: as many as there are, at most one a rank."),
+    GB_NUMBER(gb_h5_opts, stripe_size, "0", 0, 1024, "MiB", GB_FREE,
+              "Bytes in a row on one storage target, a multiple of 64 KiB; datasets and chunks of at least this size "
+              "then start at a multiple of it. 0: what the folder says, and no alignment."),
+    GB_WORD(gb_h5_opts, collective_buffering, "automatic", "automatic|enable|disable", GB_FREE,
+            "Do some ranks gather the data of all before they write? automatic: the MPI library decides."),
+    GB_NUMBER(gb_h5_opts, aggregators, "0", 0, 1000000, "ranks", GB_FREE,
+              "How many ranks gather (MPI hint cb_nodes); 0: the MPI library decides. A good value: stripe_count, or "
+              "one a node."),
+    {0}};
+
+static gb_err check_opts(const void *opts)
+{
+  double pieces = ((const gb_h5_opts *)opts)->stripe_size * 16;
+  GB_CHECK(pieces == floor(pieces), GB_ERR_CONFIG,
+           "io.stripe_size = %g MiB is not a multiple of 64 KiB, as Lustre needs it. Choose e.g. 1, 4 or 0.0625.",
+           pieces / 16);
+  return GB_OK;
+}
+
+const gb_schema gb_h5_schema = {"io", "How files are laid out and written on a parallel file system.",
+                                sizeof(gb_h5_opts), fields, check_opts};
+
+/* See gb_h5_tune(). */
+static struct {
+  char stripe_count[24], stripe_bytes[24], aggregators[24]; /* "": by default */
+  const char *buffering;                                    /* a literal; NULL: by default */
+  hsize_t align;                                            /* bytes; 0: not */
+} tuned;
+
+static void number_or_none(char text[24], double v)
+{
+  snprintf(text, 24, v > 0 ? "%.0f" : "", v);
+}
+
+void gb_h5_tune(const gb_h5_opts *opts)
+{
+  tuned.align = (hsize_t)(opts->stripe_size * 0x1p20);
+  number_or_none(tuned.stripe_count, (double)opts->stripe_count);
+  number_or_none(tuned.stripe_bytes, (double)tuned.align);
+  number_or_none(tuned.aggregators, (double)opts->aggregators);
+  tuned.buffering = !strcmp(opts->collective_buffering, "enable")    ? "enable"
+                    : !strcmp(opts->collective_buffering, "disable") ? "disable"
+                                                                     : NULL;
+}
+
+/* The hints of the MPI standard, which ROMIO takes too; and where they have names of their own, those of ROMIO
+ * (romio_...) and of OMPIO (stripe_...; Open MPI 4, fs/lustre). */
+static MPI_Info hints(void)
+{
+  const char *hint[7][2];
+  size_t n = 0;
+  const struct {
+    const char *key, *value;
+  } all[] = {{"striping_factor", tuned.stripe_count},
+             {"stripe_width", tuned.stripe_count},
+             {"striping_unit", tuned.stripe_bytes},
+             {"stripe_size", tuned.stripe_bytes},
+             {"cb_nodes", tuned.aggregators},
+             {"romio_cb_write", tuned.buffering},
+             {"collective_buffering", !tuned.buffering            ? NULL
+                                      : tuned.buffering[0] == 'e' ? "true"
+                                                                  : "false"}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    if (!all[i].value || !*all[i].value) continue;
+    hint[n][0] = all[i].key;
+    hint[n++][1] = all[i].value;
+  }
+  return gb_comm_info(n, hint);
+}
+
 struct gb_h5 {
   gb_comm c;
   hid_t file, transfer; /* transfer: collective if there is more than one rank */
@@ -86,14 +160,18 @@ typedef enum open_mode { CREATE, CONTINUE, READ } open_mode;
 static gb_err open_file(gb_h5 *f, open_mode mode)
 {
   hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
+  MPI_Info info = f->c.size > 1 && mode != READ ? hints() : MPI_INFO_NULL;
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
   if (f->c.size > 1) {
-    H5Pset_fapl_mpio(access, f->c.mpi, MPI_INFO_NULL);
+    H5Pset_fapl_mpio(access, f->c.mpi, info);
     H5Pset_coll_metadata_write(access, true);
   }
+  if (mode != READ && tuned.align) H5Pset_alignment(access, tuned.align, tuned.align);
   f->transfer = H5Pcreate(H5P_DATASET_XFER);
   if (f->c.size > 1 && mode != READ) H5Pset_dxpl_mpio(f->transfer, H5FD_MPIO_COLLECTIVE);
+  if (f->c.size > 1 && tuned.buffering && tuned.buffering[0] == 'd') /* Open MPI's own MPI-IO has no hint for it */
+    H5Pset_dxpl_mpio_collective_opt(f->transfer, H5FD_MPIO_INDIVIDUAL_IO);
   switch (mode) {
   case CREATE: f->file = H5Fcreate(f->part, H5F_ACC_TRUNC, create, access); break;
   case CONTINUE: f->file = H5Fopen(f->part, H5F_ACC_RDWR, access); break;
@@ -103,6 +181,7 @@ static gb_err open_file(gb_h5 *f, open_mode mode)
   gb_err e = f->file < 0 ? failed(f, mode == CREATE ? "creating the file" : "opening the file", NULL) : GB_OK;
   H5Pclose(access);
   H5Pclose(create);
+  gb_comm_info_free(&info); /* HDF5 has its own copy */
   return e;
 }
 
@@ -630,6 +709,14 @@ gb_err gb_h5_get_text(gb_h5 *f, const char *name, char **text)
   H5Tclose(type);
   H5Dclose(set);
   return e;
+}
+
+bool gb_h5_hint(gb_h5 *f, const char *key, char value[MPI_MAX_INFO_VAL + 1])
+{
+  settle();
+  MPI_File *file = NULL;
+  if (f->c.size == 1 || H5Fget_vfd_handle(f->file, H5P_DEFAULT, (void **)&file) < 0) return false;
+  return gb_comm_file_hint(*file, key, value);
 }
 
 const char *gb_h5_version(void)

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "comm/comm.h"
+#include "config/schema.h"
 
 enum { GB_H5_NDIM = 6 };
 
@@ -30,6 +31,24 @@ typedef struct gb_h5_block {
 } gb_h5_block;
 
 typedef struct gb_h5 gb_h5;
+
+typedef struct gb_h5_opts {
+  int64_t stripe_count;
+  double stripe_size; /* MiB */
+  const char *collective_buffering;
+  int64_t aggregators;
+} gb_h5_opts;
+extern const gb_schema gb_h5_schema; /* section "io" */
+
+/** How files are laid out and written from now on; before the first call, as the defaults of gb_h5_schema say. No file
+ * reads differently for it.
+ *  Local; the same on all ranks. Nothing of opts is kept. */
+void gb_h5_tune(const gb_h5_opts *opts);
+
+/** The value of a hint that MPI was given for a file ("striping_factor", "cb_nodes").
+ *  Local.
+ *  @return false if it was given none: by default, and for a file of one rank, which needs no MPI-IO */
+bool gb_h5_hint(gb_h5 *f, const char *key, char value[MPI_MAX_INFO_VAL + 1]);
 
 /** Start a new file as path.part (an older part is overwritten).
  *  Collective over c. With one rank the file needs no MPI-IO, so rank 0 may write a file of its own by

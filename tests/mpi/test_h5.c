@@ -330,6 +330,40 @@ static void large_blocks(void **state)
   gb_free(&x);
 }
 
+/* A writer killed after a sync, in the middle of writing: what the disk holds then opens and can be continued. */
+static void survives_a_kill(void **state)
+{
+  (void)state;
+  gb_h5 *f;
+  float some[COLS] = {7}, all[ROWS * COLS] = {0}, back[ROWS * COLS];
+  CHECK_OK(gb_h5_create(world, scratch("k.h5"), &f));
+  CHECK_OK(gb_h5_add(f, &axis));
+  CHECK_OK(gb_h5_add(f, &plain));
+  CHECK_OK(gb_h5_sync(f));
+  for (int part = 0; part < 2; part++) { /* without and with a write that nobody synced */
+    if (part) CHECK_OK(gb_h5_write(f, plain.name, world.rank == 0, &(gb_h5_block){{3, 0}, {1, COLS}}, some));
+    if (world.rank == 0) {
+      size_t n = 0;
+      char *now = scratch_get(scratch("k.h5.part"), &n);
+      scratch_put(scratch(part ? "written.h5.part" : "synced.h5.part"), now, n);
+      free(now);
+    }
+  }
+  CHECK_OK(gb_h5_close(&f, false));
+  MPI_Barrier(world.mpi);
+  for (int part = 0; part < 2; part++) {
+    const char *path = scratch(part ? "written.h5" : "synced.h5");
+    CHECK_OK(gb_h5_continue(world, path, &f));
+    for (size_t i = 0; i < ROWS * COLS; i++) all[i] = (float)i;
+    CHECK_OK(gb_h5_write_all(f, plain.name, all));
+    CHECK_OK(gb_h5_close(&f, true));
+    CHECK_OK(gb_h5_open(world, path, &f));
+    CHECK_OK(gb_h5_read_all(f, plain.name, GB_H5_F32, ROWS * COLS, back));
+    CHECK(!memcmp(all, back, sizeof all));
+    CHECK_OK(gb_h5_close(&f, false));
+  }
+}
+
 /* No call may move more than a few bytes: the same contents, and on any ranks the same bytes. */
 static void in_small_pieces(void **state)
 {
@@ -343,6 +377,55 @@ static void in_small_pieces(void **state)
     if (limit[i] >= 2000) large_blocks(state);
   }
   gb_pieces_limit = usual;
+}
+
+/* Where the bytes of a dataset begin in the file, which needs a known pattern; rank 0 looks. */
+static size_t begin_of(const char *path, const unsigned char *pattern, size_t n)
+{
+  size_t size = 0;
+  char *all = scratch_get(path, &size), *at = memmem(all, size, pattern, n);
+  size_t begin = at ? (size_t)(at - all) : 1;
+  free(all);
+  return begin;
+}
+
+/* Stripes, alignment, who writes: hints that arrive at MPI, and files that read the same. */
+static void hints(void **state)
+{
+  static const gb_h5_opts usual = {.collective_buffering = "automatic"},
+                          tuned[] = {{4, 0.0625, "enable", 2}, {1, 1, "disable", 0}, {0, 0.125, "automatic", 1}};
+  static const char *const key[] = {"striping_factor", "striping_unit", "cb_nodes"};
+  static const char *const expected[][3] = {{"4", "65536", "2"}, {"1", "1048576", NULL}, {NULL, "131072", "1"}};
+  static unsigned char pattern[3 << 19], back[sizeof pattern];
+  gb_h5_spec spec = {.name = "/p", .type = GB_H5_U8, .ndim = 1, .shape = {sizeof pattern}, .unit = "1", .doc = "P."};
+  char value[MPI_MAX_INFO_VAL + 1];
+  for (size_t i = 0; i < sizeof pattern; i++) pattern[i] = (unsigned char)(i * i >> 7);
+  for (int i = 0; i < 3; i++) {
+    gb_h5 *f;
+    gb_h5_tune(&tuned[i]);
+    CHECK_OK(gb_h5_create(world, scratch("hints.h5"), &f));
+    for (int k = 0; k < 3; k++) /* MPI may have values of its own where none is asked for */
+      if (world.size > 1 && expected[i][k]) CHECK(gb_h5_hint(f, key[k], value) && !strcmp(value, expected[i][k]));
+    CHECK(world.size > 1 || !gb_h5_hint(f, key[0], value));
+    CHECK_OK(gb_h5_add(f, &bytes));
+    CHECK_OK(gb_h5_add(f, &spec));
+    CHECK_OK(gb_h5_write_all(f, spec.name, pattern));
+    CHECK_OK(gb_h5_close(&f, true));
+    gb_h5_tune(&usual);
+    CHECK_OK(gb_h5_open(world, scratch("hints.h5"), &f));
+    CHECK_OK(gb_h5_read_all(f, spec.name, GB_H5_U8, sizeof back, back));
+    CHECK(!memcmp(pattern, back, sizeof back));
+    CHECK_OK(gb_h5_close(&f, false));
+    if (world.rank == 0)
+      CHECK(begin_of(scratch("hints.h5"), pattern, sizeof pattern) % (size_t)(tuned[i].stripe_size * 0x1p20) == 0);
+    gb_h5_tune(&tuned[i]);
+    reads_back(state);
+    large_blocks(state);
+    survives_a_kill(state);
+  }
+  gb_h5_tune(&usual);
+  CHECK_OK(gb_h5_schema.check(&tuned[0]));
+  CHECK_FAILS(gb_h5_schema.check(&(gb_h5_opts){.stripe_size = 0.1}), GB_ERR_CONFIG, "io.stripe_size = 0.1 MiB");
 }
 
 /* Element numbers and offsets beyond 32 bits. The file is a hole but for what is written. */
@@ -394,40 +477,6 @@ static void more_than_2_to_31_elements(void **state)
   CHECK_OK(gb_h5_close(&f, false));
   gb_release(out);
   if (world.rank == 0) unlink(scratch("sparse.h5"));
-}
-
-/* A writer killed after a sync, in the middle of writing: what the disk holds then opens and can be continued. */
-static void survives_a_kill(void **state)
-{
-  (void)state;
-  gb_h5 *f;
-  float some[COLS] = {7}, all[ROWS * COLS] = {0}, back[ROWS * COLS];
-  CHECK_OK(gb_h5_create(world, scratch("k.h5"), &f));
-  CHECK_OK(gb_h5_add(f, &axis));
-  CHECK_OK(gb_h5_add(f, &plain));
-  CHECK_OK(gb_h5_sync(f));
-  for (int part = 0; part < 2; part++) { /* without and with a write that nobody synced */
-    if (part) CHECK_OK(gb_h5_write(f, plain.name, world.rank == 0, &(gb_h5_block){{3, 0}, {1, COLS}}, some));
-    if (world.rank == 0) {
-      size_t n = 0;
-      char *now = scratch_get(scratch("k.h5.part"), &n);
-      scratch_put(scratch(part ? "written.h5.part" : "synced.h5.part"), now, n);
-      free(now);
-    }
-  }
-  CHECK_OK(gb_h5_close(&f, false));
-  MPI_Barrier(world.mpi);
-  for (int part = 0; part < 2; part++) {
-    const char *path = scratch(part ? "written.h5" : "synced.h5");
-    CHECK_OK(gb_h5_continue(world, path, &f));
-    for (size_t i = 0; i < ROWS * COLS; i++) all[i] = (float)i;
-    CHECK_OK(gb_h5_write_all(f, plain.name, all));
-    CHECK_OK(gb_h5_close(&f, true));
-    CHECK_OK(gb_h5_open(world, path, &f));
-    CHECK_OK(gb_h5_read_all(f, plain.name, GB_H5_F32, ROWS * COLS, back));
-    CHECK(!memcmp(all, back, sizeof all));
-    CHECK_OK(gb_h5_close(&f, false));
-  }
 }
 
 static void wrong_requests(void **state)
@@ -528,12 +577,19 @@ static void no_files(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    TEST(reads_back),        TEST(files_do_not_depend_on_ranks),
-    TEST(names_and_notes),   TEST(dimension_scales),
-    TEST(part_and_commit),   TEST(writes_in_pieces),
-    TEST(in_small_pieces),   TEST(more_than_2_to_31_elements),
-    TEST(large_blocks),      TEST(survives_a_kill),
-    TEST(wrong_requests),    TEST(no_files),
+    TEST(reads_back),
+    TEST(files_do_not_depend_on_ranks),
+    TEST(names_and_notes),
+    TEST(dimension_scales),
+    TEST(part_and_commit),
+    TEST(writes_in_pieces),
+    TEST(in_small_pieces),
+    TEST(hints),
+    TEST(more_than_2_to_31_elements),
+    TEST(large_blocks),
+    TEST(survives_a_kill),
+    TEST(wrong_requests),
+    TEST(no_files),
     TEST(one_rank_is_wrong),
 };
 RUN_ON_RANKS(tests)
