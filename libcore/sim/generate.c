@@ -26,15 +26,25 @@
 
 static const char DATA[] = "dataset.h5", RAW[] = "dataset.raw.h5";
 
+/* Samples [first, first + n) of all my chains, on their way into the file. */
+typedef struct batch {
+  size_t n;
+  float *x;           /* [data_mine, n, dims.n_mine] */
+  uint16_t *code;     /* the same as 16-bit codes, if they are what is stored */
+  double *obs;        /* [n_obs, data_mine, n] */
+  uint64_t *hash;     /* [data_mine, n] */
+  gb_h5_block *block; /* [data_mine] */
+  gb_h5_item *item;   /* [n_items] */
+} batch;
+
 typedef struct job {
   gb_mc mc;
   double saved_at;
-  float *x;       /* [data_mine, room, dims.n_mine] one round */
-  uint16_t *code; /* the same as 16-bit codes, if they are what is stored */
-  double *obs;    /* [data_mine, n_obs, room] */
-  uint64_t *hash; /* [data_mine, room] */
+  batch round[2]; /* one is drawn while the other is written */
+  double *drawn;  /* [n_obs, room] of each walker of one group */
   void *whole;    /* a configuration, put together from a team's boxes; NULL if teams are single ranks */
-  size_t room;
+  size_t room, n_items;
+  char (*name)[64]; /* [n_items] of the datasets */
 } job;
 
 static uint64_t samples(const job *j)
@@ -53,17 +63,23 @@ static gb_err save(job *j)
   return gb_mc_save(&j->mc);
 }
 
-/* End of a piece of work: save if it is time or if someone asked to stop. */
-static gb_err pause_point(job *j)
+typedef enum wish { GO_ON, SAVE, STOP } wish;
+
+/* Is it time to save, or has someone asked to stop? The same answer on all ranks. */
+static wish ask(const job *j)
 {
   double now = gb_clock_now();
-  struct {
-    bool stop, save;
-  } mine = {gb_run_stop_wanted(j->mc.run), now - j->saved_at >= j->mc.ch.opts.save_seconds};
-  double agreed[2] = {mine.stop, j->mc.c.rank == 0 && mine.save};
+  double agreed[2] = {gb_run_stop_wanted(j->mc.run),
+                      j->mc.c.rank == 0 && now - j->saved_at >= j->mc.ch.opts.save_seconds};
   gb_comm_max(j->mc.c, agreed, 2);
-  if (agreed[0] > 0 || agreed[1] > 0) GB_TRY(save(j));
-  if (!(agreed[0] > 0)) return GB_OK;
+  return agreed[0] > 0 ? STOP : agreed[1] > 0 ? SAVE : GO_ON;
+}
+
+static gb_err act(job *j, wish w)
+{
+  if (w == GO_ON) return GB_OK;
+  GB_TRY(save(j));
+  if (w == SAVE) return GB_OK;
   gb_run_stop_done(j->mc.run);
   gb_err e = GB_FAIL(GB_STOPPED, "stopped on request; everything is saved in %s", gb_run_get(j->mc.run)->dir);
   gb_err_set_common();
@@ -93,7 +109,7 @@ static gb_err equilibrate(job *j)
     if (seconds < ROUND_SECONDS / 2) slice = slice * 2 < 1 << 20 ? slice * 2 : slice;
     if (seconds > ROUND_SECONDS && slice > 1) slice /= 2;
     slice = chosen_by_root(j->mc.c, slice);
-    GB_TRY(pause_point(j));
+    GB_TRY(act(j, ask(j)));
   }
   return GB_OK;
 }
@@ -103,30 +119,64 @@ static size_t stored_bytes(const job *j)
   return j->mc.stored == GB_H5_U16 ? sizeof(uint16_t) : sizeof(float);
 }
 
+static gb_err make_round(const job *j, batch *r)
+{
+  size_t sites = j->mc.sim->dims.n_mine, all = j->mc.ch.data_mine * j->room;
+  GB_TRY(gb_new(&r->x, all * sites));
+  if (j->mc.stored == GB_H5_U16) GB_TRY(gb_new(&r->code, all * sites));
+  GB_TRY(gb_new(&r->obs, all * (size_t)gb_mc_ensemble(&j->mc)->n_obs));
+  GB_TRY(gb_new(&r->hash, all));
+  return gb_new(&r->item, j->n_items);
+}
+
+static void free_round(batch *r)
+{
+  gb_free(&r->x);
+  gb_free(&r->code);
+  gb_free(&r->obs);
+  gb_free(&r->hash);
+  gb_free(&r->block);
+  gb_free(&r->item);
+}
+
+static gb_err name_items(job *j)
+{
+  const gb_ensemble *en = gb_mc_ensemble(&j->mc);
+  size_t k = 0;
+  GB_TRY(gb_new(&j->name, (size_t)en->n_obs + 2));
+  for (int q = 0; q < en->n_obs; q++) snprintf(j->name[k++], sizeof *j->name, "/observables/%s", en->obs[q].name);
+  if (j->mc.store) snprintf(j->name[k++], sizeof *j->name, "/configurations");
+  if (j->mc.store) snprintf(j->name[k++], sizeof *j->name, "/checksum");
+  j->n_items = k;
+  return GB_OK;
+}
+
+static gb_err make_buffers(job *j)
+{
+  GB_TRY(name_items(j));
+  for (int k = 0; k < 2; k++) GB_TRY(make_round(j, &j->round[k]));
+  GB_TRY(gb_new(&j->drawn, GB_MOST_WALKERS * (size_t)gb_mc_ensemble(&j->mc)->n_obs * j->room));
+  if (j->mc.ch.team.size == 1) return GB_OK;
+  char *whole;
+  GB_TRY(gb_new(&whole, 2 * j->mc.sim->dims.n * stored_bytes(j)));
+  j->whole = whole;
+  return GB_OK;
+}
+
 static gb_err make_room(job *j)
 {
-  size_t sites = j->mc.sim->dims.n_mine, mine = j->mc.ch.data_mine, n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs;
-  size_t most = mine + 1; /* + 1: the same on all ranks, give or take one unit */
-  j->room = BUFFER_BYTES / (most * sites * sizeof(float));
+  size_t most = j->mc.ch.data_mine + 1; /* + 1: the same on all ranks, give or take one unit */
+  j->room = BUFFER_BYTES / (most * j->mc.sim->dims.n_mine * sizeof(float));
   if (j->room < 1) j->room = 1;
   if (j->room > samples(j)) j->room = samples(j);
   j->room = (size_t)chosen_by_root(j->mc.c, (int64_t)j->room);
-  gb_err e = gb_new(&j->x, mine * j->room * sites);
-  if (!e && j->mc.stored == GB_H5_U16) e = gb_new(&j->code, mine * j->room * sites);
-  if (!e) e = gb_new(&j->obs, mine * j->room * n_obs);
-  if (!e) e = gb_new(&j->hash, mine * j->room);
-  if (!e && j->mc.ch.team.size > 1) {
-    char *whole;
-    e = gb_new(&whole, 2 * j->mc.sim->dims.n * stored_bytes(j));
-    j->whole = e ? NULL : whole;
-  }
-  return gb_comm_agree(j->mc.c, e);
+  return gb_comm_agree(j->mc.c, make_buffers(j));
 }
 
-/* Sample i of the round as it will stand in the file. */
-static const char *stored(const job *j, size_t i)
+/* Sample i of a round as it will stand in the file. */
+static const char *stored(const job *j, const batch *r, size_t i)
 {
-  const char *all = j->code ? (const char *)j->code : (const char *)j->x;
+  const char *all = r->code ? (const char *)r->code : (const char *)r->x;
   return all + i * j->mc.sim->dims.n_mine * stored_bytes(j);
 }
 
@@ -149,49 +199,45 @@ static uint64_t hash_sample(const job *j, const char *mine)
   return gb_hash64(whole, d->n * one);
 }
 
-static void draw_round(job *j, size_t n)
+static void draw_group(job *j, size_t g, batch *r)
+{
+  const gb_group *group = &j->mc.ch.group[g];
+  size_t n = r->n, sites = j->mc.sim->dims.n_mine, n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs;
+  size_t begin = group->first * n, count = group->w.n * n;
+  gb_chains_draw(&j->mc.ch, g, (uint64_t)j->mc.samples_done, n, r->x + begin * sites, j->drawn);
+  for (size_t k = 0; k < group->w.n; k++)
+    for (size_t q = 0; q < n_obs; q++)
+      memcpy(r->obs + (q * j->mc.ch.data_mine + group->first + k) * n, j->drawn + (k * n_obs + q) * n,
+             n * sizeof *r->obs);
+  if (r->code) gb_angle16_encode(count * sites, r->x + begin * sites, r->code + begin * sites);
+  for (size_t i = begin; i < begin + count && j->mc.store; i++) r->hash[i] = hash_sample(j, stored(j, r, i));
+}
+
+static void draw_round(job *j, batch *r)
 {
   const gb_chains *ch = &j->mc.ch;
-  size_t sites = j->mc.sim->dims.n_mine, n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs, mine = ch->data_mine;
-  uint64_t first = (uint64_t)j->mc.samples_done;
   for (size_t g = 0; g < ch->data_groups; g++) {
-    size_t k = ch->group[g].first, end = k + ch->group[g].w.n;
-    gb_chains_draw(&j->mc.ch, g, first, n, j->x + k * n * sites, j->obs + k * n_obs * n);
-    if (j->code) gb_angle16_encode((end - k) * n * sites, j->x + k * n * sites, j->code + k * n * sites);
-    for (size_t i = k * n; i < end * n && j->mc.store; i++) j->hash[i] = hash_sample(j, stored(j, i));
-    double done = ((double)first + (double)n * (double)end / (double)mine) * (double)ch->n_data;
-    if (end < mine)
-      gb_run_progress(j->mc.run, "sampling", done, (double)samples(j) * (double)ch->n_data, "configurations", NULL);
+    draw_group(j, g, r);
+    double part = (double)(g + 1) / (double)ch->data_groups;
+    if (g + 1 < ch->data_groups)
+      gb_run_progress(j->mc.run, "sampling", ((double)j->mc.samples_done + part * (double)r->n) * (double)ch->n_data,
+                      (double)samples(j) * (double)ch->n_data, "configurations", NULL);
   }
 }
 
-/* The column of one observable, gathered from the units' [n_obs, n] tables. */
-static void gather(const job *j, int which, size_t n, double *out)
+/* Write a round while the next one is drawn. Chains that are spread over ranks need MPI themselves: they wait. */
+static gb_err send_round(job *j, batch *r)
 {
-  size_t n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs;
-  for (size_t k = 0; k < j->mc.ch.data_mine; k++)
-    memcpy(out + k * n, j->obs + (k * n_obs + (size_t)which) * n, n * sizeof *out);
-}
-
-static gb_err write_round(job *j, size_t n)
-{
-  char name[128];
-  gb_h5_block *block = NULL;
-  double *column = NULL;
-  gb_err e = gb_mc_blocks(&j->mc, (uint64_t)j->mc.samples_done, n, &block);
-  size_t once = gb_mc_writes(&j->mc);
-  if (!e) e = gb_new(&column, j->mc.ch.data_mine * n);
-  e = gb_comm_agree(j->mc.c, e);
-  if (!e && j->mc.store) e = gb_h5_write(j->mc.data, "/configurations", j->mc.ch.data_mine, block, stored(j, 0));
-  if (!e && j->mc.store) e = gb_h5_write(j->mc.data, "/checksum", once, block, j->hash);
-  for (int i = 0; i < gb_mc_ensemble(&j->mc)->n_obs && !e; i++) {
-    snprintf(name, sizeof name, "/observables/%s", gb_mc_ensemble(&j->mc)->obs[i].name);
-    gather(j, i, n, column);
-    e = gb_h5_write(j->mc.data, name, once, block, column);
+  size_t n_obs = (size_t)gb_mc_ensemble(&j->mc)->n_obs, mine = j->mc.ch.data_mine, once = gb_mc_writes(&j->mc);
+  gb_free(&r->block);
+  GB_TRY(gb_comm_agree(j->mc.c, gb_mc_blocks(&j->mc, (uint64_t)j->mc.samples_done, r->n, &r->block)));
+  for (size_t q = 0; q < n_obs; q++) r->item[q] = (gb_h5_item){j->name[q], once, r->block, r->obs + q * mine * r->n};
+  if (j->mc.store) {
+    r->item[n_obs] = (gb_h5_item){j->name[n_obs], mine, r->block, stored(j, r, 0)};
+    r->item[n_obs + 1] = (gb_h5_item){j->name[n_obs + 1], once, r->block, r->hash};
   }
-  gb_free(&column);
-  gb_free(&block);
-  return e;
+  GB_TRY(gb_h5_write_start(j->mc.data, &(gb_h5_batch){.n = j->n_items, .item = r->item}));
+  return j->mc.ch.team.size > 1 ? gb_h5_write_wait(j->mc.data) : GB_OK;
 }
 
 /* Samples of the next round, from how long the last one took. */
@@ -205,19 +251,25 @@ static size_t next_round(const job *j, size_t last, double seconds)
 
 static gb_err draw(job *j)
 {
-  size_t round = gb_mc_chunk(j->mc.sim, &j->mc.ch.opts);
+  size_t n = gb_mc_chunk(j->mc.sim, &j->mc.ch.opts);
   GB_TRY(make_room(j));
-  if (round > j->room) round = j->room;
-  while (j->mc.samples_done < j->mc.ch.opts.samples) {
+  if (n > j->room) n = j->room;
+  for (int k = 0; j->mc.samples_done < j->mc.ch.opts.samples; k = 1 - k) {
+    batch *r = &j->round[k];
     double begin = gb_clock_now();
-    size_t left = (size_t)(j->mc.ch.opts.samples - j->mc.samples_done), n = round < left ? round : left;
-    draw_round(j, n);
-    GB_TRY(write_round(j, n));
-    j->mc.samples_done += (int64_t)n;
+    size_t left = (size_t)(j->mc.ch.opts.samples - j->mc.samples_done);
+    r->n = n < left ? n : left;
+    draw_round(j, r);
+    double seconds = gb_clock_now() - begin;
+    GB_TRY(gb_h5_write_wait(j->mc.data)); /* of the round before; from here on MPI may be used */
+    n = (size_t)chosen_by_root(j->mc.c, (int64_t)next_round(j, r->n, seconds));
+    bool last = r->n == left;
+    wish w = last ? GO_ON : ask(j);
+    GB_TRY(send_round(j, r));
+    j->mc.samples_done += (int64_t)r->n;
     gb_run_progress(j->mc.run, "sampling", (double)j->mc.samples_done * (double)j->mc.ch.n_data,
                     (double)samples(j) * (double)j->mc.ch.n_data, "configurations", NULL);
-    round = (size_t)chosen_by_root(j->mc.c, (int64_t)next_round(j, round, gb_clock_now() - begin));
-    if (j->mc.samples_done < j->mc.ch.opts.samples) GB_TRY(pause_point(j));
+    GB_TRY(act(j, w)); /* saving waits for the round */
   }
   return save(j);
 }
@@ -243,18 +295,16 @@ static gb_err copy(job *j, gb_h5 *to, const char *name, gb_h5_type type, size_t 
 /* The second pass of a compressed data set: everything from the raw part into a new file. */
 static gb_err compress(job *j)
 {
+  batch *r = &j->round[0];
   size_t chunk = gb_mc_chunk(j->mc.sim, &j->mc.ch.opts), n = j->room > chunk ? j->room / chunk * chunk : j->room;
-  char name[128];
   gb_h5 *to = NULL;
   gb_err e = GB_OK;
   GB_TRY(gb_mc_make_part(&j->mc, DATA, (int)j->mc.ch.opts.deflate, &to));
   size_t all = j->mc.ch.data_mine, once = gb_mc_writes(&j->mc), bytes = j->mc.sim->dims.n_mine * stored_bytes(j);
-  GB_GOTO(e, copy(j, to, "/configurations", j->mc.stored, all, bytes, n, j->x), done);
-  GB_GOTO(e, copy(j, to, "/checksum", GB_H5_U64, once, sizeof(uint64_t), n, j->hash), done);
-  for (int i = 0; i < gb_mc_ensemble(&j->mc)->n_obs; i++) {
-    snprintf(name, sizeof name, "/observables/%s", gb_mc_ensemble(&j->mc)->obs[i].name);
-    GB_GOTO(e, copy(j, to, name, GB_H5_F64, once, sizeof(double), n, j->obs), done);
-  }
+  GB_GOTO(e, copy(j, to, "/configurations", j->mc.stored, all, bytes, n, r->x), done);
+  GB_GOTO(e, copy(j, to, "/checksum", GB_H5_U64, once, sizeof(uint64_t), n, r->hash), done);
+  for (int i = 0; i < gb_mc_ensemble(&j->mc)->n_obs; i++)
+    GB_GOTO(e, copy(j, to, j->name[i], GB_H5_F64, once, sizeof(double), n, r->obs), done);
 done:
   gb_h5_close(&j->mc.data, false);
   j->mc.data = to;
@@ -340,11 +390,10 @@ static void release(job *j)
 {
   gb_h5_close(&j->mc.data, false);
   gb_chains_destroy(&j->mc.ch);
-  gb_free(&j->x);
-  gb_free(&j->code);
-  gb_free(&j->obs);
-  gb_free(&j->hash);
+  for (int k = 0; k < 2; k++) free_round(&j->round[k]);
+  gb_free(&j->drawn);
   gb_free(&j->whole);
+  gb_free(&j->name);
 }
 
 static gb_err check_teams(gb_comm c, const gb_chains_opts *o)
@@ -394,6 +443,6 @@ void gb_generate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_text
               "steps per chain: at least %lld before the first sample, then %lld strides (measured during the run)\n",
               (long long)(o.burn_in + o.pilot), (long long)o.samples);
   gb_text_add(out, "memory per rank: %s with %d rank%s\n",
-              gb_text_bytes(gb_chains_bytes(sim, &o, size) + 2.0 * BUFFER_BYTES, a), size, size > 1 ? "s" : "");
+              gb_text_bytes(gb_chains_bytes(sim, &o, size) + 3.0 * BUFFER_BYTES, a), size, size > 1 ? "s" : "");
   gb_text_add(out, "disk: %s%s\n", gb_text_bytes(disk, b), o.deflate ? " while it runs (raw and compressed data)" : "");
 }

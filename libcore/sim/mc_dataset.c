@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "io/angle16.h"
 #include "sim/mc.h"
 
 #define CHUNK_BYTES ((size_t)1 << 18) /* of configurations: a few hundred small lattices, or one large one */
@@ -165,7 +166,7 @@ static gb_err add_samples(gb_mc *mc, gb_h5 *f, int deflate)
   const gb_dims *d = &mc->sim->dims;
   const gb_ensemble *en = gb_mc_ensemble(mc);
   char name[128], axes[GB_SAMPLE_NDIM][64];
-  gb_h5_spec x = per_sample(mc, "/configurations", mc->stored, d->unit,
+  gb_h5_spec x = per_sample(mc, "/configurations", mc->stored, mc->stored == GB_H5_U16 ? GB_ANGLE16_UNIT : d->unit,
                             "Samples. Each has its own random global rotation, an exact symmetry of the model.");
   x.chunk[0] = x.chunk[1] = 1;
   x.chunk[2] = gb_mc_chunk(mc->sim, &mc->ch.opts);
