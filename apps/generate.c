@@ -13,8 +13,7 @@ static gb_err need_ensemble(const gb_call *call)
 static gb_err plan(const gb_call *call, gb_text *out)
 {
   GB_TRY(need_ensemble(call));
-  gb_generate_plan(call->cfg, &call->sim, call->c.size, out);
-  return GB_OK;
+  return gb_generate_plan(call->cfg, &call->sim, call->c.size, out);
 }
 
 static gb_err run(const gb_call *call)

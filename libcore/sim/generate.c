@@ -426,23 +426,7 @@ gb_err gb_generate(gb_comm c, const gb_config *cfg, const gb_physics *physics, c
   return e;
 }
 
-void gb_generate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_text *out)
+double gb_generate_buffers(void)
 {
-  gb_chains_opts o;
-  char a[32], b[32];
-  gb_config_get(cfg, &gb_chains_schema, &o);
-  const gb_ensemble *en = sim->kind->ensemble;
-  double n = (double)sim->dims.temperature.n * (double)o.chains * (double)o.samples;
-  double number = !strcmp(o.configurations, "uint16") ? 2 : !strcmp(o.configurations, "none") ? 0 : 4;
-  double sample_bytes = (double)sim->dims.n * number + 8.0 * (en->n_obs + 1) + 1;
-  double disk = n * sample_bytes * (o.deflate ? 2 : 1) +
-                (double)sim->dims.temperature.n * (double)o.chains * 4 * (double)(sim->dims.n_field * sim->dims.n);
-  gb_text_add(out, "configurations: %zu temperatures x %lld chains x %lld samples = %.0f\n", sim->dims.temperature.n,
-              (long long)o.chains, (long long)o.samples, n);
-  gb_text_add(out,
-              "steps per chain: at least %lld before the first sample, then %lld strides (measured during the run)\n",
-              (long long)(o.burn_in + o.pilot), (long long)o.samples);
-  gb_text_add(out, "memory per rank: %s with %d rank%s\n",
-              gb_text_bytes(gb_chains_bytes(sim, &o, size) + 3.0 * BUFFER_BYTES, a), size, size > 1 ? "s" : "");
-  gb_text_add(out, "disk: %s%s\n", gb_text_bytes(disk, b), o.deflate ? " while it runs (raw and compressed data)" : "");
+  return 3.0 * (double)BUFFER_BYTES; /* two rounds, and what HDF5 does with them */
 }

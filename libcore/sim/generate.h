@@ -4,9 +4,14 @@
 #include "io/run.h"
 #include "sim/physics.h"
 
-/** What a run will need, for --dry-run.
+/** What a run will need, for --dry-run; two seconds of trying tell how long it will take.
+ *  Local.
+ *  @return GB_ERR_MEMORY */
+gb_err gb_generate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_text *out);
+
+/** Bytes of the buffers of a run, per rank.
  *  Local. */
-void gb_generate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_text *out);
+double gb_generate_buffers(void);
 
 /** Sample an ensemble into run.dir/dataset.h5, or continue where a stopped or killed run was.
  *  Collective over c.
