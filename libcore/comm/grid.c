@@ -1,13 +1,15 @@
 /* comm/grid.c - the only point-to-point messages. */
 #include "comm/grid.h"
 
-gb_err gb_grid_make(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, gb_grid *out)
+#include <string.h>
+
+gb_err gb_grid_make(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, size_t tall, gb_grid *out)
 {
   size_t ranks = (size_t)c.size, best = 0, shortest = 0;
   for (size_t py = 1; py <= ranks; py++) {
     size_t px = ranks / py;
     if (py * px != ranks || ny % (py * unit_y) || nx % (px * unit_x)) continue;
-    size_t boundary = (py > 1 ? nx / px : 0) + (px > 1 ? ny / py : 0);
+    size_t boundary = px == 1 && ny / py >= tall ? 1 : (py > 1 ? nx / px : 0) + (px > 1 ? ny / py : 0);
     if (!best || boundary < shortest || (boundary == shortest && py > best)) best = py, shortest = boundary;
   }
   GB_CHECK(
@@ -41,6 +43,10 @@ void gb_grid_begin(const gb_grid *g, int n, const gb_message m[], gb_exchange *x
   GB_ASSERT(n <= GB_GRID_MESSAGES);
   x->n = 0;
   for (int i = 0; i < n; i++) {
+    if (neighbour(g, m[i].to) == g->c.rank) { /* the lattice is periodic: I am my own neighbour */
+      memcpy(m[i].receive, m[i].send, m[i].bytes);
+      continue;
+    }
     MPI_Irecv(m[i].receive, (int)m[i].bytes, MPI_BYTE, neighbour(g, opposite[m[i].to]), i, g->c.mpi,
               &x->request[x->n++]);
     MPI_Isend(m[i].send, (int)m[i].bytes, MPI_BYTE, neighbour(g, m[i].to), i, g->c.mpi, &x->request[x->n++]);
@@ -49,6 +55,12 @@ void gb_grid_begin(const gb_grid *g, int n, const gb_message m[], gb_exchange *x
 
 void gb_grid_end(gb_exchange *x)
 {
-  MPI_Waitall(x->n, x->request, MPI_STATUSES_IGNORE);
+  if (x->n) MPI_Waitall(x->n, x->request, MPI_STATUSES_IGNORE);
   x->n = 0;
+}
+
+void gb_grid_poke(gb_exchange *x)
+{
+  int done;
+  if (x->n) MPI_Testall(x->n, x->request, &done, MPI_STATUSES_IGNORE);
 }

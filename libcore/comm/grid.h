@@ -23,13 +23,17 @@ typedef struct gb_exchange {
   int n;
 } gb_exchange; /* messages on their way */
 
-/** Divide ny x nx sites among the ranks so that boxes have equal sides, multiples of unit_y and unit_x, and the
- *  shortest boundary.
+/** Divide ny x nx sites among the ranks so that boxes have equal sides, multiples of unit_y and unit_x. Boxes are whole
+ *  rows if they can be `tall` sites high, else they have the shortest boundary.
  *  Local (the same on all ranks).
  *  @return GB_ERR_CONFIG if no grid of c.size ranks does that */
-gb_err gb_grid_make(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, gb_grid *out);
+gb_err gb_grid_make(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, size_t tall, gb_grid *out);
 
 /** Start and finish an exchange; in between the buffers may be neither read (receive) nor changed (send).
  *  Collective over g->c. */
 void gb_grid_begin(const gb_grid *g, int n, const gb_message m[], gb_exchange *x);
 void gb_grid_end(gb_exchange *x);
+
+/** Let messages on their way make progress: libraries without a thread of their own need that.
+ *  Local. */
+void gb_grid_poke(gb_exchange *x);

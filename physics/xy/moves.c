@@ -8,7 +8,10 @@ static const double COST_FLIP = 45; /* per spin of a cluster */
 
 static const double LOG2_E = 1.4426950408889634;
 
-enum { SWEEPS_MAX = 1024 }; /* room for the sweeps of one step in the number of a stream */
+enum {
+  SWEEPS_MAX = 1024,  /* room for the sweeps of one step in the number of a stream */
+  SWEEPS_AT_ONCE = 16 /* Metropolis sweeps whose streams are open at a time */
+};
 
 /* Sum of the four neighbours. */
 GB_INLINE gb_xy_spin local_field(const gb_xy_spin *a, const gb_xy_spin *b, const gb_xy_spin *c, const gb_xy_spin *d)
@@ -71,84 +74,138 @@ static gb_vf metropolis_row(const gb_xy_row *r, size_t n, int part, const gb_vu 
   return accepted;
 }
 
-/* What a sweep does to a row. */
-typedef struct sweep {
+/* Half sweeps (one colour each) of a run of sweeps. */
+typedef struct work {
   gb_xy *s;
   gb_xy_state *state;
-  const gb_xy_stream *stream; /* NULL: over-relaxation */
+  const gb_xy_stream *stream; /* one for each Metropolis sweep */
+  size_t metropolis;          /* half sweeps that are Metropolis; the others are over-relaxation */
   proposal p;
   gb_vi accepted;
-} sweep;
+} work;
 
-GB_INLINE void one_row(sweep *w, size_t p, size_t y, int part)
+/* Half sweep number k of row y. */
+static void one_row(work *w, size_t k, int64_t y, int part)
 {
+  size_t p = k % 2, n = w->s->slots;
   gb_xy_row r = gb_xy_look(w->s, w->state, p, y);
-  size_t n = w->s->slots, edge = r.side > 0 ? n - 1 : 0;
-  if (!w->stream) {
+  if (k >= w->metropolis) {
     overrelax_row(&r, n, part);
     return;
   }
-  gb_xy_words(w->s, w->stream, p, y, part == EDGE ? edge : 0, part == EDGE ? 1 : n);
-  w->accepted += __builtin_convertvector(metropolis_row(&r, n, part, w->s->words, &w->p), gb_vi);
+  size_t edge = r.side > 0 ? n - 1 : 0;
+  gb_xy_words(w->s, &w->stream[k / 2], p, y, part == EDGE ? edge : 0, part == EDGE ? 1 : n);
+  gb_vf yes = metropolis_row(&r, n, part, w->s->words, &w->p);
+  if (y >= 0 && y < (int64_t)w->s->ny) w->accepted += __builtin_convertvector(yes, gb_vi); /* not those of the halo */
 }
 
-/* Both colours. On a spread lattice the halo travels while the interior is updated. */
-static void run(sweep *w)
+/* Half sweeps first ... first + n - 1 in one pass: as soon as three neighbouring rows have had half sweep k - 1, the
+ * one in the middle gets half sweep k, while it is in the cache. Half sweep number i (from 1) covers the rows lo + i
+ * lo_step
+ * ... hi + i hi_step. In the order of this loop no row runs ahead of what its neighbours still need: they then have had
+ * k or k + 1, and the latter changes the other colour. */
+static void pass(work *w, size_t first, int64_t n, int64_t lo, int64_t lo_step, int64_t hi, int64_t hi_step,
+                 gb_exchange *x)
 {
-  gb_xy *s = w->s;
-  bool rows = s->grid.size[0] > 1, columns = s->grid.size[1] > 1;
-  size_t first = rows ? 1 : 0, last = rows ? s->ny - 1 : s->ny;
-  for (size_t p = 0; p < 2; p++) {
-    gb_exchange x = {.n = 0};
-    gb_xy_send_halo(s, w->state, 1 - p, &x);
-    for (size_t y = first; y < last; y++) one_row(w, p, y, columns ? BODY : BODY | EDGE);
-    gb_grid_end(&x);
-    for (size_t y = first; y < last && columns; y++) one_row(w, p, y, EDGE);
-    if (!rows) continue;
-    one_row(w, p, 0, BODY | EDGE);
-    one_row(w, p, s->ny - 1, BODY | EDGE);
+  int64_t begin = lo + (lo_step < 0 ? n * lo_step : lo_step), end = hi + (hi_step > 0 ? n * hi_step : hi_step) + n;
+  for (int64_t front = begin; front < end; front++) {
+    for (int64_t i = 1; i <= n; i++) {
+      int64_t y = front - (i - 1);
+      if (y >= lo + i * lo_step && y <= hi + i * hi_step) one_row(w, first + (size_t)i - 1, y, BODY | EDGE);
+    }
+    if (x && front % 16 == 0) gb_grid_poke(x);
   }
 }
 
-void gb_xy_overrelax(gb_xy *s, gb_xy_state *state)
+/* Strips that are whole rows of the lattice. The halo of n rows travels while rows are updated that do not feel it:
+ * half sweep i those at least i rows away from the border. The rest, with what of the halo later half sweeps need,
+ * follows. */
+static void run_deep(work *w, size_t half_sweeps)
 {
-  sweep w = {.s = s, .state = state};
-  run(&w);
+  int64_t ny = (int64_t)w->s->ny;
+  for (size_t first = 0, n; first < half_sweeps; first += n) {
+    n = half_sweeps - first < GB_XY_DEPTH ? half_sweeps - first : GB_XY_DEPTH;
+    int64_t d = (int64_t)n;
+    gb_exchange x;
+    gb_xy_send_rows(w->s, w->state, n, &x);
+    pass(w, first, d, 0, 1, ny - 1, -1, &x);
+    gb_grid_end(&x);
+    pass(w, first, d, -d, 1, -1, 1, NULL);
+    pass(w, first, d, ny, -1, ny - 1 + d, -1, NULL);
+  }
 }
 
-void gb_xy_metropolis(gb_xy *s, const gb_walkers *w, double K, uint64_t number, gb_xy_state *state, int64_t *accepted)
+/* Boxes with neighbours to the right and left: one half sweep at a time, the interior while the border travels. */
+static void run_boxes(work *w, size_t half_sweeps)
 {
-  gb_xy_stream stream;
-  gb_xy_open_stream(s, w, GB_RNG_METROPOLIS, number, &stream);
-  sweep one = {.s = s, .state = state, .stream = &stream};
-  one.p = (proposal){state->width / 255.5f, gb_vf_all((float)(K * LOG2_E))};
-  run(&one);
-  if (!accepted) return;
-  for (size_t k = 0; k < w->n; k++) accepted[k] = 0;
-  for (size_t l = 0; l < (s->strips ? GB_LANES : w->n); l++) accepted[gb_xy_walker(s, l, w)] += one.accepted[l];
-  gb_comm_sum_i64(s->grid.c, accepted, w->n);
+  gb_xy *s = w->s;
+  int64_t last = (int64_t)s->ny - 1;
+  for (size_t k = 0; k < half_sweeps; k++) {
+    gb_exchange rows, columns;
+    gb_xy_send_rows(s, w->state, 1, &rows);
+    gb_xy_send_columns(s, w->state, 1 - k % 2, &columns);
+    for (int64_t y = 1; y < last; y++) one_row(w, k, y, BODY);
+    gb_grid_end(&rows);
+    gb_grid_end(&columns);
+    for (int64_t y = 1; y < last; y++) one_row(w, k, y, EDGE);
+    one_row(w, k, 0, BODY | EDGE);
+    one_row(w, k, last, BODY | EDGE);
+  }
+}
+
+static void run_replicas(work *w, size_t half_sweeps)
+{
+  for (size_t k = 0; k < half_sweeps; k++)
+    for (int64_t y = 0; y < (int64_t)w->s->ny; y++) one_row(w, k, y, BODY | EDGE);
+}
+
+void gb_xy_run(gb_xy *s, const gb_walkers *w, const gb_xy_sweeps *sweeps, gb_xy_state *state)
+{
+  gb_xy_stream stream[SWEEPS_AT_ONCE];
+  for (size_t m = 0, n; m == 0 || m < sweeps->metropolis; m += n) { /* usually once */
+    n = sweeps->metropolis - m < SWEEPS_AT_ONCE ? sweeps->metropolis - m : SWEEPS_AT_ONCE;
+    bool last = m + n == sweeps->metropolis;
+    work one = {.s = s, .state = state, .stream = stream, .metropolis = 2 * n};
+    one.p = (proposal){state->width / 255.5f, gb_vf_all((float)(sweeps->K * LOG2_E))};
+    for (size_t i = 0; i < n; i++) gb_xy_open_stream(s, w, GB_RNG_METROPOLIS, sweeps->number + m + i, &stream[i]);
+    size_t half_sweeps = 2 * (n + (last ? sweeps->overrelaxation : 0));
+    if (!s->strips)
+      run_replicas(&one, half_sweeps);
+    else if (s->grid.size[1] == 1)
+      run_deep(&one, half_sweeps);
+    else
+      run_boxes(&one, half_sweeps);
+    for (size_t k = 0; k < w->n && sweeps->accepted && m == 0; k++) sweeps->accepted[k] = 0;
+    for (size_t l = 0; l < (s->strips ? GB_LANES : w->n) && sweeps->accepted; l++)
+      sweeps->accepted[gb_xy_walker(s, l, w)] += one.accepted[l];
+    if (n == 0) break;
+  }
+  if (sweeps->accepted) gb_comm_sum_i64(s->grid.c, sweeps->accepted, w->n);
 }
 
 /* One Newton step towards 1 / |v|: the rounding of a few hundred sweeps, 1e-5, becomes 1e-10. */
 void gb_xy_normalise(const gb_xy *s, gb_xy_state *state)
 {
-  for (size_t i = 0; i < 2 * s->ny * s->slots; i++) {
-    gb_xy_spin *v = &state->spin[i];
-    gb_vf r = 1.5f - 0.5f * (v->c * v->c + v->s * v->s);
-    v->c *= r;
-    v->s *= r;
+  for (size_t p = 0; p < 2; p++) {
+    gb_xy_spin *v = gb_xy_at(s, state, p, 0);
+    for (size_t i = 0; i < s->ny * s->slots; i++) {
+      gb_vf r = 1.5f - 0.5f * (v[i].c * v[i].c + v[i].s * v[i].s);
+      v[i].c *= r;
+      v[i].s *= r;
+    }
   }
 }
 
 /* Towards the acceptance with the smallest energy autocorrelation: a flat optimum, measured. Products and quotients
  * only: the C library's exp need not have the same bits everywhere. */
-static void tune_width(const gb_xy *s, const gb_walkers *w, uint64_t step, const int64_t *accepted, gb_xy_state *state)
+static void tune_width(const gb_xy *s, const gb_walkers *w, uint64_t step, const int64_t *accepted, float sweeps,
+                       gb_xy_state *state)
 {
   static const float best = 0.42f, least = 1e-3f, most = 20;
   float gain = 16 / (16 + (float)step);
   gain = gain < 0.1f ? 0.1f : gain;
   for (size_t l = 0; l < GB_LANES; l++) {
-    float rate = (float)accepted[gb_xy_walker(s, l, w)] / (float)s->sites;
+    float rate = (float)accepted[gb_xy_walker(s, l, w)] / ((float)s->sites * sweeps);
     float a = state->width[l] * (1 + gain * (rate - best));
     state->width[l] = a < least ? least : a > most ? most : a;
   }
@@ -161,18 +218,20 @@ void gb_xy_step(void *self, const gb_walkers *w, size_t mix, uint64_t step, bool
   double K = s->opts.J / w->T, spent = COST_METROPOLIS * m->metropolis;
   int64_t accepted[GB_MOST_WALKERS], flips[GB_MOST_WALKERS] = {0};
   uint32_t word[4];
-  for (uint64_t i = 0; i < (uint64_t)m->metropolis; i++)
-    gb_xy_metropolis(s, w, K, step * SWEEPS_MAX + i, state, tune ? accepted : NULL);
   /* The same number for all chains, so that they can walk together: it does not depend on any configuration. */
   gb_rng_block(gb_rng_key(w->seed, GB_RNG_MIX, 0, step), 0, word);
   uint64_t least = (uint64_t)(m->overrelaxation / 2), most = (uint64_t)(1.5 * m->overrelaxation);
-  uint64_t sweeps = least + ((uint64_t)word[0] * (most - least + 1) >> 32);
-  for (uint64_t k = 0; k < sweeps; k++) gb_xy_overrelax(s, state);
+  gb_xy_sweeps sweeps = {.metropolis = (size_t)m->metropolis,
+                         .overrelaxation = least + ((uint64_t)word[0] * (most - least + 1) >> 32),
+                         .K = K,
+                         .number = step * SWEEPS_MAX,
+                         .accepted = tune ? accepted : NULL};
+  gb_xy_run(s, w, &sweeps, state);
   spent += COST_OVERRELAXATION * m->overrelaxation;
   uint64_t clusters = (uint64_t)((double)(step + 1) * m->wolff) - (uint64_t)((double)step * m->wolff);
   for (uint64_t i = 0; i < clusters; i++) gb_xy_wolff(s, w, K, step * SWEEPS_MAX + i, state, flips);
   spent += COST_CLUSTER * m->wolff;
   gb_xy_normalise(s, state);
-  if (tune) tune_width(s, w, step, accepted, state);
+  if (tune) tune_width(s, w, step, accepted, (float)m->metropolis, state);
   for (size_t k = 0; k < w->n; k++) cost[k] += spent * (double)s->sites + COST_FLIP * (double)flips[k];
 }

@@ -70,7 +70,7 @@ GB_INLINE void add_site(sums *t, const gb_xy_spin *v, const gb_xy_spin *right, c
 static void add_row(gb_xy *s, gb_xy_state *state, size_t p, size_t y, sums *t)
 {
   size_t n = s->slots;
-  gb_xy_row r = gb_xy_look(s, state, p, y);
+  gb_xy_row r = gb_xy_look(s, state, p, (int64_t)y);
   gb_xy_spin corner;
   const gb_xy_spin *next = gb_xy_next(s, state, p, y, &corner); /* the same colour, one row up */
   if (r.side < 0) { /* the site stands at even x: its right neighbour is in its own slot, so is the one right above */
@@ -162,7 +162,7 @@ void gb_xy_sample(void *self, const gb_walkers *w, uint64_t number, const void *
   gb_vf_circle(turn, &rc, &rs);
   for (size_t y = 0; y < s->ny; y++) {
     for (size_t p = 0; p < 2; p++) {
-      const gb_xy_spin *v = from->spin + (p * s->ny + y) * s->slots;
+      const gb_xy_spin *v = gb_xy_get(s, from, p, y);
       gb_vf *row = s->row[(y + p) & 1];
       for (size_t j = 0; j < s->slots; j++) {
         gb_vf a = gb_vf_angle(v[j].c * rc - v[j].s * rs, v[j].s * rc + v[j].c * rs);

@@ -6,6 +6,7 @@
 #include "xy/xy.h"
 
 enum {
+  TALL = 64,           /* rows of a box: from there on passes of several half sweeps pay more than short borders */
   STRIP_UNIT = 8,      /* sites: four slots of a colour share a block of random numbers */
   WIDEST = 16,         /* lanes of the widest vectors: what a lattice allows must not depend on the machine */
   STRIPS_FROM = 256,   /* at this size GB_LANES replicas no longer fit into the second-level cache: measured */
@@ -18,8 +19,7 @@ void gb_xy_destroy(void **self)
   if (!s) return;
   gb_free(&s->mix);
   gb_free(&s->words);
-  gb_free(&s->above);
-  gb_free(&s->below);
+  gb_free(&s->border);
   for (int k = 0; k < 4; k++) {
     gb_free(&s->column[k / 2][k % 2]);
     gb_free(&s->out[k / 2][k % 2]);
@@ -82,11 +82,13 @@ static gb_err list_neighbours(gb_xy *s)
 
 static gb_err divide(gb_xy *s, gb_comm team, bool strips)
 {
-  gb_err e = gb_grid_make(team, s->L, s->L, team.size > 1 ? 2 : 1, team.size > 1 ? STRIP_UNIT * WIDEST : 1, &s->grid);
-  GB_TRY(e);
+  bool spread = team.size > 1;
+  GB_TRY(
+      gb_grid_make(team, s->L, s->L, spread ? 2 * GB_XY_DEPTH : 1, spread ? STRIP_UNIT * WIDEST : 1, TALL, &s->grid));
   s->ny = s->grid.count[0];
   s->nx = s->grid.count[1];
   s->strips = strips;
+  s->halo = strips ? GB_XY_DEPTH : 0;
   s->width = s->strips ? s->nx / GB_LANES : s->nx;
   s->slots = s->width / 2;
   return GB_OK;
@@ -97,8 +99,7 @@ static gb_err make_room(gb_xy *s)
   GB_TRY(list_mixes(s));
   GB_TRY(check_team(s));
   GB_TRY(gb_new(&s->words, s->slots + 3));
-  GB_TRY(gb_new(&s->above, 2 * s->slots));
-  GB_TRY(gb_new(&s->below, 2 * s->slots));
+  GB_TRY(gb_new(&s->border, 4 * s->halo * s->slots));
   for (int k = 0; k < 4; k++) {
     GB_TRY(gb_new(&s->column[k / 2][k % 2], 2 * (s->ny + 1)));
     GB_TRY(gb_new(&s->out[k / 2][k % 2], 2 * (s->ny + 1)));
@@ -133,7 +134,7 @@ gb_err gb_xy_arrange(const void *opts, gb_comm team, bool strips, void **self, g
   dims->n_mine = s->ny * s->nx;
   dims->n_tuned = 1;
   dims->walkers = s->strips ? 1 : GB_LANES;
-  dims->walker_bytes = sizeof(gb_xy_state) + 2 * s->ny * s->slots * sizeof(gb_xy_spin);
+  dims->walker_bytes = sizeof(gb_xy_state) + 2 * (s->ny + 2 * s->halo) * s->slots * sizeof(gb_xy_spin);
   dims->n_mix = s->n_mix;
   dims->mix = (const double *)s->mix;
   *self = s;
@@ -144,40 +145,38 @@ done:
 }
 
 /* The spin beyond the right end of a row of the other colour (its first, one lane on), or beyond the left one. */
-static gb_xy_spin beyond(const gb_xy *s, const gb_xy_spin *same, size_t q, size_t y, bool right)
+static gb_xy_spin beyond(const gb_xy *s, const gb_xy_spin *same, size_t q, int64_t y, bool right)
 {
-  if (!s->strips) return right ? same[0] : same[s->slots - 1];
-  gb_xy_spin v = right ? same[0] : same[s->slots - 1], out;
-  const float *next = s->column[q][right ? 0 : 1] + 2 * y;
-  int64_t one = right ? 1 : GB_LANES - 1, last = right ? GB_LANES - 1 : 0;
-  for (int64_t l = 0; l < GB_LANES; l++) {
-    out.c[l] = v.c[(l + one) % GB_LANES];
-    out.s[l] = v.s[(l + one) % GB_LANES];
-  }
+  gb_xy_spin v = right ? same[0] : same[s->slots - 1];
+  if (!s->strips) return v;
+  gb_vi from;
+  int32_t one = right ? 1 : GB_LANES - 1, last = right ? GB_LANES - 1 : 0;
+  for (int32_t l = 0; l < GB_LANES; l++) from[l] = (l + one) % GB_LANES;
+  gb_xy_spin out = {__builtin_shuffle(v.c, from), __builtin_shuffle(v.s, from)};
   if (s->grid.size[1] > 1) {
+    const float *next = s->column[q][right ? 0 : 1] + 2 * y;
     out.c[last] = next[0];
     out.s[last] = next[1];
   }
   return out;
 }
 
-gb_xy_row gb_xy_look(const gb_xy *s, gb_xy_state *state, size_t p, size_t y)
+gb_xy_row gb_xy_look(const gb_xy *s, gb_xy_state *state, size_t p, int64_t y)
 {
-  size_t q = 1 - p, n = s->slots;
-  bool spread = s->grid.size[0] > 1, right = (y + p) & 1; /* a box starts at even x and y */
-  gb_xy_spin *other = state->spin + q * s->ny * n;
-  gb_xy_row r = {.own = state->spin + (p * s->ny + y) * n, .same = other + y * n, .side = right ? 1 : -1};
-  r.above = y + 1 < s->ny ? other + (y + 1) * n : spread ? s->above + q * n : other;
-  r.below = y > 0 ? other + (y - 1) * n : spread ? s->below + q * n : other + (s->ny - 1) * n;
+  size_t q = 1 - p;
+  int64_t ny = (int64_t)s->ny;
+  bool right = (y + (int64_t)p) & 1, around = s->halo == 0; /* a box starts at even x and y */
+  gb_xy_row r = {.own = gb_xy_at(s, state, p, y), .same = gb_xy_at(s, state, q, y), .side = right ? 1 : -1};
+  r.above = gb_xy_at(s, state, q, around && y + 1 == ny ? 0 : y + 1);
+  r.below = gb_xy_at(s, state, q, around && y == 0 ? ny - 1 : y - 1);
   r.edge = beyond(s, r.same, q, y, right);
   return r;
 }
 
 const gb_xy_spin *gb_xy_next(const gb_xy *s, const gb_xy_state *state, size_t p, size_t y, gb_xy_spin *corner)
 {
-  const gb_xy_spin *mine = state->spin + p * s->ny * s->slots, *next = mine + (y + 1) * s->slots;
-  if (y + 1 == s->ny) next = s->grid.size[0] > 1 ? s->above + p * s->slots : mine;
-  *corner = beyond(s, next, p, y + 1, true);
+  const gb_xy_spin *next = gb_xy_get(s, state, p, s->halo == 0 && y + 1 == s->ny ? 0 : y + 1);
+  *corner = beyond(s, next, p, (int64_t)y + 1, true);
   return next;
 }
 
@@ -192,7 +191,7 @@ void gb_xy_pack(void *self, const gb_walkers *w, const float *const field[], con
     for (size_t p = 0; p < 2; p++)
       for (size_t y = 0; y < s->ny; y++)
         for (size_t j = 0; j < s->slots; j++) {
-          gb_xy_spin *v = to->spin + (p * s->ny + y) * s->slots + j;
+          gb_xy_spin *v = gb_xy_at(s, to, p, (int64_t)y) + j;
           size_t at = y * s->nx + 2 * j + ((y + p) & 1);
           v->c[l] = c[at];
           v->s[l] = sn[at];
@@ -211,7 +210,7 @@ void gb_xy_unpack(void *self, const gb_walkers *w, const void *state, float *con
     for (size_t p = 0; p < 2; p++)
       for (size_t y = 0; y < s->ny; y++)
         for (size_t j = 0; j < s->slots; j++) {
-          const gb_xy_spin *v = from->spin + (p * s->ny + y) * s->slots + j;
+          const gb_xy_spin *v = gb_xy_get(s, from, p, y) + j;
           size_t at = y * s->nx + 2 * j + ((y + p) & 1);
           c[at] = v->c[l];
           sn[at] = v->s[l];
@@ -219,10 +218,11 @@ void gb_xy_unpack(void *self, const gb_walkers *w, const void *state, float *con
   }
 }
 
-/* Global number of the first site of a row's slot j in the order (colour, row, slot), counted in blocks of four. */
-static uint32_t block_of(const gb_xy *s, size_t p, size_t y, size_t left)
+/* Global number of the first block of random numbers of a row of my box, in the order (colour, row, slot). */
+static uint32_t block_of(const gb_xy *s, size_t p, int64_t y)
 {
-  return (uint32_t)((p * s->L + s->grid.first[0] + y) * ((s->L / 2 + 3) / 4) + (s->grid.first[1] + left) / STRIP_UNIT);
+  size_t row = (s->L + s->grid.first[0] + (size_t)y) % s->L; /* a row of the halo may be beyond the lattice */
+  return (uint32_t)((p * s->L + row) * ((s->L / 2 + 3) / 4) + s->grid.first[1] / STRIP_UNIT);
 }
 
 void gb_xy_open_stream(const gb_xy *s, const gb_walkers *w, gb_purpose purpose, uint64_t number, gb_xy_stream *out)
@@ -230,14 +230,14 @@ void gb_xy_open_stream(const gb_xy *s, const gb_walkers *w, gb_purpose purpose, 
   for (size_t l = 0; l < GB_LANES; l++) {
     gb_key key = gb_rng_key(w->seed, purpose, w->chain[gb_xy_walker(s, l, w)], number);
     for (int i = 0; i < 3; i++) out->counter[i + 1][l] = key.c[i];
-    out->counter[0][l] = block_of(s, 0, 0, gb_xy_left(s, l));
+    out->counter[0][l] = (uint32_t)(gb_xy_left(s, l) / STRIP_UNIT);
     memcpy(out->key, key.k, sizeof out->key);
   }
 }
 
-void gb_xy_words(const gb_xy *s, const gb_xy_stream *stream, size_t p, size_t y, size_t first, size_t n)
+void gb_xy_words(const gb_xy *s, const gb_xy_stream *stream, size_t p, int64_t y, size_t first, size_t n)
 {
-  uint32_t row = block_of(s, p, y, 0) - block_of(s, 0, 0, 0);
+  uint32_t row = block_of(s, p, y);
   for (size_t j = first / 4 * 4; j < first + n; j += 4) {
     gb_vu counter[4];
     memcpy(counter, stream->counter, sizeof counter);
@@ -254,8 +254,8 @@ void gb_xy_start(void *self, const gb_walkers *w, bool hot, void *state)
   gb_xy_open_stream(s, w, GB_RNG_START, 0, &stream);
   for (size_t p = 0; p < 2; p++)
     for (size_t y = 0; y < s->ny; y++) {
-      gb_xy_spin *row = to->spin + (p * s->ny + y) * s->slots;
-      if (hot) gb_xy_words(s, &stream, p, y, 0, s->slots);
+      gb_xy_spin *row = gb_xy_at(s, to, p, (int64_t)y);
+      if (hot) gb_xy_words(s, &stream, p, (int64_t)y, 0, s->slots);
       for (size_t j = 0; j < s->slots; j++) row[j] = (gb_xy_spin){gb_vf_all(1), {0}};
       for (size_t j = 0; j < s->slots && hot; j++) gb_vf_circle(gb_xy_unit(s->words[j]), &row[j].c, &row[j].s);
     }

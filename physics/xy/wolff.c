@@ -67,7 +67,7 @@ static void project(const gb_xy *s, const gb_walkers *w, const gb_xy_state *stat
   float *out[GB_LANES];
   for (size_t y = 0; y < s->ny; y++) {
     for (size_t p = 0; p < 2; p++) {
-      const gb_xy_spin *v = state->spin + (p * s->ny + y) * s->slots;
+      const gb_xy_spin *v = gb_xy_get(s, state, p, y);
       gb_vf *row = s->row[(y + p) & 1];
       for (size_t j = 0; j < s->slots; j++) row[j] = v[j].c * rc + v[j].s * rs;
     }
@@ -84,7 +84,7 @@ static void reflect(const gb_xy *s, const gb_walkers *w, gb_xy_state *state, gb_
     for (size_t l = 0; l < GB_LANES; l++) in[l] = gb_xy_flat(s, w, l, y);
     gb_xy_lace(s, in, s->row[0], s->row[1]);
     for (size_t p = 0; p < 2; p++) {
-      gb_xy_spin *v = state->spin + (p * s->ny + y) * s->slots;
+      gb_xy_spin *v = gb_xy_at(s, state, p, (int64_t)y);
       const gb_vf *row = s->row[(y + p) & 1];
       for (size_t j = 0; j < s->slots; j++) {
         gb_vf change = row[j] - (v[j].c * rc + v[j].s * rs);

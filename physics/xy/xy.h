@@ -16,6 +16,8 @@
 #include "comm/grid.h"
 #include "sim/physics.h"
 
+enum { GB_XY_DEPTH = 8 }; /* half sweeps that are done in one pass over a lattice too large for the caches */
+
 typedef struct gb_xy_opts {
   int64_t L;
   double J;
@@ -37,13 +39,13 @@ typedef struct gb_xy {
   size_t L, sites;
   gb_grid grid;        /* the team's boxes of the lattice */
   size_t ny, nx;       /* my box */
+  size_t halo;         /* rows kept of the boxes above and below mine; 0 with replicas, which wrap around */
   bool strips;         /* lanes are strips of one chain, not chains */
   size_t width, slots; /* of a lane: sites in a row, and half of them */
   size_t n_mix;
   gb_xy_mix *mix;      /* [n_mix] */
   gb_vu *words;        /* [slots + 3] random numbers of a row */
-  gb_xy_spin *above;   /* [2, slots] halo: the row after my last, of each colour */
-  gb_xy_spin *below;   /* [2, slots] the row before my first */
+  gb_xy_spin *border;  /* [2, 2, halo, slots] of both colours, my first and last rows on their way to the neighbours */
   float *column[2][2]; /* [colour][0: beyond the right edge, 1: beyond the left] [ny + 1, 2] cosine, sine */
   float *out[2][2];    /* what the neighbours get of it */
   gb_vf *row[2];       /* [slots] scratch: one number per site of a row, at even and odd x */
@@ -56,7 +58,7 @@ typedef struct gb_xy {
 /* The working state of chains that walk together. */
 typedef struct gb_xy_state {
   gb_vf width;       /* of proposals: the tangent of half the largest angle */
-  gb_xy_spin spin[]; /* [2, ny, slots] by colour */
+  gb_xy_spin spin[]; /* [2, halo + ny + halo, slots] by colour */
 } gb_xy_state;
 
 /* A row of one colour and what it sees. */
@@ -77,8 +79,19 @@ void gb_xy_pack(void *self, const gb_walkers *w, const float *const field[], con
 void gb_xy_unpack(void *self, const gb_walkers *w, const void *state, float *const field[], double *const tuned[]);
 void gb_xy_start(void *self, const gb_walkers *w, bool hot, void *state);
 
-/** Row y (of my box) of colour p. Halos must be there if the lattice is spread. */
-gb_xy_row gb_xy_look(const gb_xy *s, gb_xy_state *state, size_t p, size_t y);
+/** Row y of my box, of colour p; -halo <= y < ny + halo. */
+static inline gb_xy_spin *gb_xy_at(const gb_xy *s, gb_xy_state *state, size_t p, int64_t y)
+{
+  return state->spin + ((int64_t)(p * (s->ny + 2 * s->halo) + s->halo) + y) * (int64_t)s->slots;
+}
+
+static inline const gb_xy_spin *gb_xy_get(const gb_xy *s, const gb_xy_state *state, size_t p, size_t y)
+{
+  return state->spin + (p * (s->ny + 2 * s->halo) + s->halo + y) * s->slots;
+}
+
+/** The same with its surroundings. */
+gb_xy_row gb_xy_look(const gb_xy *s, gb_xy_state *state, size_t p, int64_t y);
 
 /** Row y + 1 of the same colour, and its first spin beyond the right end, which stands at x + 1 for the last slot of an
  * odd row. After gb_xy_fetch_halo(). */
@@ -121,7 +134,7 @@ typedef struct gb_xy_stream {
 
 void gb_xy_open_stream(const gb_xy *s, const gb_walkers *w, gb_purpose purpose, uint64_t number, gb_xy_stream *out);
 /** Into s->words[first ... first + n - 1]: one word for each of these slots of row y of colour p. */
-void gb_xy_words(const gb_xy *s, const gb_xy_stream *stream, size_t p, size_t y, size_t first, size_t n);
+void gb_xy_words(const gb_xy *s, const gb_xy_stream *stream, size_t p, int64_t y, size_t first, size_t n);
 
 /** Words as floats in the open interval (0, 1), by their upper 23 bits. */
 GB_INLINE gb_vf gb_xy_unit(gb_vu words)
@@ -129,19 +142,26 @@ GB_INLINE gb_vf gb_xy_unit(gb_vu words)
   return (__builtin_convertvector((gb_vi)(words >> 9), gb_vf) + 0.5f) * 0x1p-23f;
 }
 
-/* ---- halo.c: what a box of a spread lattice needs of its neighbours; nothing if it is not spread */
+/* ---- halo.c: what a box needs of its neighbours; replicas need nothing */
 
-/** Start to send the boundary of colour q; gb_grid_end() waits for what comes in. */
-void gb_xy_send_halo(gb_xy *s, gb_xy_state *state, size_t q, gb_exchange *x);
-/** Rows above and columns to the right of both colours, with the corner. */
+/** Start to fetch `depth` rows of both colours above and below my box; gb_grid_end() waits for them. */
+void gb_xy_send_rows(gb_xy *s, gb_xy_state *state, size_t depth, gb_exchange *x);
+/** Start to fetch the spins beyond both ends of all rows of colour q. */
+void gb_xy_send_columns(gb_xy *s, gb_xy_state *state, size_t q, gb_exchange *x);
+/** The row above and the column to the right of both colours, with the corner. */
 void gb_xy_fetch_halo(gb_xy *s, gb_xy_state *state);
 
 /* ---- moves.c */
 
-/** One sweep over both colours. Metropolis returns how many moves were accepted, in accepted[walker] (NULL: not
- *  wanted). */
-void gb_xy_overrelax(gb_xy *s, gb_xy_state *state);
-void gb_xy_metropolis(gb_xy *s, const gb_walkers *w, double K, uint64_t number, gb_xy_state *state, int64_t *accepted);
+/* Sweeps of both colours that follow each other: Metropolis sweeps, then over-relaxation sweeps. */
+typedef struct gb_xy_sweeps {
+  size_t metropolis, overrelaxation;
+  double K;          /* J / T */
+  uint64_t number;   /* of the first Metropolis sweep: its random numbers */
+  int64_t *accepted; /* [walkers] is set to the moves accepted in the Metropolis sweeps; NULL: not wanted */
+} gb_xy_sweeps;
+
+void gb_xy_run(gb_xy *s, const gb_walkers *w, const gb_xy_sweeps *sweeps, gb_xy_state *state);
 /** All spins back to unit length. */
 void gb_xy_normalise(const gb_xy *s, gb_xy_state *state);
 void gb_xy_step(void *self, const gb_walkers *w, size_t mix, uint64_t step, bool tune, void *state, double cost[]);

@@ -100,7 +100,8 @@ static double our_metropolis(void *ctx)
 {
   lab *k = ctx;
   int sweeps = 1 + (int)(4e6 / sites(k));
-  for (int i = 0; i < sweeps; i++) gb_xy_metropolis(k->s, &k->w, 1 / k->w.T, k->step++, k->state, NULL);
+  for (int i = 0; i < sweeps; i++)
+    gb_xy_run(k->s, &k->w, &(gb_xy_sweeps){.metropolis = 1, .K = 1 / k->w.T, .number = k->step++}, k->state);
   return sweeps * sites(k);
 }
 
@@ -108,7 +109,7 @@ static double our_overrelaxation(void *ctx)
 {
   lab *k = ctx;
   int sweeps = 1 + (int)(2e7 / sites(k));
-  for (int i = 0; i < sweeps; i++) gb_xy_overrelax(k->s, k->state);
+  gb_xy_run(k->s, &k->w, &(gb_xy_sweeps){.overrelaxation = (size_t)sweeps}, k->state);
   gb_xy_normalise(k->s, k->state);
   return sweeps * sites(k);
 }

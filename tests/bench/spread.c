@@ -26,8 +26,8 @@ int main(int argc, char **argv)
   double begin = 0;
   for (uint64_t step = 0; end[0] == 0; step++) { /* the first step is to warm up */
     if (step == 1) begin = gb_clock_now();
-    gb_xy_metropolis(self, &w, 1 / T, step, state, NULL);
-    for (int i = 1; i < SWEEPS; i++) gb_xy_overrelax(self, state);
+    gb_xy_run(self, &w, &(gb_xy_sweeps){.metropolis = 1, .overrelaxation = SWEEPS - 1, .K = 1 / T, .number = step},
+              state);
     work += step > 0 ? SWEEPS * (double)dims.n : 0;
     end[0] = step > 1 && gb_clock_now() - begin > seconds;
     gb_comm_max(c, end, 1);
