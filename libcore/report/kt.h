@@ -13,6 +13,10 @@
 
 enum { GB_KT_SIZES = 16, GB_KT_TEMPERATURES = 256, GB_KT_PARAMETERS = 6 };
 
+/* The square lattice with J = 1: Y. Komura and Y. Okabe, J. Phys. Soc. Jpn. 81 (2012) 113001. */
+#define GB_KT_KNOWN       0.89289
+#define GB_KT_KNOWN_ERROR 0.00005
+
 typedef struct gb_kt_point {
   double L, T, Y, error;
 } gb_kt_point;
