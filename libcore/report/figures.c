@@ -218,6 +218,12 @@ static bool same_size(const gb_lattice *a, double L)
   return !(a->L < L) && !(a->L > L);
 }
 
+/* Points the flow was fitted to; curves end with them. */
+static bool fitted(double T, double Y)
+{
+  return fabs(deviation(T, Y)) < GB_KT_WINDOW;
+}
+
 /* Y(T) of one size and the flow through it: blocks $yK and $fK. */
 static void size_blocks(const gb_report *r, size_t k, gb_text *t)
 {
@@ -228,15 +234,16 @@ static void size_blocks(const gb_report *r, size_t k, gb_text *t)
   for (size_t i = 0; i < r->sizes.n; i++) {
     const gb_lattice *a = &r->sizes.of[i];
     for (size_t j = 0; j < a->n_T && same_size(a, kt->L[k]); j++) {
+      gb_text_add(t, "%.8g %.8g %.3g\n", a->T[j], a->Y[2 * j], a->Y[2 * j + 1]);
+      if (!fitted(a->T[j], a->Y[2 * j])) continue;
       low = fmin(low, a->T[j]);
       high = fmax(high, a->T[j]);
-      gb_text_add(t, "%.8g %.8g %.3g\n", a->T[j], a->Y[2 * j], a->Y[2 * j + 1]);
     }
   }
   gb_text_add(t, "EOD\n$f%zu << EOD\nNaN NaN\n", k);
-  for (int i = 0; i <= STEPS; i++) {
-    double T = low + (high - low) * i / STEPS, Y = gb_kt_curve(&kt->cut[kt->chosen], kt->L[k], T);
-    if (fabs(deviation(T, Y)) < 0.25) gb_text_add(t, "%.6g %.6g\n", T, Y);
+  for (int i = 0; i <= STEPS && low < high; i++) {
+    double T = low + (high - low) * i / STEPS;
+    gb_text_add(t, "%.6g %.6g\n", T, gb_kt_curve(&kt->cut[kt->chosen], kt->L[k], T));
   }
   gb_text_add(t, "EOD\n");
 }
@@ -254,34 +261,41 @@ static void sizes_panel(const gb_report *r, gb_text *t)
   gb_text_add(t, "2 / pi * x with lines lw 1.5 dt 2 lc rgb '#000000'\n");
 }
 
-/* Points (L, x - 1) at the temperatures that several sizes share, the flow at each, and that at T_KT. */
-static void flow_panel(const gb_report *r, gb_text *t)
+/* One line of the flow: (L, x - 1, T). */
+static void flow_line(const gb_kt *kt, double T, gb_text *t)
 {
   enum { STEPS = 40 };
-  const gb_kt *kt = &r->kt;
   const gb_kt_cut *cut = &kt->cut[kt->chosen];
-  double ratio = kt->L[kt->n_sizes - 1] / cut->L_min;
-  gb_text_add(t, "$flow << EOD\n");
-  for (size_t k = 0; k <= kt->n_T; k++) {
-    double T = k < kt->n_T ? kt->T_grid[k] : kt->T;
-    for (int i = 0; i <= STEPS; i++) {
-      double L = cut->L_min * pow(ratio, (double)i / STEPS), u = deviation(T, gb_kt_curve(cut, L, T));
-      if (fabs(u) < 0.25) gb_text_add(t, "%.6g %.6g %.8g\n", L, u, T);
-    }
-    gb_text_add(t, "%s", k + 1 < kt->n_T ? "\n" : "\n\n");
+  for (int i = 0; i <= STEPS; i++) {
+    double L = cut->L_min * pow(kt->L[kt->n_sizes - 1] / cut->L_min, (double)i / STEPS), Y = gb_kt_curve(cut, L, T);
+    if (fitted(T, Y)) gb_text_add(t, "%.6g %.6g %.8g\n", L, deviation(T, Y), T);
   }
+  gb_text_add(t, "\n");
+}
+
+/* Points (L, x - 1), the flow at the temperatures that several sizes share, and that at T_KT. */
+static void flow_panel(const gb_report *r, gb_text *t)
+{
+  const gb_kt *kt = &r->kt;
+  gb_text_add(t, "$flow << EOD\nNaN NaN NaN\n");
+  for (size_t k = 0; k < kt->n_T; k++) flow_line(kt, kt->T_grid[k], t);
+  gb_text_add(t, "EOD\n$separatrix << EOD\n");
+  flow_line(kt, kt->T, t);
   gb_text_add(t, "EOD\n$points << EOD\nNaN NaN NaN NaN\n");
   for (size_t i = 0; i < r->sizes.n; i++)
     for (size_t j = 0; j < r->sizes.of[i].n_T; j++) {
       const gb_lattice *a = &r->sizes.of[i];
-      double u = deviation(a->T[j], a->Y[2 * j]), scale = M_PI / (2 * a->T[j]);
-      if (fabs(u) < 0.25) gb_text_add(t, "%g %.6g %.3g %.8g\n", a->L, u, scale * a->Y[2 * j + 1], a->T[j]);
+      if (fitted(a->T[j], a->Y[2 * j]))
+        gb_text_add(t, "%g %.6g %.3g %.8g\n", a->L, deviation(a->T[j], a->Y[2 * j]),
+                    M_PI / (2 * a->T[j]) * a->Y[2 * j + 1], a->T[j]);
     }
-  gb_text_add(t, "EOD\nset title 'πY/2T − 1 flows with L; dashed: T_{KT}'\nset xlabel 'L'\nset key off\n"
-                 "set logscale x 2\nset cblabel 'T'\n"
-                 "plot $flow index 0 using 1:2:3 with lines lw 1 lc palette, $flow index 1 using 1:2 with lines lw 2 "
-                 "dt 2 lc rgb '#000000', $points using 1:2:3:4 with yerrorbars pt 7 ps 0.4 lc palette\n"
-                 "unset logscale x\nunset colorbox\n");
+  gb_text_add(t,
+              "EOD\nset title 'πY/2T − 1 flows with L; dashed: T_{KT}'\nset xlabel 'L'\nset key off\n"
+              "set logscale x 2\nset xrange [%g:%g]\nset cblabel 'T'\n"
+              "plot $flow using 1:2:3 with lines lw 1 lc palette, $separatrix using 1:2 with lines lw 2 "
+              "dt 2 lc rgb '#000000', $points using 1:2:3:4 with yerrorbars pt 7 ps 0.4 lc palette\n"
+              "unset logscale x\nset autoscale x\nunset colorbox\n",
+              kt->L[0] / 1.2, kt->L[kt->n_sizes - 1] * 1.2);
 }
 
 static void chi2_panel(const gb_report *r, gb_text *t)
@@ -310,7 +324,7 @@ static void cuts_panel(const gb_report *r, gb_text *t)
   }
   gb_text_add(t,
               "set title 'T_{KT} from L_{min} on; dashed: known'\nset xlabel 'L_{min}'\nset logscale x 2\n"
-              "set xrange [%g:%g]\nset key on top right\nplot %g with lines dt 2 lw 1.5 lc rgb '#000000'",
+              "set xrange [%g:%g]\nset key on bottom left\nplot %g with lines dt 2 lw 1.5 lc rgb '#000000'",
               kt->L[0] / 1.5, kt->cut[kt->n_cuts - 1].L_min * 1.5, GB_KT_KNOWN);
   for (int m = 0; m < GB_KT_METHODS; m++)
     gb_text_add(t, ", $cut%d using 1:2:3 with yerrorbars pt 7 ps 0.5 lw 1.5 lc rgb '%s' title '%s'", m,

@@ -13,7 +13,6 @@
 const char *const gb_kt_method_name[GB_KT_METHODS] = {"flow", "least", "amplitude"};
 
 enum { FEWEST = 3 };               /* sizes, and temperatures */
-static const double window = 0.2;  /* the flow is an expansion in u: points with a larger |u| are not used */
 enum { T_KT, B1, B2, U0, U1, U2 }; /* parameters of the flow; temperatures in units of fit.scale */
 enum { V, AMPLITUDE };             /* of Weber and Minnhagen: V = 1/(2 (l0 + C)) */
 
@@ -190,7 +189,7 @@ static fit pick(size_t n, const gb_kt_point *p, bool (*use)(const gb_kt_point *,
 static bool inside(const gb_kt_point *p, double T)
 {
   (void)T;
-  return fabs(M_PI * p->Y / (2 * p->T) - 1) < window;
+  return fabs(M_PI * p->Y / (2 * p->T) - 1) < GB_KT_WINDOW;
 }
 
 static bool at(const gb_kt_point *p, double T)
@@ -460,7 +459,7 @@ static gb_err choose(gb_kt *k)
   GB_CHECK(r->found, GB_ERR_NUMERIC,
            "the flow of Y with L could not be fitted. It needs points within %g %% of Y = 2T/pi, below and above T_KT: "
            "more temperatures there, or more samples.",
-           100 * window);
+           100 * GB_KT_WINDOW);
   k->T = r->T[0];
   k->statistical = r->T[1];
   k->systematic = next->found ? fabs(next->T[0] - r->T[0]) : NAN;
