@@ -53,7 +53,9 @@ run 2 "$BUILD/bin/greybox-train" case.yaml run.dir=L4/vae data.path=L4/dataset.h
 expect 0 "20 steps"
 run 2 "$report" case.yaml run.dir=L4 "report.sizes=[L4, L8, L16]"
 expect 0 "L4/report\.html"
-grep -q "The ladder" L4/report.html && grep -q "Kosterlitz–Thouless" L4/report.html || fail "the page lacks a part"
+for part in "The ladder" "Kosterlitz–Thouless"; do
+  grep -q "$part" L4/report.html || fail "the page lacks its part \"$part\""
+done
 /usr/bin/python3 -c '
 import json
 r, k = json.load(open("L4/report.json")), json.load(open("all/report.json"))
