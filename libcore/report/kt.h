@@ -18,7 +18,7 @@ enum { GB_KT_SIZES = 16, GB_KT_TEMPERATURES = 256, GB_KT_PARAMETERS = 6 };
 #define GB_KT_KNOWN_ERROR 0.00005
 
 /* The flow is an expansion in u: it is fitted to points with a smaller |u|. */
-#define GB_KT_WINDOW 0.2
+#define GB_KT_WINDOW 0.15
 
 typedef struct gb_kt_point {
   double L, T, Y, error;

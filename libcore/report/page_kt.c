@@ -85,14 +85,15 @@ static void readings(const gb_report *r, gb_text *t)
   }
   gb_text_add(
       t,
-      "</tbody></table></div>\n<p><b>flow</b>: one fit to all sizes and temperatures with |πY/2T − 1| &lt; 0.2, along "
+      "</tbody></table></div>\n<p><b>flow</b>: one fit to all sizes and temperatures with |πY/2T − 1| &lt; %g, along "
       "the renormalisation flow du/dl = 2(c − u²)(1 + u), u = πY/2T − 1, l = ln L, where c(T) passes through 0 at "
       "T_KT. "
       "<b>least</b> and <b>amplitude</b>: Weber and Minnhagen's u = 1/(2(ln L + C)), which holds at T_KT only: where "
       "its χ² is least, and where a free factor A before 1 + u is 1. They leave out the terms beyond 1/ln L, so they "
       "drift with the smallest lattice. Errors in brackets are statistical. The headline is the flow from the smallest "
       "lattice on whose χ² is acceptable; its systematic error is the shift to the line below it; the total is both in "
-      "quadrature (docs/theory/xy.md).</p>\n");
+      "quadrature (docs/theory/xy.md).</p>\n",
+      GB_KT_WINDOW);
 }
 
 gb_err gb_page_kt(const gb_report *r, gb_text *t)
