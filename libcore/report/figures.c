@@ -224,7 +224,7 @@ static bool fitted(double T, double Y)
   return fabs(deviation(T, Y)) < GB_KT_WINDOW;
 }
 
-/* Y(T) of one size and the flow through it: blocks $yK and $fK. */
+/* Y(T) of one size and, if it was fitted, the flow through it: blocks $yK and $fK. */
 static void size_blocks(const gb_report *r, size_t k, gb_text *t)
 {
   enum { STEPS = 60 };
@@ -241,7 +241,7 @@ static void size_blocks(const gb_report *r, size_t k, gb_text *t)
     }
   }
   gb_text_add(t, "EOD\n$f%zu << EOD\nNaN NaN\n", k);
-  for (int i = 0; i <= STEPS && low < high; i++) {
+  for (int i = 0; i <= STEPS && low < high && kt->L[k] >= kt->cut[kt->chosen].L_min; i++) {
     double T = low + (high - low) * i / STEPS;
     gb_text_add(t, "%.6g %.6g\n", T, gb_kt_curve(&kt->cut[kt->chosen], kt->L[k], T));
   }
@@ -324,7 +324,7 @@ static void cuts_panel(const gb_report *r, gb_text *t)
   }
   gb_text_add(t,
               "set title 'T_{KT} from L_{min} on; dashed: known'\nset xlabel 'L_{min}'\nset logscale x 2\n"
-              "set xrange [%g:%g]\nset key on bottom left\nplot %g with lines dt 2 lw 1.5 lc rgb '#000000'",
+              "set xrange [%g:%g]\nset key on top left\nplot %g with lines dt 2 lw 1.5 lc rgb '#000000'",
               kt->L[0] / 1.5, kt->cut[kt->n_cuts - 1].L_min * 1.5, GB_KT_KNOWN);
   for (int m = 0; m < GB_KT_METHODS; m++)
     gb_text_add(t, ", $cut%d using 1:2:3 with yerrorbars pt 7 ps 0.5 lw 1.5 lc rgb '%s' title '%s'", m,

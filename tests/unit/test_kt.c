@@ -105,7 +105,7 @@ static void weber_minnhagen(void **state)
 static void pulls(void **state)
 {
   (void)state;
-  enum { REPLICAS = 200, DRAWS = 40 };
+  enum { REPLICAS = 200, DRAWS = 30 };
   double mean = 0, square = 0, chi2 = 0;
   static gb_kt k;
   for (uint64_t seed = 0; seed < REPLICAS; seed++) {
