@@ -1,4 +1,4 @@
-/* apps/report.c - checkpoints -> report. */
+/* apps/report.c - checkpoints and data sets -> report. */
 #include "report/report.h"
 #include "app.h"
 #include "data/dataset.h"
@@ -23,12 +23,16 @@ int main(int argc, char **argv)
 {
   static const gb_schema *const sections[] = {&gb_dataset_schema, &gb_report_schema, NULL};
   const gb_app app = {.name = "greybox-report",
-                      .purpose = "compare trained models with the data",
+                      .purpose = "compare trained models with the data; find T_KT from several lattice sizes",
                       .help = "Reads a data set and one or more trained models. Writes run.dir/report.html, one page "
                               "without outside parts, and\n"
                               "run.dir/report.json with every number on it. Models are compared on the test chains, "
-                              "which no training saw.\n\n"
-                              "Example: greybox-report configs/xy_quickstart.yaml",
+                              "which no training saw.\n"
+                              "With report.sizes it also determines the Kosterlitz-Thouless temperature, for which no "
+                              "model is needed.\n\n"
+                              "Examples: greybox-report configs/xy_quickstart.yaml\n"
+                              "          greybox-report configs/xy_kt.yaml \"report.sizes=[runs/L16, runs/L32, "
+                              "runs/L64]\"",
                       .sections = sections,
                       .plan = plan,
                       .run = run};

@@ -206,6 +206,147 @@ gb_err gb_figure_transition(const gb_report *r, gb_text *svg)
   return draw(&s, r, 1080, 400, svg);
 }
 
+/* --- the search for T_KT. */
+
+static double deviation(double T, double Y)
+{
+  return M_PI * Y / (2 * T) - 1;
+}
+
+static bool same_size(const gb_lattice *a, double L)
+{
+  return !(a->L < L) && !(a->L > L);
+}
+
+/* Points the flow was fitted to; curves end with them. */
+static bool fitted(double T, double Y)
+{
+  return fabs(deviation(T, Y)) < GB_KT_WINDOW;
+}
+
+/* Y(T) of one size and, if it was fitted, the flow through it: blocks $yK and $fK. */
+static void size_blocks(const gb_report *r, size_t k, gb_text *t)
+{
+  enum { STEPS = 60 };
+  const gb_kt *kt = &r->kt;
+  double low = INFINITY, high = 0;
+  gb_text_add(t, "$y%zu << EOD\n", k);
+  for (size_t i = 0; i < r->sizes.n; i++) {
+    const gb_lattice *a = &r->sizes.of[i];
+    for (size_t j = 0; j < a->n_T && same_size(a, kt->L[k]); j++) {
+      gb_text_add(t, "%.8g %.8g %.3g\n", a->T[j], a->Y[2 * j], a->Y[2 * j + 1]);
+      if (!fitted(a->T[j], a->Y[2 * j])) continue;
+      low = fmin(low, a->T[j]);
+      high = fmax(high, a->T[j]);
+    }
+  }
+  gb_text_add(t, "EOD\n$f%zu << EOD\nNaN NaN\n", k);
+  for (int i = 0; i <= STEPS && low < high && kt->L[k] >= kt->cut[kt->chosen].L_min; i++) {
+    double T = low + (high - low) * i / STEPS;
+    gb_text_add(t, "%.6g %.6g\n", T, gb_kt_curve(&kt->cut[kt->chosen], kt->L[k], T));
+  }
+  gb_text_add(t, "EOD\n");
+}
+
+static void sizes_panel(const gb_report *r, gb_text *t)
+{
+  const gb_kt *kt = &r->kt;
+  for (size_t k = 0; k < kt->n_sizes; k++) size_blocks(r, k, t);
+  gb_text_add(t, "set title 'Y(T), the flow through it, and 2T/π'\nset xlabel 'T'\nset key on bottom left\nplot ");
+  for (size_t k = 0; k < kt->n_sizes; k++)
+    gb_text_add(t,
+                "$y%zu using 1:2:3 with yerrorbars pt 7 ps 0.4 lc rgb '%s' title 'L = %g', $f%zu with lines lw 1 lc "
+                "rgb '%s', ",
+                k, colour_of(k), kt->L[k], k, colour_of(k));
+  gb_text_add(t, "2 / pi * x with lines lw 1.5 dt 2 lc rgb '#000000'\n");
+}
+
+/* One line of the flow: (L, x - 1, T). */
+static void flow_line(const gb_kt *kt, double T, gb_text *t)
+{
+  enum { STEPS = 40 };
+  const gb_kt_cut *cut = &kt->cut[kt->chosen];
+  for (int i = 0; i <= STEPS; i++) {
+    double L = cut->L_min * pow(kt->L[kt->n_sizes - 1] / cut->L_min, (double)i / STEPS), Y = gb_kt_curve(cut, L, T);
+    if (fitted(T, Y)) gb_text_add(t, "%.6g %.6g %.8g\n", L, deviation(T, Y), T);
+  }
+  gb_text_add(t, "\n");
+}
+
+/* Points (L, x - 1), the flow at the temperatures that several sizes share, and that at T_KT. */
+static void flow_panel(const gb_report *r, gb_text *t)
+{
+  const gb_kt *kt = &r->kt;
+  gb_text_add(t, "$flow << EOD\nNaN NaN NaN\n");
+  for (size_t k = 0; k < kt->n_T; k++) flow_line(kt, kt->T_grid[k], t);
+  gb_text_add(t, "EOD\n$separatrix << EOD\n");
+  flow_line(kt, kt->T, t);
+  gb_text_add(t, "EOD\n$points << EOD\nNaN NaN NaN NaN\n");
+  for (size_t i = 0; i < r->sizes.n; i++)
+    for (size_t j = 0; j < r->sizes.of[i].n_T; j++) {
+      const gb_lattice *a = &r->sizes.of[i];
+      if (fitted(a->T[j], a->Y[2 * j]))
+        gb_text_add(t, "%g %.6g %.3g %.8g\n", a->L, deviation(a->T[j], a->Y[2 * j]),
+                    M_PI / (2 * a->T[j]) * a->Y[2 * j + 1], a->T[j]);
+    }
+  gb_text_add(t,
+              "EOD\nset title 'πY/2T − 1 flows with L; dashed: T_{KT}'\nset xlabel 'L'\nset key off\n"
+              "set logscale x 2\nset xrange [%g:%g]\nset cblabel 'T'\n"
+              "plot $flow using 1:2:3 with lines lw 1 lc palette, $separatrix using 1:2 with lines lw 2 "
+              "dt 2 lc rgb '#000000', $points using 1:2:3:4 with yerrorbars pt 7 ps 0.4 lc palette\n"
+              "unset logscale x\nset autoscale x\nunset colorbox\n",
+              kt->L[0] / 1.2, kt->L[kt->n_sizes - 1] * 1.2);
+}
+
+static void chi2_panel(const gb_report *r, gb_text *t)
+{
+  const gb_kt *kt = &r->kt;
+  gb_text_add(t, "$chi2 << EOD\nNaN NaN\n");
+  for (size_t k = 0; k < kt->n_T; k++)
+    if (kt->dof[k] > 0 && kt->chi2[k] > 0) gb_text_add(t, "%.8g %.6g\n", kt->T_grid[k], kt->chi2[k] / kt->dof[k]);
+  gb_text_add(t,
+              "EOD\nset title 'χ²/dof of Weber and Minnhagen, A = 1'\nset xlabel 'T'\nset logscale y\n"
+              "set arrow from %g, graph 0 to %g, graph 1 nohead dt 2 lc rgb '#000000'\n"
+              "plot $chi2 with linespoints pt 7 ps 0.5 lc rgb '%s'\nunset arrow\nunset logscale y\n",
+              kt->T, kt->T, colour_of(0));
+}
+
+static void cuts_panel(const gb_report *r, gb_text *t)
+{
+  const gb_kt *kt = &r->kt;
+  for (int m = 0; m < GB_KT_METHODS; m++) {
+    gb_text_add(t, "$cut%d << EOD\nNaN NaN NaN\n", m);
+    for (size_t i = 0; i < kt->n_cuts; i++)
+      if (kt->cut[i].by[m].found)
+        gb_text_add(t, "%g %.8g %.3g\n", kt->cut[i].L_min * (1 + 0.04 * (m - 1)), kt->cut[i].by[m].T[0],
+                    kt->cut[i].by[m].T[1]);
+    gb_text_add(t, "EOD\n");
+  }
+  gb_text_add(t,
+              "set title 'T_{KT} from L_{min} on; dashed: known'\nset xlabel 'L_{min}'\nset logscale x 2\n"
+              "set xrange [%g:%g]\nset key on top left\nplot %g with lines dt 2 lw 1.5 lc rgb '#000000'",
+              kt->L[0] / 1.5, kt->cut[kt->n_cuts - 1].L_min * 1.5, GB_KT_KNOWN);
+  for (int m = 0; m < GB_KT_METHODS; m++)
+    gb_text_add(t, ", $cut%d using 1:2:3 with yerrorbars pt 7 ps 0.5 lw 1.5 lc rgb '%s' title '%s'", m,
+                colour_of((size_t)m), gb_kt_method_name[m]);
+  gb_text_add(t, "\n");
+}
+
+gb_err gb_figure_kt(const gb_report *r, gb_text *svg)
+{
+  script s = {0};
+  gb_text_add(&s.t,
+              "%sset palette defined (0 '#313695', 0.25 '#74add1', 0.45 '#fee090', 0.6 '#f46d43', 1 '#a50026')\n"
+              "set multiplot layout 2,2\n",
+              style);
+  sizes_panel(r, &s.t);
+  flow_panel(r, &s.t);
+  chi2_panel(r, &s.t);
+  cuts_panel(r, &s.t);
+  gb_text_add(&s.t, "unset multiplot\n");
+  return draw(&s, r, 1080, 800, svg);
+}
+
 /* Winding of the plaquette whose lower left corner is (x, y): +1, 0 or -1. */
 static int winding(size_t side, const float *a, size_t x, size_t y)
 {

@@ -18,6 +18,10 @@ gb_err gb_figure_latent(const gb_report *r, gb_text *svg);
  *  Local. */
 gb_err gb_figure_transition(const gb_report *r, gb_text *svg);
 
+/** The search for T_KT: Y(T) of every size, x - 1 over ln L, chi^2(T), and T_KT over the smallest size used.
+ *  Local. */
+gb_err gb_figure_kt(const gb_report *r, gb_text *svg);
+
 /** Arrows on a lattice coloured by direction, vortices marked; one panel a field.
  *  Local.
  *  @param[in] side   of the lattice

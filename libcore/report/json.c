@@ -77,15 +77,65 @@ static json_t *model_object(const gb_report *r, const gb_reported *m)
   return o;
 }
 
+static json_t *reading(const gb_kt_reading *m)
+{
+  if (!m->found) return json_null();
+  return json_pack("{s:o, s:o, s:o, s:i}", "T", with_error(m->T), "C", with_error(m->C), "chi2", number(m->chi2), "dof",
+                   m->dof);
+}
+
+static json_t *lattice(const gb_kt *k, const gb_lattice *a)
+{
+  size_t of = 0;
+  json_t *excluded = json_array();
+  while (of + 1 < k->n_sizes && k->L[of] < a->L) of++;
+  for (size_t i = 0; i < a->n_T; i++)
+    if (a->quality[i])
+      json_array_append_new(excluded,
+                            json_pack("{s:f, s:I}", "temperature", a->T[i], "quality", (json_int_t)a->quality[i]));
+  return json_pack("{s:s, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "path", a->path, "L", number(a->L), "temperature",
+                   list(a->n_T, 1, a->T), "helicity_modulus", "value", list(a->n_T, 2, a->Y), "error",
+                   list(a->n_T, 2, a->Y + 1), "crossing", k->crosses[of] ? with_error(k->crossing[of]) : json_null(),
+                   "excluded", excluded);
+}
+
+static json_t *kosterlitz_thouless(const gb_report *r)
+{
+  const gb_kt *k = &r->kt;
+  const gb_kt_reading *flow = &k->cut[k->chosen].by[GB_KT_FLOW];
+  json_t *sizes = json_array(), *cuts = json_array();
+  for (size_t i = 0; i < r->sizes.n; i++) json_array_append_new(sizes, lattice(k, &r->sizes.of[i]));
+  for (size_t i = 0; i < k->n_cuts; i++) {
+    json_t *cut = json_pack("{s:o, s:I}", "L_min", number(k->cut[i].L_min), "sizes", (json_int_t)k->cut[i].n_sizes);
+    for (int m = 0; m < GB_KT_METHODS; m++) json_object_set_new(cut, gb_kt_method_name[m], reading(&k->cut[i].by[m]));
+    json_array_append_new(cuts, cut);
+  }
+  json_t *dof = json_array();
+  for (size_t t = 0; t < k->n_T; t++) json_array_append_new(dof, json_integer(k->dof[t]));
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:{s:f, s:f}, s:o, s:o, s:{s:o, s:o, s:o, s:o}}", "T_KT",
+                   number(k->T), "error", number(k->error), "statistical", number(k->statistical), "systematic",
+                   number(k->systematic), "L_min", number(k->cut[k->chosen].L_min), "chi2", number(flow->chi2), "dof",
+                   flow->dof, "C", with_error(flow->C), "known", "value", GB_KT_KNOWN, "error", GB_KT_KNOWN_ERROR,
+                   "sizes", sizes, "cuts", cuts, "weber_minnhagen", "temperature", list(k->n_T, 1, k->T_grid), "chi2",
+                   list(k->n_T, 1, k->chi2), "dof", dof, "amplitude", list(k->n_T, 1, k->A));
+}
+
+static json_t *data_object(const gb_report *r)
+{
+  return json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o}", "path", r->data_path, "temperature", list(r->T.n, 1, r->T.v),
+                   "sites", (json_int_t)r->sites, "training_samples", (json_int_t)r->n_train, "test_samples",
+                   (json_int_t)r->n_test, "summary", summary(r, &r->model[0].a, GB_FROM_DATA), "helicity_crossing",
+                   r->has_crossing ? with_error(r->crossing) : json_null());
+}
+
 gb_err gb_report_json(const gb_report *r, gb_text *out)
 {
-  json_t *models = json_array();
+  json_t *models = json_array(), *o = json_object();
   for (size_t i = 0; i < r->n_models; i++) json_array_append_new(models, model_object(r, &r->model[i]));
-  json_t *o = json_pack("{s:s, s:{s:s, s:o, s:I, s:I, s:I, s:o, s:o}, s:o}", "physics", r->physics->name, "data",
-                        "path", r->data_path, "temperature", list(r->T.n, 1, r->T.v), "sites", (json_int_t)r->sites,
-                        "training_samples", (json_int_t)r->n_train, "test_samples", (json_int_t)r->n_test, "summary",
-                        summary(r, &r->model[0].a, GB_FROM_DATA), "helicity_crossing",
-                        r->has_crossing ? with_error(r->crossing) : json_null(), "models", models);
+  json_object_set_new(o, "physics", json_string(r->physics->name));
+  if (r->n_models) json_object_set_new(o, "data", data_object(r));
+  json_object_set_new(o, "models", models);
+  if (r->sizes.n) json_object_set_new(o, "kosterlitz_thouless", kosterlitz_thouless(r));
   char *s = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(8)) : NULL;
   if (s) gb_text_add(out, "%s\n", s);
   gb_err e = s ? gb_text_done(out) : GB_FAIL(GB_ERR_MEMORY, "no memory for report.json");

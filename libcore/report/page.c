@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "report/figures.h"
+#include "report/page.h"
 #include "report/report.h"
 
 static const char head[] =
@@ -19,7 +20,7 @@ static const char head[] =
     "</style></head><body>\n";
 
 /* Text of files and configs may hold anything: never markup. */
-static void escaped(gb_text *t, const char *s)
+void gb_page_text(gb_text *t, const char *s)
 {
   for (; *s; s++) switch (*s) {
     case '<': gb_text_add(t, "&lt;"); break;
@@ -32,7 +33,7 @@ static void escaped(gb_text *t, const char *s)
 }
 
 /* 0.0173(4): value with the error of its last digit. */
-static void with_error(gb_text *t, const double v[2])
+void gb_page_value(gb_text *t, const double v[2])
 {
   if (!(v[1] > 0) || !isfinite(v[0])) {
     gb_text_add(t, "%.4g", v[0]);
@@ -61,15 +62,15 @@ static void ladder(const gb_report *r, gb_text *t)
   for (size_t i = 0; i < r->n_models; i++) {
     const gb_reported *m = &r->model[i];
     gb_text_add(t, "<tr><td>%s <small>(", m->m.name);
-    escaped(t, m->dir);
+    gb_page_text(t, m->dir);
     gb_text_add(t, ")</small></td><td>%.1f</td><td>%.3f</td><td>%.1f</td><td>", m->term[GB_VAE_NLL],
                 m->term[GB_VAE_NLL] / (double)r->sites, m->term[GB_VAE_KL]);
-    with_error(t, m->energy_error[0]);
+    gb_page_value(t, m->energy_error[0]);
     gb_text_add(t, "</td><td>");
-    with_error(t, m->energy_error[1]);
+    gb_page_value(t, m->energy_error[1]);
     gb_text_add(t, "</td><td>%.3f</td><td>%d of %zu</td><td>", m->correlation_m, active(&m->a), m->a.latent);
     if (m->has_crossover)
-      with_error(t, m->crossover);
+      gb_page_value(t, m->crossover);
     else
       gb_text_add(t, "–");
     gb_text_add(t, "</td></tr>\n");
@@ -112,23 +113,23 @@ static void transition(const gb_report *r, gb_text *t)
   gb_text_add(t, "<p>");
   if (r->has_crossing) {
     gb_text_add(t, "The helicity modulus of the data crosses 2T/π at T = ");
-    with_error(t, r->crossing);
+    gb_page_value(t, r->crossing);
     gb_text_add(t, ". ");
   }
   for (size_t i = 0; i < r->n_models; i++) {
     if (!r->model[i].has_crossover) continue;
     gb_text_add(t, "⟨|μ_z|⟩ of %s has its most marked inflection at T = ", r->model[i].m.name);
-    with_error(t, r->model[i].crossover);
+    gb_page_value(t, r->model[i].crossover);
     gb_text_add(t, ". ");
   }
   gb_text_add(t, "For orientation: T_KT = 0.8929 on the infinite lattice. On a lattice of this size the crossing lies "
                  "above it and "
                  "approaches it only as 1/ln²L, and what the latents see is the drop of the finite-size magnetisation, "
                  "higher still. "
-                 "Neither is an estimate of T_KT; that takes several sizes and their scaling.</p>\n");
+                 "Neither is an estimate of T_KT; that takes several sizes and their scaling (report.sizes).</p>\n");
 }
 
-static void caption(gb_text *t, const char *text)
+void gb_page_caption(gb_text *t, const char *text)
 {
   gb_text_add(t, "<figcaption>%s</figcaption></figure>\n", text);
 }
@@ -226,29 +227,33 @@ static gb_err figures(const gb_report *r, gb_text *t)
 {
   gb_text_add(t, "<h2>Training</h2><figure>");
   GB_TRY(gb_figure_loss(r, t));
-  caption(t,
-          "Loss by term, in nats per sample. Lines: validation; dots: training. `energy` is N(e − e<sub>rec</sub>)².");
+  gb_page_caption(
+      t, "Loss by term, in nats per sample. Lines: validation; dots: training. `energy` is N(e − e<sub>rec</sub>)².");
   gb_text_add(t, "<h2>Thermodynamics of reconstructions</h2><figure>");
   GB_TRY(gb_figure_observables(r, GB_FROM_SAMPLE, t));
-  caption(t, "Reconstructions with one draw of the decoder's noise, against the test samples themselves (black).");
+  gb_page_caption(t,
+                  "Reconstructions with one draw of the decoder's noise, against the test samples themselves (black).");
   gb_text_add(t, "<figure>");
   GB_TRY(gb_figure_observables(r, GB_FROM_MEAN, t));
-  caption(t, "Their mean fields: what is left when the noise is taken away. Vortices of the data that are missing here "
-             "were put "
-             "into the noise.");
+  gb_page_caption(
+      t, "Their mean fields: what is left when the noise is taken away. Vortices of the data that are missing here "
+         "were put "
+         "into the noise.");
   gb_text_add(t, "<h2>Samples of the prior</h2><figure>");
   GB_TRY(gb_figure_observables(r, GB_FROM_PRIOR, t));
-  caption(t, "z drawn from N(0, 1), decoded with noise. A latent has no temperature: each draw gets that of the "
-             "training sample "
-             "whose latent mean is nearest; temperatures that fewer than 8 draws fell to are left out.");
+  gb_page_caption(t,
+                  "z drawn from N(0, 1), decoded with noise. A latent has no temperature: each draw gets that of the "
+                  "training sample "
+                  "whose latent mean is nearest; temperatures that fewer than 8 draws fell to are left out.");
   gb_text_add(t, "<h2>Latent space</h2><figure>");
   GB_TRY(gb_figure_latent(r, t));
-  caption(t, "Latent means of test samples, coloured by temperature: the two latents with the largest KL.");
+  gb_page_caption(t, "Latent means of test samples, coloured by temperature: the two latents with the largest KL.");
   gb_text_add(t, "<h2>The transition</h2><figure>");
   GB_TRY(gb_figure_transition(r, t));
-  caption(t, "Left: mean |μ<sub>z</sub>|, dashed its most marked inflection. Right: where the stiffness of the data "
-             "meets the "
-             "Nelson–Kosterlitz line.");
+  gb_page_caption(
+      t, "Left: mean |μ<sub>z</sub>|, dashed its most marked inflection. Right: where the stiffness of the data "
+         "meets the "
+         "Nelson–Kosterlitz line.");
   transition(r, t);
   gb_text_add(t, "<h2>Configurations</h2>\n");
   GB_TRY(show_samples(r, t));
@@ -256,21 +261,28 @@ static gb_err figures(const gb_report *r, gb_text *t)
   return GB_OK;
 }
 
-gb_err gb_report_page(const gb_report *r, gb_text *out)
+static gb_err models(const gb_report *r, gb_text *out)
 {
-  gb_text build = {0};
-  gb_text_add(out, "%s<h1>", head);
-  escaped(out, r->physics->doc);
-  gb_text_add(out, "</h1>\n<p>%zu models on ", r->n_models);
-  escaped(out, r->data_path);
+  gb_text_add(out, "<p>%zu models on ", r->n_models);
+  gb_page_text(out, r->data_path);
   gb_text_add(out, ": %zu sites, %zu temperatures from %g to %g, %zu training and %zu test samples.</p>\n", r->sites,
               r->T.n, r->T.v[0], r->T.v[r->T.n - 1], r->n_train, r->n_test);
   ladder(r, out);
   verdict(r, out);
-  GB_TRY(figures(r, out));
+  return figures(r, out);
+}
+
+gb_err gb_report_page(const gb_report *r, gb_text *out)
+{
+  gb_text build = {0};
+  gb_text_add(out, "%s<h1>", head);
+  gb_page_text(out, r->physics->doc);
+  gb_text_add(out, "</h1>\n");
+  if (r->n_models) GB_TRY(models(r, out));
+  if (r->sizes.n) GB_TRY(gb_page_kt(r, out));
   gb_run_build(&build);
   gb_text_add(out, "<h2>Provenance</h2>\n<pre>");
-  if (!gb_text_done(&build)) escaped(out, build.s);
+  if (!gb_text_done(&build)) gb_page_text(out, build.s);
   gb_text_add(out, "</pre>\n<p>Every number here and behind the curves is in report.json.</p>\n</body></html>\n");
   gb_text_free(&build);
   return gb_text_done(out);

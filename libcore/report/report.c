@@ -15,6 +15,9 @@
 static const gb_field fields[] = {GB_WORD(gb_report_opts, models, "[]", NULL, GB_FREE,
                                           "Run directories of the models to compare, in this order; empty: run.dir and "
                                           "its sub-directories that hold weights, as on the ladder."),
+                                  GB_WORD(gb_report_opts, sizes, "[]", NULL, GB_FREE,
+                                          "Run directories of data sets of several lattice sizes, at least three: "
+                                          "the report then determines T_KT from them."),
                                   GB_NUMBER(gb_report_opts, prior_samples, "4000", 8, 1e7, "samples", GB_FREE,
                                             "Samples drawn from the prior of each model."),
                                   {0}};
@@ -75,9 +78,10 @@ static gb_err find_models(gb_report *r, const gb_report_opts *o, const char *dir
     if (holds_weights(path)) e = add_model(r, path);
   }
   if (d) closedir(d);
-  if (!e && !r->n_models)
+  if (!e && !r->n_models && !o->sizes.n)
     e = GB_FAIL(GB_ERR_CONFIG,
-                "report.models: no trained model in %s or below it. Run greybox-train first, or name directories.",
+                "report.models: no trained model in %s or below it. Run greybox-train first, or name directories; or "
+                "give report.sizes, data sets of several lattice sizes, for T_KT alone.",
                 dir);
   return e;
 }
@@ -176,10 +180,25 @@ static void cross(gb_report *r)
   gb_free(&y);
 }
 
-static gb_err write_forms(const gb_report *r)
+static gb_err assess_models(gb_comm c, gb_report *r, const gb_report_opts *o, const gb_dataset_opts *d,
+                            const gb_sim *sim, gb_dataset **data)
+{
+  GB_TRY(gb_dataset_open(c, d, sim->dims.ndim, sim->dims.shape, data));
+  r->data = *data;
+  r->T = gb_dataset_temperatures(*data);
+  r->n_train = gb_dataset_rows(*data, GB_TRAIN);
+  r->n_test = gb_dataset_rows(*data, GB_TEST);
+  for (size_t i = 0; i < r->n_models; i++) GB_TRY(assess_model(c, r, &r->model[i], *data, (size_t)o->prior_samples));
+  if (!o->models.n) qsort(r->model, r->n_models, sizeof *r->model, by_ladder); /* not in the order of the file system */
+  cross(r);
+  return GB_OK;
+}
+
+static gb_err write_forms(gb_report *r)
 {
   gb_text json = {0}, page = {0};
-  gb_err e = gb_report_json(r, &json);
+  gb_err e = r->sizes.n ? gb_lattices_analyse(&r->sizes, &r->kt) : GB_OK;
+  if (!e) e = gb_report_json(r, &json);
   if (!e) e = gb_report_page(r, &page);
   if (!e) e = gb_file_write(gb_run_path(r->run, "report.json"), json.s, json.n);
   if (!e) e = gb_file_write(gb_run_path(r->run, "report.html"), page.s, page.n);
@@ -202,15 +221,8 @@ gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physic
   *r = (gb_report){.physics = physics, .run = run, .data_path = d.path, .sites = sim->dims.n};
   GB_GOTO(e, gb_comm_agree(c, c.rank == 0 ? find_models(r, &o, gb_run_get(run)->dir) : GB_OK), done);
   gb_comm_bcast(c, &r->n_models, sizeof r->n_models);
-  GB_GOTO(e, gb_dataset_open(c, &d, sim->dims.ndim, sim->dims.shape, &data), done);
-  r->data = data;
-  r->T = gb_dataset_temperatures(data);
-  r->n_train = gb_dataset_rows(data, GB_TRAIN);
-  r->n_test = gb_dataset_rows(data, GB_TEST);
-  for (size_t i = 0; i < r->n_models; i++)
-    GB_GOTO(e, assess_model(c, r, &r->model[i], data, (size_t)o.prior_samples), done);
-  if (!o.models.n) qsort(r->model, r->n_models, sizeof *r->model, by_ladder); /* not in the order of the file system */
-  cross(r);
+  GB_GOTO(e, gb_lattices_read(c, physics, &sim->dims, o.sizes, &r->sizes), done);
+  if (r->n_models) GB_GOTO(e, assess_models(c, r, &o, &d, sim, &data), done);
   GB_GOTO(e, gb_comm_agree(c, c.rank == 0 ? write_forms(r) : GB_OK), done);
   gb_run_say(run, "%s", gb_run_path(run, "report.html"));
 done:
@@ -221,6 +233,7 @@ done:
     free_curve(&r->model[i].validate);
     gb_free(&r->model[i].radius);
   }
+  gb_lattices_free(&r->sizes);
   gb_dataset_close(&data);
   gb_free(&r);
   return e;

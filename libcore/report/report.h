@@ -2,9 +2,10 @@
 #pragma once
 #include "io/run.h"
 #include "report/assess.h"
+#include "report/sizes.h"
 
 typedef struct gb_report_opts {
-  gb_texts models;
+  gb_texts models, sizes;
   int64_t prior_samples;
 } gb_report_opts;
 extern const gb_schema gb_report_schema; /* section "report" */
@@ -38,16 +39,18 @@ typedef struct gb_report {
   const char *data_path;
   gb_reals T;
   size_t sites, n_train, n_test;
-  size_t n_models;
+  size_t n_models; /* 0: no data, T, sites and rows either */
   gb_reported model[GB_MOST_MODELS];
   bool has_crossing;
   double crossing[2]; /* where the helicity modulus of the data crosses 2 T / pi */
+  gb_lattices sizes;  /* none: no search for T_KT */
+  gb_kt kt;
 } gb_report;
 
-/** Assess the models and write report.json and report.html into the run directory.
+/** Assess the models, search for T_KT in report.sizes, and write report.json and report.html into the run directory.
  *  Collective over c.
  *  @param[in] physics  with an ensemble
- *  @return GB_ERR_CONFIG if there is no model, or one belongs to other data */
+ *  @return GB_ERR_CONFIG if there is nothing to report on, or a model belongs to other data */
 gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_sim *sim, gb_run *run);
 
 /** The two forms.

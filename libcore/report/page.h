@@ -1,0 +1,19 @@
+/* report/page.h - pieces of report.html. */
+#pragma once
+#include "report/report.h"
+
+/** Text of files and configs, which may hold anything: never markup.
+ *  Local. */
+void gb_page_text(gb_text *t, const char *s);
+
+/** 0.0173(4): a value with the error of its last digit.
+ *  Local. */
+void gb_page_value(gb_text *t, const double v[2]);
+
+/** The end of a <figure>.
+ *  Local. */
+void gb_page_caption(gb_text *t, const char *text);
+
+/** The section on the Kosterlitz-Thouless transition.
+ *  Local. */
+gb_err gb_page_kt(const gb_report *r, gb_text *t);
