@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 ranks=${RANKS:-2}
 config=${CONFIG:-configs/xy_kt.yaml}
-sizes=${SIZES:-16:12000 32:8000 64:3000 128:1000 256:250} # samples per chain
+sizes=${SIZES:-16:20000 32:12000 64:4000 128:1200 256:350} # samples per chain
 start=$(date +%s)
 
 jobs/install.sh

@@ -224,7 +224,7 @@ static double *series(const gb_chains *ch, size_t k, size_t q)
 typedef struct findings {
   double *tau;   /* [n_units, n_track] of each stored chain; -1: it was too short */
   double *error; /* [n_units, n_track] */
-  double *mean;  /* [n_units, measured + 1] over the stage; the last is the cost of a step */
+  double *mean;  /* [n_units, measured + 1] over its second half; the last is the cost of a step */
 } findings;
 
 static void free_findings(findings *f)
@@ -238,6 +238,7 @@ static void free_findings(findings *f)
 static gb_err look(gb_chains *ch, findings *f)
 {
   size_t n_track = (size_t)ensemble(ch)->n_track, n_mean = gb_chains_recorded(ch);
+  size_t half = ch->series_room / 2; /* means after the first half: chains that started hot need it to forget */
   gb_err e = gb_new(&f->tau, ch->n_units * n_track);
   if (!e) e = gb_new(&f->error, ch->n_units * n_track);
   if (!e) e = gb_new(&f->mean, ch->n_units * n_mean);
@@ -247,8 +248,8 @@ static gb_err look(gb_chains *ch, findings *f)
       size_t u = ch->unit[k];
       if (ch->stride[ch->group[g].t]) continue;
       for (size_t q = 0; q < n_mean; q++)
-        for (size_t i = 0; i < ch->series_room; i++)
-          f->mean[u * n_mean + q] += series(ch, k, q)[i] / (double)ch->series_room;
+        for (size_t i = half; i < ch->series_room; i++)
+          f->mean[u * n_mean + q] += series(ch, k, q)[i] / (double)(ch->series_room - half);
       for (size_t q = 0; q < n_track && u < ch->n_data; q++)
         if (!gb_series_tau(1, ch->series_room, series(ch, k, q), &f->tau[u * n_track + q], &f->error[u * n_track + q]))
           f->tau[u * n_track + q] = -1;
@@ -394,7 +395,8 @@ gb_err gb_chains_advance(gb_chains *ch, int64_t n)
 {
   int64_t left = gb_chains_stage_steps(ch) - ch->stage_done;
   if (n > left) n = left;
-  for (size_t g = 0; g < ch->n_groups; g++)
+  size_t walking = is_trial(ch) ? ch->data_groups : ch->n_groups; /* the check of starts needs no trials */
+  for (size_t g = 0; g < walking; g++)
     if (!ch->stride[ch->group[g].t]) run_group(ch, &ch->group[g], n);
   for (size_t t = 0; t < ch->n_T; t++)
     if (!ch->stride[t]) ch->steps[t] += n;

@@ -93,15 +93,24 @@ static int64_t chosen_by_root(gb_comm c, int64_t mine)
   return mine;
 }
 
+/* What is still to be done before the first sample. */
+static void describe_wait(const gb_chains *ch, char *out, size_t n)
+{
+  size_t waiting = 0, mixes = ch->sim->dims.n_mix;
+  for (size_t t = 0; t < ch->n_T; t++) waiting += ch->stride[t] == 0;
+  if (!strcmp(gb_chains_stage_name(ch), "trial"))
+    snprintf(out, n, "mix %lld of %zu", (long long)ch->stage, mixes);
+  else
+    snprintf(out, n, "%zu of %zu temperatures not ready", waiting, ch->n_T);
+}
+
 static gb_err equilibrate(job *j)
 {
   int64_t slice = 16;
   while (!gb_chains_ready(&j->mc.ch)) {
     double begin = gb_clock_now();
     char what[64];
-    size_t waiting = 0;
-    for (size_t t = 0; t < j->mc.ch.n_T; t++) waiting += j->mc.ch.stride[t] == 0;
-    snprintf(what, sizeof what, "%zu of %zu temperatures not ready", waiting, j->mc.ch.n_T);
+    describe_wait(&j->mc.ch, what, sizeof what);
     GB_TRY(gb_chains_advance(&j->mc.ch, slice));
     gb_run_progress(j->mc.run, gb_chains_stage_name(&j->mc.ch), (double)j->mc.ch.stage_done,
                     (double)gb_chains_stage_steps(&j->mc.ch), "steps", what);

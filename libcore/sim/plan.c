@@ -88,7 +88,8 @@ static gb_err add_time(const gb_sim *sim, const gb_chains_opts *o, int size, gb_
       gb_text_add(out, ", tau_int not settled in the time\n");
     settled &= t.tau > 0;
     double stride = ceil(o->spacing * fmax(t.tau, 0.5));
-    mean += t.step * (steps_before(sim, o) * (1 + hot / chains) + (double)o->samples * stride) / (double)points;
+    double checks = (double)(o->burn_in + o->pilot) * hot / chains; /* steps of hot chains, for each that is stored */
+    mean += t.step * (steps_before(sim, o) + checks + (double)o->samples * stride) / (double)points;
   }
   if (settled)
     gb_text_add(out, "time: about %.2g s on %d rank%s like this one, without what the disk takes\n",

@@ -44,13 +44,12 @@ static gb_err list_mixes(gb_xy *s)
   if (o->metropolis > 0) metropolis[0] = (double)o->metropolis, n_m = 1;
   if (o->overrelaxation >= 0) overrelaxation[0] = (double)o->overrelaxation, n_o = 1;
   if (o->wolff >= 0) wolff[0] = o->wolff, n_w = 1;
-  GB_TRY(gb_new(&s->mix, n_m * n_o * n_w));
-  for (size_t w = 0; w < n_w; w++)
+  GB_TRY(gb_new(&s->mix, n_m * n_o * n_w + 1));
+  for (size_t w = 0; w < n_w && w < 2; w++)
     for (size_t k = 0; k < n_o; k++)
-      for (size_t m = 0; m < n_m; m++) {
-        if (n_w == 3 && w == 2 && n_o == 3 && k < 1) continue; /* a cluster a step: not with the least of the rest */
-        s->mix[s->n_mix++] = (gb_xy_mix){metropolis[m], overrelaxation[k], wolff[w]};
-      }
+      for (size_t m = 0; m < n_m; m++) s->mix[s->n_mix++] = (gb_xy_mix){metropolis[m], overrelaxation[k], wolff[w]};
+  if (n_w == 3) /* one more, for the worst places: large lattices just above the transition */
+    s->mix[s->n_mix++] = (gb_xy_mix){metropolis[n_m - 1], overrelaxation[n_o / 2], wolff[2]};
   return GB_OK;
 }
 
