@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|train|io ...]   (all if none is named)
+# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io ...]   (all of these if none is
+# named; rng: the random words under dieharder, an hour)
 # Two sides are measured in alternating rounds of one run; value and other are medians, best is the best round. Not part of
 # the tests: numbers belong into docs/PERFORMANCE.md, with the machine.
 set -euo pipefail
@@ -33,6 +34,41 @@ print() {
 
 mc() {
   "$build/tests/bench_mc"
+}
+
+# Configurations per second of greybox-generate: [ranks] [key=value ...]. L = 32, T = 0.9, spacing 2, 16 chains a rank.
+generated() {
+  local ranks=$1
+  shift
+  rm -rf "$dir/run"
+  mpirun -n "$ranks" "$build/bin/greybox-generate" configs/xy.yaml run.dir="$dir/run" xy.L=32 "xy.T=[0.9]" generate.spacing=2 \
+    generate.chains=$((16 * ranks)) generate.samples=12000 generate.save_seconds=1000 generate.hot_chains=0 "$@" >/dev/null
+  sed -n 's/.*"what":"sampling","done":\([0-9]*\),"total":\1,.*"per_second":\([0-9.]*\).*/\2/p' "$dir/run/log.jsonl" | tail -1
+}
+
+# Chains on two ranks against one: twice is ideal. Then what the file costs: float32 and 16-bit against no configurations.
+farm() {
+  for _ in $(seq $rounds); do
+    echo "$(generated 2 generate.configurations=none) $(generated 1 generate.configurations=none)"
+  done | print "chains on 2 ranks, no configurations stored" "configurations/s" "1 rank" 1.94
+  for type in float32 uint16; do
+    for ranks in 1 2; do
+      for _ in $(seq $rounds); do
+        echo "$(generated $ranks generate.configurations=$type) $(generated $ranks generate.configurations=none)"
+      done | print "generated into HDF5 as $type, $ranks rank(s)" "configurations/s" "no configurations stored" 0.7
+    done
+  done
+}
+
+# One lattice of 4096 x 4096 on two ranks against one: twice is ideal.
+spread() {
+  for _ in $(seq $rounds); do
+    for ranks in 2 1; do mpirun -n $ranks "$build/tests/bench_spread" 4096 3; done | paste -sd' '
+  done | print "L=4096 on 2 ranks" "spin updates/s" "1 rank" 1.8
+}
+
+rng() {
+  "$build/tests/bench_rng" | dieharder -g 200 -a
 }
 
 # Samples per second of greybox-train on 1 and 2 ranks, of the models of the shipped configs; steps after the first 100 count.
@@ -70,10 +106,10 @@ io() {
   done
 }
 
-[ $# -gt 0 ] || set -- mc train io
+[ $# -gt 0 ] || set -- mc farm spread train io
 for group; do
   case $group in
-  mc | train | io) $group ;;
-  *) echo "run.sh: no group $group; there are: mc train io" >&2 && exit 2 ;;
+  mc | farm | spread | train | io | rng) $group ;;
+  *) echo "run.sh: no group $group; there are: mc farm spread train io rng" >&2 && exit 2 ;;
   esac
 done
