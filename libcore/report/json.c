@@ -120,12 +120,27 @@ static json_t *kosterlitz_thouless(const gb_report *r)
                    list(k->n_T, 1, k->chi2), "dof", dof, "amplitude", list(k->n_T, 1, k->A));
 }
 
+static json_t *integers(size_t n, const int64_t *v)
+{
+  json_t *a = json_array();
+  for (size_t i = 0; i < n; i++) json_array_append_new(a, json_integer((json_int_t)v[i]));
+  return a;
+}
+
+static json_t *sampling(const gb_sampling *s)
+{
+  if (!s->n_T) return json_null();
+  return json_pack("{s:o, s:o, s:o}", "stride", integers(s->n_T, s->stride), "thermalisation",
+                   integers(s->n_T, s->dropped), "quality", integers(s->n_T, s->quality));
+}
+
 static json_t *data_object(const gb_report *r)
 {
-  return json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o}", "path", r->data_path, "temperature", list(r->T.n, 1, r->T.v),
-                   "sites", (json_int_t)r->sites, "training_samples", (json_int_t)r->n_train, "test_samples",
-                   (json_int_t)r->n_test, "summary", summary(r, &r->model[0].a, GB_FROM_DATA), "helicity_crossing",
-                   r->has_crossing ? with_error(r->crossing) : json_null());
+  return json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "path", r->data_path, "temperature",
+                   list(r->T.n, 1, r->T.v), "sites", (json_int_t)r->sites, "training_samples", (json_int_t)r->n_train,
+                   "test_samples", (json_int_t)r->n_test, "summary", summary(r, &r->model[0].a, GB_FROM_DATA),
+                   "helicity_crossing", r->has_crossing ? with_error(r->crossing) : json_null(), "sampling",
+                   sampling(&r->sampling));
 }
 
 gb_err gb_report_json(const gb_report *r, gb_text *out)

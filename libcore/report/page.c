@@ -258,6 +258,7 @@ static gb_err figures(const gb_report *r, gb_text *t)
   gb_text_add(t, "<h2>Configurations</h2>\n");
   GB_TRY(show_samples(r, t));
   gb_text_add(t, "<p>Colour and arrow show the angle. White dots: vortices (+1), black dots: antivortices (−1).</p>\n");
+  gb_page_sampling(r, t);
   return GB_OK;
 }
 

@@ -14,6 +14,10 @@ void gb_page_value(gb_text *t, const double v[2]);
  *  Local. */
 void gb_page_caption(gb_text *t, const char *text);
 
+/** The section on how the data were sampled; nothing if the data set does not tell.
+ *  Local. */
+void gb_page_sampling(const gb_report *r, gb_text *t);
+
 /** The section on the Kosterlitz-Thouless transition.
  *  Local. */
 gb_err gb_page_kt(const gb_report *r, gb_text *t);

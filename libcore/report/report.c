@@ -184,6 +184,7 @@ static gb_err assess_models(gb_comm c, gb_report *r, const gb_report_opts *o, co
                             const gb_sim *sim, gb_dataset **data)
 {
   GB_TRY(gb_dataset_open(c, d, sim->dims.ndim, sim->dims.shape, data));
+  GB_TRY(gb_sampling_read(c, r->data_path, &r->sampling));
   r->data = *data;
   r->T = gb_dataset_temperatures(*data);
   r->n_train = gb_dataset_rows(*data, GB_TRAIN);
@@ -233,6 +234,7 @@ done:
     free_curve(&r->model[i].validate);
     gb_free(&r->model[i].radius);
   }
+  gb_sampling_free(&r->sampling);
   gb_lattices_free(&r->sizes);
   gb_dataset_close(&data);
   gb_free(&r);

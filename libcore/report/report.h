@@ -2,6 +2,7 @@
 #pragma once
 #include "io/run.h"
 #include "report/assess.h"
+#include "report/sampling.h"
 #include "report/sizes.h"
 
 typedef struct gb_report_opts {
@@ -39,6 +40,7 @@ typedef struct gb_report {
   const char *data_path;
   gb_reals T;
   size_t sites, n_train, n_test;
+  gb_sampling sampling;
   size_t n_models; /* 0: no data, T, sites and rows either */
   gb_reported model[GB_MOST_MODELS];
   bool has_crossing;
