@@ -35,7 +35,8 @@ for ranks in 0 2; do
   run $ranks "$generate" --help
   expect 0 "^Usage: "
   for key in run: physics dir seed resume log_seconds xy: L J T metropolis overrelaxation wolff generate: chains samples \
-    spacing burn_in pilot longest_pilot validation_chains test_chains deflate save_seconds; do
+    spacing burn_in trial pilot longest_pilot hot_chains validation_chains test_chains configurations deflate \
+    ranks_per_chain save_seconds; do
     grep -qwE -- "${key%:}" out || fail "--help lacks $key"
   done
   for option in --dry-run --help --version; do grep -q -- "^ *$option " out || fail "--help lacks $option"; done
@@ -51,7 +52,7 @@ for ranks in 0 2; do
   run $ranks "$generate" case.yaml xy.L=8 --dry-run
   expect 0 "configurations: 2 temperatures x 2 chains x 10 samples = 40"
   grep -qE "^ +L: 8 " out || fail "--dry-run does not show the override"
-  grep -qE "^ +wolff: 1 " out || fail "--dry-run does not show the defaults"
+  grep -qE "^ +wolff: -1 " out || fail "--dry-run does not show the defaults"
   [ "$before" = "$(find . -not -name out | sort)" ] || fail "--dry-run made files: $(find . -newer case.yaml)"
 done
 says 2 "xy\.L = 15 is odd.*14.*16" case.yaml xy.L=15 --dry-run
