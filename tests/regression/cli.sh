@@ -84,7 +84,7 @@ says 2 "xy\.LL.*xy\.L" case.yaml xy.LL=4
 says 2 "xy\.L = abc is not" case.yaml xy.L=abc
 says 2 "xy\.L = 4x is not" case.yaml xy.L=4x
 says 2 "xy\.L.*empty" case.yaml xy.L=
-says 2 "xy\.L = 5000 is outside" case.yaml xy.L=5000
+says 2 "xy\.L = 70000 is outside" case.yaml xy.L=70000
 says 2 "xy\.T must increase" case.yaml "xy.T=[1, 0.5]"
 says 2 "xy\.J = nan is not" case.yaml xy.J=nan
 says 2 "generate\.chains = 2 leaves no chain" case.yaml generate.test_chains=2
