@@ -47,7 +47,7 @@ static inline void lab_close(lab *l)
 /* Chains whose strides are known. */
 static inline void lab_equilibrate(const lab *l, uint64_t seed, gb_chains *ch)
 {
-  CHECK_OK(gb_chains_create(l->c, &l->sim, &l->opts, seed, ch));
+  CHECK_OK(gb_chains_create(l->c, gb_comm_self(), &l->sim, &l->opts, seed, ch));
   while (!gb_chains_ready(ch)) CHECK_OK(gb_chains_advance(ch, 1 << 30));
 }
 
@@ -59,14 +59,18 @@ static inline void lab_draw(gb_chains *ch, size_t t, double *observed)
   size_t n_obs = (size_t)en->n_obs, n = (size_t)ch->opts.samples;
   float *x;
   double *round;
-  CHECK_OK(gb_new(&x, ROUND * ch->sim->dims.n));
-  CHECK_OK(gb_new(&round, ROUND * n_obs));
-  for (size_t c = 0; c < (size_t)ch->opts.chains; c++)
-    for (size_t first = 0; first < n; first += ROUND) {
+  CHECK_OK(gb_new(&x, GB_MOST_WALKERS * ROUND * ch->sim->dims.n));
+  CHECK_OK(gb_new(&round, GB_MOST_WALKERS * ROUND * n_obs));
+  for (size_t g = 0; g < ch->data_groups; g++)
+    for (size_t first = 0; first < n && ch->group[g].t == t; first += ROUND) {
       size_t count = n - first < ROUND ? n - first : ROUND;
-      gb_chains_draw(ch, t * (size_t)ch->opts.chains + c, first, count, x, round);
-      for (size_t i = 0; i < count; i++)
-        for (size_t q = 0; q < n_obs; q++) observed[(c * n + first + i) * n_obs + q] = round[q * count + i];
+      gb_chains_draw(ch, g, first, count, x, round);
+      for (size_t k = 0; k < ch->group[g].w.n; k++) {
+        size_t c = ch->unit[ch->group[g].first + k] - t * (size_t)ch->opts.chains;
+        for (size_t i = 0; i < count; i++)
+          for (size_t q = 0; q < n_obs; q++)
+            observed[(c * n + first + i) * n_obs + q] = round[(k * n_obs + q) * count + i];
+      }
     }
   gb_free(&x);
   gb_free(&round);

@@ -172,19 +172,26 @@ static void descriptions_hold(void **state)
     open_instance(&x, p);
     const gb_dims *d = &x.sim.dims;
     size_t n = 1;
-    CHECK(d->ndim >= 1 && d->ndim <= GB_SAMPLE_NDIM && d->unit && *d->unit && d->n_state > 0);
+    CHECK(d->ndim >= 1 && d->ndim <= GB_SAMPLE_NDIM && d->unit && *d->unit);
     for (int k = 0; k < d->ndim; k++) {
       n *= d->shape[k];
       CHECK(d->axis[k] && *d->axis[k]);
     }
-    CHECK(n == d->n && n > 0);
+    CHECK(n == d->n && n > 0 && d->n_mine == n && d->n_field > 0 && d->walker_bytes > 0 && d->n_mix >= 1);
+    CHECK(d->walkers >= 1 && d->walkers <= GB_MOST_WALKERS);
+    for (int k = 0; k < d->ndim; k++) CHECK(d->first[k] == 0 && d->count[k] == d->shape[k]);
     if (en) {
       check_vars("observable", en->n_obs, en->obs);
-      check_vars("tracked quantity", en->n_track, en->track);
+      check_vars("tracked quantity", en->n_track + en->n_sector, en->track);
+      CHECK(en->n_track > 0 && en->n_sector >= 0);
+      if (d->n_mix > 1) {
+        CHECK(d->mix);
+        check_vars("setting of a mix", en->n_setting, en->setting);
+      }
       check_vars("result", en->n_summary, en->summary);
       CHECK(en->n_moment > 0 && en->n_moment <= LAB_MOST);
-      CHECK(en->start && en->step && en->measure && en->sample && en->observe && en->moments && en->summarize &&
-            en->energy && en->energy_vjp);
+      CHECK(en->start && en->step && en->measure && en->sample && en->pack && en->unpack && en->observe &&
+            en->moments && en->summarize && en->energy && en->energy_vjp);
       assert_string_equal(en->obs[0].name, "energy"); /* the report and the energy term count on it */
       CHECK(d->temperature.n > 0);
     }
@@ -194,65 +201,216 @@ static void descriptions_hold(void **state)
   }
 }
 
-/* Run a chain and take samples on the way; `tune` for the first half. */
-static void run_chain(const gb_sim *sim, double T, uint64_t seed, uint64_t chain, double *state, float *x)
-{
-  const gb_ensemble *en = sim->kind->ensemble;
-  en->start(sim->self, T, seed, chain, state);
-  for (uint64_t s = 0; s < STEPS; s++) {
-    en->step(sim->self, T, seed, chain, s, s < STEPS / 2, state);
-    if (s >= STEPS - SAMPLES)
-      en->sample(sim->self, seed, chain, s - (STEPS - SAMPLES), state, x + (s - (STEPS - SAMPLES)) * sim->dims.n);
-  }
-}
-
 static void check_finite(const char *what, size_t n, const double *v)
 {
   for (size_t i = 0; i < n; i++)
     if (!isfinite(v[i])) fail_msg("%s %zu is %g", what, i, v[i]);
 }
 
+/* Chains that walk together, what they left behind, and their description. */
+typedef struct walk {
+  const gb_sim *sim;
+  gb_walkers w;
+  char *state;
+  float *x[GB_MOST_WALKERS]; /* [SAMPLES, n] */
+  double obs[GB_MOST_WALKERS][LAB_MOST], track[GB_MOST_WALKERS * LAB_MOST], cost[GB_MOST_WALKERS];
+  float *field[GB_MOST_WALKERS]; /* [n_field, n] */
+  double *tuned[GB_MOST_WALKERS];
+} walk;
+
+static void describe(walk *k)
+{
+  k->sim->kind->ensemble->unpack(k->sim->self, &k->w, k->state, k->field, k->tuned);
+}
+
+/* Samples of numbers first ... and what is measured. */
+static void take(walk *k, uint64_t number, size_t at)
+{
+  const gb_ensemble *en = k->sim->kind->ensemble;
+  float *x[GB_MOST_WALKERS];
+  double *obs[GB_MOST_WALKERS];
+  for (size_t i = 0; i < k->w.n; i++) {
+    x[i] = k->x[i] + at * k->sim->dims.n;
+    obs[i] = k->obs[i];
+  }
+  en->sample(k->sim->self, &k->w, number, k->state, x, obs);
+  en->measure(k->sim->self, &k->w, k->state, k->track);
+}
+
+/* Start and run chains, and take samples on the way; tune in the first half, go through all mixes in the second. */
+static void run_walk(walk *k, const gb_sim *sim, double T, uint64_t seed, size_t n, const uint64_t *chain, bool hot)
+{
+  const gb_ensemble *en = sim->kind->ensemble;
+  *k = (walk){.sim = sim, .w = {.T = T, .seed = seed, .n = n}};
+  CHECK_OK(gb_new(&k->state, sim->dims.walker_bytes));
+  for (size_t i = 0; i < n; i++) {
+    k->w.chain[i] = chain[i];
+    CHECK_OK(gb_new(&k->x[i], SAMPLES * sim->dims.n));
+    CHECK_OK(gb_new(&k->field[i], sim->dims.n_field * sim->dims.n));
+    CHECK_OK(gb_new(&k->tuned[i], sim->dims.n_tuned));
+  }
+  en->start(sim->self, &k->w, hot, k->state);
+  for (uint64_t s = 0; s < STEPS; s++) {
+    double before[GB_MOST_WALKERS];
+    bool tune = s < STEPS / 2;
+    memcpy(before, k->cost, sizeof before);
+    en->step(sim->self, &k->w, tune ? sim->dims.n_mix - 1 : s % sim->dims.n_mix, s, tune, k->state, k->cost);
+    for (size_t i = 0; i < n; i++) CHECK(k->cost[i] > before[i]); /* nothing is free */
+    if (s >= STEPS - SAMPLES) take(k, s - (STEPS - SAMPLES), s - (STEPS - SAMPLES));
+  }
+  describe(k);
+  for (size_t i = 0; i < n; i++) check_finite("cost", 1, &k->cost[i]);
+}
+
+static void end_walk(walk *k)
+{
+  gb_free(&k->state);
+  for (size_t i = 0; i < k->w.n; i++) {
+    gb_free(&k->x[i]);
+    gb_free(&k->field[i]);
+    gb_free(&k->tuned[i]);
+  }
+}
+
+/* Walker i of a and walker j of b: the same chain, or not? All there is of it, bit by bit. */
+static bool same_field(const walk *a, size_t i, const walk *b, size_t j)
+{
+  const gb_dims *d = &a->sim->dims;
+  return !memcmp(a->field[i], b->field[j], d->n_field * d->n * sizeof(float)) &&
+         !memcmp(a->tuned[i], b->tuned[j], d->n_tuned * sizeof(double));
+}
+
+static bool same_samples(const walk *a, size_t i, const walk *b, size_t j)
+{
+  return !memcmp(a->x[i], b->x[j], SAMPLES * a->sim->dims.n * sizeof(float));
+}
+
+static bool same_walker(const walk *a, size_t i, const walk *b, size_t j)
+{
+  const gb_ensemble *en = a->sim->kind->ensemble;
+  size_t n_track = (size_t)(en->n_track + en->n_sector);
+  return same_field(a, i, b, j) && same_samples(a, i, b, j) &&
+         !memcmp(a->obs[i], b->obs[j], (size_t)en->n_obs * sizeof(double)) &&
+         !memcmp(a->track + i * n_track, b->track + j * n_track, n_track * sizeof(double)) && a->cost[i] == b->cost[j];
+}
+
 /* The same seed and chain give the same bits, in another instance too and after other work; all else gives others. */
-static void check_chains(const gb_physics *kind, double T)
+static void check_chains(const gb_physics *kind, double T, bool hot)
 {
   instance a, b;
-  const gb_ensemble *en = kind->ensemble;
+  walk w[5];
   open_instance(&a, kind);
   open_instance(&b, kind);
-  size_t n = a.sim.dims.n, n_state = a.sim.dims.n_state;
-  double *s[5], track[LAB_MOST];
-  float *x[5];
-  for (int k = 0; k < 5; k++) {
-    CHECK_OK(gb_new(&s[k], n_state));
-    CHECK_OK(gb_new(&x[k], SAMPLES * n));
-  }
-  run_chain(&a.sim, T, 7, 3, s[0], x[0]);
-  run_chain(&a.sim, T, 8, 3, s[2], x[2]);
-  run_chain(&a.sim, T, 7, 4, s[3], x[3]);
-  run_chain(&a.sim, T * 1.25, 7, 3, s[4], x[4]);
-  run_chain(&b.sim, T, 7, 3, s[1], x[1]);
-  CHECK(!memcmp(s[0], s[1], n_state * sizeof **s) && !memcmp(x[0], x[1], SAMPLES * n * sizeof **x));
-  for (int k = 2; k < 5; k++)
-    CHECK(memcmp(s[0], s[k], n_state * sizeof **s) && memcmp(x[0], x[k], SAMPLES * n * sizeof **x));
-  for (size_t i = 1; i < SAMPLES; i++) CHECK(memcmp(x[0], x[0] + i * n, n * sizeof **x));
-  /* a sample and a measurement leave the chain alone, and can be had again */
-  memcpy(s[1], s[0], n_state * sizeof **s);
-  en->sample(a.sim.self, 7, 3, SAMPLES - 1, s[0], x[1]);
-  en->measure(a.sim.self, T, s[0], track);
-  CHECK(!memcmp(s[0], s[1], n_state * sizeof **s));
-  CHECK(!memcmp(x[1], x[0] + (SAMPLES - 1) * n, n * sizeof **x));
-  check_finite("tracked quantity", (size_t)en->n_track, track);
-  check_finite("number of a state", n_state, s[0]);
+  size_t n = a.sim.dims.n;
+  run_walk(&w[0], &a.sim, T, 7, 1, (const uint64_t[]){3}, hot);
+  run_walk(&w[2], &a.sim, T, 8, 1, (const uint64_t[]){3}, hot);
+  run_walk(&w[3], &a.sim, T, 7, 1, (const uint64_t[]){4}, hot);
+  run_walk(&w[4], &a.sim, T * 1.25, 7, 1, (const uint64_t[]){3}, hot);
+  run_walk(&w[1], &b.sim, T, 7, 1, (const uint64_t[]){3}, hot);
+  CHECK(same_walker(&w[0], 0, &w[1], 0));
+  for (int k = 2; k < 5; k++) CHECK(!same_field(&w[0], 0, &w[k], 0) && !same_samples(&w[0], 0, &w[k], 0));
+  for (size_t i = 1; i < SAMPLES; i++) CHECK(memcmp(w[0].x[0], w[0].x[0] + i * n, n * sizeof(float)));
   for (size_t i = 0; i < SAMPLES * n; i++) {
-    CHECK(isfinite(x[0][i]));
-    if (!strcmp(a.sim.dims.unit, "rad")) CHECK((double)x[0][i] > -M_PI && (double)x[0][i] <= M_PI);
+    CHECK(isfinite(w[0].x[0][i]));
+    if (!strcmp(a.sim.dims.unit, "rad")) CHECK((double)w[0].x[0][i] > -M_PI && (double)w[0].x[0][i] <= M_PI);
   }
-  for (int k = 0; k < 5; k++) {
-    gb_free(&s[k]);
-    gb_free(&x[k]);
-  }
+  for (int k = 0; k < 5; k++) end_walk(&w[k]);
   close_instance(&a);
   close_instance(&b);
+}
+
+/* A sample and a measurement leave the chain alone, and can be had again; so can its description, from which the chain
+ * goes on as if nothing had happened, beside others too. */
+static void check_description(const gb_physics *kind, double T)
+{
+  instance a;
+  walk whole, again;
+  open_instance(&a, kind);
+  const gb_ensemble *en = kind->ensemble;
+  size_t n = a.sim.dims.walkers;
+  uint64_t chain[GB_MOST_WALKERS] = {0};
+  for (size_t i = 0; i < n; i++) chain[i] = 20 + i;
+  run_walk(&whole, &a.sim, T, 7, n, chain, false);
+  run_walk(&again, &a.sim, T, 9, n, chain, true);
+  take(&whole, SAMPLES - 1, 0);
+  for (size_t i = 0; i < n; i++)
+    CHECK(!memcmp(whole.x[i], whole.x[i] + (SAMPLES - 1) * a.sim.dims.n, a.sim.dims.n * sizeof(float)));
+  const float *field[GB_MOST_WALKERS];
+  const double *tuned[GB_MOST_WALKERS];
+  for (size_t i = 0; i < n; i++) {
+    field[i] = whole.field[i];
+    tuned[i] = whole.tuned[i];
+  }
+  again.w.seed = 7;
+  en->pack(a.sim.self, &again.w, field, tuned, again.state);
+  describe(&again);
+  for (size_t i = 0; i < n; i++) CHECK(same_field(&whole, i, &again, i));
+  for (uint64_t s = STEPS; s < 2 * STEPS; s++) {
+    en->step(a.sim.self, &whole.w, s % a.sim.dims.n_mix, s, s % 2, whole.state, whole.cost);
+    en->step(a.sim.self, &again.w, s % a.sim.dims.n_mix, s, s % 2, again.state, again.cost);
+  }
+  describe(&whole);
+  describe(&again);
+  for (size_t i = 0; i < n; i++) CHECK(same_field(&whole, i, &again, i));
+  end_walk(&whole);
+  end_walk(&again);
+  close_instance(&a);
+}
+
+/* A chain's bits do not depend on who walks beside it, nor in which lane, nor on how many there are. */
+static void check_neighbours(const gb_physics *kind, double T, bool hot)
+{
+  instance a;
+  walk one, all, few;
+  uint64_t chain[GB_MOST_WALKERS] = {0}, other[GB_MOST_WALKERS] = {0};
+  open_instance(&a, kind);
+  size_t n = a.sim.dims.walkers, half = (n + 1) / 2;
+  for (size_t i = 0; i < n; i++) {
+    chain[i] = 100 + 3 * i;
+    other[i] = i + 1 == half ? chain[0] : 5000 + i;
+  }
+  run_walk(&all, &a.sim, T, 7, n, chain, hot);
+  run_walk(&few, &a.sim, T, 7, half, other, hot);
+  CHECK(same_walker(&all, 0, &few, half - 1));
+  for (size_t i = 0; i<n; i += n> 1 ? n - 1 : 1) {
+    run_walk(&one, &a.sim, T, 7, 1, chain + i, hot);
+    CHECK(same_walker(&one, 0, &all, i));
+    end_walk(&one);
+  }
+  for (size_t i = 1; i < n; i++) CHECK(!same_field(&all, 0, &all, i));
+  const gb_ensemble *en = kind->ensemble;
+  check_finite("tracked quantity", n * (size_t)(en->n_track + en->n_sector), all.track);
+  for (size_t i = 0; i < n; i++) check_finite("observable", (size_t)en->n_obs, all.obs[i]);
+  end_walk(&all);
+  end_walk(&few);
+  close_instance(&a);
+}
+
+/* Each mix by itself leaves a finite state, from either start, and has its cost. */
+static void check_mixes(const gb_physics *kind, double T)
+{
+  instance a;
+  const gb_ensemble *en = kind->ensemble;
+  open_instance(&a, kind);
+  size_t n = a.sim.dims.walkers, n_number = a.sim.dims.n_field * a.sim.dims.n;
+  uint64_t chain[GB_MOST_WALKERS] = {0};
+  for (size_t i = 0; i < n; i++) chain[i] = i;
+  for (size_t mix = 0; mix < a.sim.dims.n_mix; mix++)
+    for (int hot = 0; hot < 2; hot++) {
+      walk k;
+      run_walk(&k, &a.sim, T, 11, n, chain, hot);
+      en->start(a.sim.self, &k.w, hot, k.state);
+      memset(k.cost, 0, sizeof k.cost);
+      for (uint64_t s = 0; s < STEPS; s++) en->step(a.sim.self, &k.w, mix, s, false, k.state, k.cost);
+      describe(&k);
+      for (size_t i = 0; i < n; i++) {
+        CHECK(k.cost[i] > 0);
+        for (size_t q = 0; q < n_number; q++) CHECK(isfinite(k.field[i][q]));
+        check_finite("tuned number", a.sim.dims.n_tuned, k.tuned[i]);
+      }
+      end_walk(&k);
+    }
+  close_instance(&a);
 }
 
 static void chains_are_functions_of_their_keys(void **state)
@@ -263,9 +421,15 @@ static void chains_are_functions_of_their_keys(void **state)
     if (!gb_physics_all[i]->ensemble) continue;
     open_instance(&x, gb_physics_all[i]);
     gb_reals T = x.sim.dims.temperature;
-    check_chains(gb_physics_all[i], T.v[0]);
-    check_chains(gb_physics_all[i], T.v[T.n / 2]);
-    check_chains(gb_physics_all[i], T.v[T.n - 1]);
+    for (int hot = 0; hot < 2; hot++) {
+      check_chains(gb_physics_all[i], T.v[0], hot);
+      check_chains(gb_physics_all[i], T.v[T.n / 2], hot);
+      check_chains(gb_physics_all[i], T.v[T.n - 1], hot);
+      check_neighbours(gb_physics_all[i], T.v[T.n / 2], hot);
+    }
+    check_description(gb_physics_all[i], T.v[T.n / 2]);
+    check_mixes(gb_physics_all[i], T.v[0]);
+    check_mixes(gb_physics_all[i], T.v[T.n - 1]);
     close_instance(&x);
   }
 }
@@ -345,20 +509,16 @@ static void energies_agree(void **state)
   (void)state;
   for (size_t i = 0; gb_physics_all[i]; i++) {
     instance a;
-    double *s;
-    float *x;
     if (!gb_physics_all[i]->ensemble) continue;
     open_instance(&a, gb_physics_all[i]);
-    CHECK_OK(gb_new(&s, a.sim.dims.n_state));
-    CHECK_OK(gb_new(&x, SAMPLES * a.sim.dims.n));
     gb_reals T = a.sim.dims.temperature;
     for (size_t t = 0; t < T.n; t += 1 + T.n / 4) {
-      run_chain(&a.sim, T.v[t], 3, 0, s, x);
-      check_energy(&a.sim, x);
+      walk k;
+      run_walk(&k, &a.sim, T.v[t], 3, 1, (const uint64_t[]){0}, false);
+      check_energy(&a.sim, k.x[0]);
+      end_walk(&k);
     }
     check_vjp(&a.sim);
-    gb_free(&s);
-    gb_free(&x);
     close_instance(&a);
   }
 }
@@ -374,10 +534,13 @@ static void unknown_names(void **state)
   CHECK(!found);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {TEST(schemas_hold), TEST(descriptions_hold),
                                      TEST(chains_are_functions_of_their_keys), TEST(energies_agree),
                                      TEST(unknown_names)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  MPI_Init(&argc, &argv);
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  MPI_Finalize();
+  return failed;
 }

@@ -29,7 +29,7 @@ static void pulls_are_standard_normal(void **state)
   lab l;
   bool good = true;
   (void)state;
-  open_xy(&l, "L: 4, T: [0.9, 1.5]", "chains: 4, samples: 60, pilot: 256");
+  open_xy(&l, "L: 4, T: [0.9, 1.5]", "chains: 4, hot_chains: 0, samples: 60, trial: 64, pilot: 256");
   for (uint64_t seed = 0; seed < SEEDS; seed++) {
     gb_chains ch;
     lab_equilibrate(&l, 1000 + seed, &ch);
@@ -76,7 +76,7 @@ static void stored_samples_are_independent(void **state)
   double *x, *column, tau, error;
   bool good = true;
   (void)state;
-  open_xy(&l, "L: 8, T: [0.5, 0.9, 1.1]", "chains: 4, samples: 4000");
+  open_xy(&l, "L: 8, T: [0.5, 0.9, 1.1]", "chains: 4, hot_chains: 0, samples: 4000");
   assert_true(l.opts.spacing == 5 && l.opts.chains == CHAINS && l.opts.samples == SAMPLES);
   lab_equilibrate(&l, 12, &ch);
   size_t n_obs = (size_t)l.en->n_obs;
@@ -103,30 +103,32 @@ static void stored_samples_are_independent(void **state)
  * longer series of consecutive steps; and it is not wastefully longer. */
 static void stride_is_two_autocorrelation_times(void **state)
 {
-  enum { STEPS = 200000 };
+  enum { STEPS = 25000, CHAINS = 8 };
   static const char *const sections[] = {"L: 4, T: [0.5, 0.9, 1.5]", "L: 16, T: [0.5, 0.9, 1.1]"};
   bool good = true;
   (void)state;
   for (size_t k = 0; k < 2; k++) {
     lab l;
     gb_chains ch;
-    double *chain, *series, now[LAB_MOST];
-    open_xy(&l, sections[k], "chains: 8, spacing: 2");
+    double *series, now[GB_MOST_WALKERS * LAB_MOST], cost[GB_MOST_WALKERS] = {0};
+    open_xy(&l, sections[k], "chains: 8, spacing: 2, hot_chains: 0, pilot: 2048");
     lab_equilibrate(&l, 13, &ch);
-    size_t n_track = (size_t)l.en->n_track, n = k ? STEPS / 4 : STEPS;
-    CHECK_OK(gb_new(&chain, l.sim.dims.n_state));
-    CHECK_OK(gb_new(&series, n_track * n));
+    size_t n_track = (size_t)l.en->n_track, row = n_track + (size_t)l.en->n_sector, n = STEPS;
+    CHECK(ch.n_groups == 3);
+    CHECK_OK(gb_new(&series, n_track * CHAINS * n));
     for (size_t t = 0; t < 3; t++) {
       double T = l.sim.dims.temperature.v[t], slowest = 0, error_of_it = 0;
-      memcpy(chain, ch.state + t * (size_t)l.opts.chains * l.sim.dims.n_state, l.sim.dims.n_state * sizeof *chain);
-      for (size_t i = 0; i < n; i++) {
-        l.en->step(l.sim.self, T, 14, t, i, false, chain);
-        l.en->measure(l.sim.self, T, chain, now);
-        for (size_t q = 0; q < n_track; q++) series[q * n + i] = now[q];
+      gb_group *g = &ch.group[t];
+      CHECK(g->t == t && g->w.n == CHAINS);
+      for (size_t i = 0; i < n; i++) { /* steps that the chains did not make before */
+        l.en->step(l.sim.self, &g->w, (size_t)ch.mix[t], (1 << 20) + i, false, g->state, cost);
+        l.en->measure(l.sim.self, &g->w, g->state, now);
+        for (size_t c = 0; c < CHAINS; c++)
+          for (size_t q = 0; q < n_track; q++) series[(q * CHAINS + c) * n + i] = now[c * row + q];
       }
       for (size_t q = 0; q < n_track; q++) {
         double tau, error;
-        CHECK(gb_series_tau(1, n, series + q * n, &tau, &error));
+        CHECK(gb_series_tau(CHAINS, n, series + q * CHAINS * n, &tau, &error));
         if (tau > slowest) slowest = tau, error_of_it = error;
       }
       CHECK(error_of_it < 0.05 * slowest);
@@ -136,7 +138,6 @@ static void stride_is_two_autocorrelation_times(void **state)
                   2 * slowest, 2 * error_of_it);
       good = false;
     }
-    gb_free(&chain);
     gb_free(&series);
     gb_chains_destroy(&ch);
     lab_close(&l);

@@ -35,7 +35,8 @@ for ranks in 0 2; do
   run $ranks "$generate" --help
   expect 0 "^Usage: "
   for key in run: physics dir seed resume log_seconds xy: L J T metropolis overrelaxation wolff generate: chains samples \
-    spacing burn_in pilot longest_pilot validation_chains test_chains deflate save_seconds; do
+    spacing burn_in trial pilot longest_pilot hot_chains validation_chains test_chains configurations deflate \
+    ranks_per_chain save_seconds; do
     grep -qwE -- "${key%:}" out || fail "--help lacks $key"
   done
   for option in --dry-run --help --version; do grep -q -- "^ *$option " out || fail "--help lacks $option"; done
@@ -51,7 +52,7 @@ for ranks in 0 2; do
   run $ranks "$generate" case.yaml xy.L=8 --dry-run
   expect 0 "configurations: 2 temperatures x 2 chains x 10 samples = 40"
   grep -qE "^ +L: 8 " out || fail "--dry-run does not show the override"
-  grep -qE "^ +wolff: 1 " out || fail "--dry-run does not show the defaults"
+  grep -qE "^ +wolff: -1 " out || fail "--dry-run does not show the defaults"
   [ "$before" = "$(find . -not -name out | sort)" ] || fail "--dry-run made files: $(find . -newer case.yaml)"
 done
 says 2 "xy\.L = 15 is odd.*14.*16" case.yaml xy.L=15 --dry-run
@@ -83,7 +84,7 @@ says 2 "xy\.LL.*xy\.L" case.yaml xy.LL=4
 says 2 "xy\.L = abc is not" case.yaml xy.L=abc
 says 2 "xy\.L = 4x is not" case.yaml xy.L=4x
 says 2 "xy\.L.*empty" case.yaml xy.L=
-says 2 "xy\.L = 5000 is outside" case.yaml xy.L=5000
+says 2 "xy\.L = 70000 is outside" case.yaml xy.L=70000
 says 2 "xy\.T must increase" case.yaml "xy.T=[1, 0.5]"
 says 2 "xy\.J = nan is not" case.yaml xy.J=nan
 says 2 "generate\.chains = 2 leaves no chain" case.yaml generate.test_chains=2

@@ -10,9 +10,23 @@ END
 run 2 "$generate" case.yaml run.dir=whole
 expect 0 "2 temperatures x 3 chains x 450 samples"
 
+# stage_of FOLDER: the stage in its saved state, "none" if there is no readable one.
+stage_of() {
+  /usr/bin/python3 - "$1/generate.state.h5" <<'END'
+import h5py, sys
+try:
+    with h5py.File(sys.argv[1]) as f:
+        stage, mixes = f["numbers"][1], f["cost"].shape[1]
+    print("burn-in" if stage == 0 else "trial" if mixes > 1 and stage <= mixes else "pilot")
+except OSError:
+    print("none")
+END
+}
+
 # --- kill -9 at random moments: the launcher, one rank, or all at once; on 1, 2 and 3 ranks in turn.
 RANDOM=20240607
 starts=0
+in_trials=0
 for variant in "generate.save_seconds=0" "generate.save_seconds=0.2" "generate.deflate=1"; do
   kills=0
   rm -rf killed
@@ -28,6 +42,7 @@ for variant in "generate.save_seconds=0" "generate.save_seconds=0.2" "generate.d
     [ "$status" = 0 ] || was_killed || fail "$variant: status $status after a kill: $(tail -n 3 out)"
     if [ "$status" != 0 ]; then
       kills=$((kills + 1))
+      [ "$(stage_of killed)" != trial ] || in_trials=$((in_trials + 1))
     elif [ $kills -lt 7 ]; then # it was over too soon: another one
       rm -rf killed
     else
@@ -39,6 +54,8 @@ for variant in "generate.save_seconds=0" "generate.save_seconds=0.2" "generate.d
     *) same whole/dataset.h5 killed/dataset.h5 ;;
   esac
 done
+
+[ $in_trials -gt 0 ] || fail "no kill fell into a trial"
 
 # --- asked to stop: status 75, then the same command goes on to the same data.
 # Two runs, each stopped twice. until_saved: wait for a state that this start has written; then signals are caught.
@@ -90,8 +107,10 @@ done
 
 export OMPI_MCA_odls_base_sigkill_timeout=0
 
-# --- two small states to damage: in a pilot, and between the first samples.
-small=(xy.L=8 generate.chains=2 generate.samples=1500 generate.burn_in=16 generate.pilot=64
+# --- three small states to damage: in a trial, in a pilot, and between the first samples. Each start makes 16 steps: one
+# of burn-in, 4 for each of 3 trials, 4 and more of the pilots.
+small=(xy.L=8 xy.metropolis=1 xy.wolff=0 generate.chains=2 generate.samples=1500 generate.burn_in=16
+  generate.trial=64 generate.pilot=64 generate.hot_chains=2
   generate.validation_chains=0 generate.test_chains=0)
 run 0 "$generate" case.yaml run.dir=small "${small[@]}"
 expect 0 "x 1500 samples"
@@ -101,13 +120,17 @@ for i in $(seq 100); do
   run 0 "$generate" case.yaml run.dir=stepped "${small[@]}"
   [ "$status" != 0 ] || fail "no state between the first samples was saved"
   expect 75 "stopped on request"
-  [ "$i" -ne 4 ] || cp -r stepped pilot
+  [ "$i" -ne 4 ] || cp -r stepped trial
+  [ "$i" -ne 15 ] || cp -r stepped pilot
   [ ! -e stepped/dataset.h5.part ] || break
 done
 cp -r stepped sampling
 [ -e sampling/dataset.h5.part ] || fail "no part is there"
-[ ! -e pilot/dataset.h5.part ] || fail "the first state has a part already"
-h5ls pilot/generate.state.h5 | grep -q series || fail "the first state is not in a pilot"
+for state in trial pilot; do
+  [ ! -e $state/dataset.h5.part ] || fail "the state in a $state has a part already"
+  [ "$(stage_of $state)" = $state ] || fail "the state that was to be in a $state is in a $(stage_of $state)"
+  h5ls $state/generate.state.h5 | grep -q series || fail "the state in a $state has no series"
+done
 
 # Where the datasets of a state are in its file, and 4 bytes anywhere: offset and name.
 offsets() {
@@ -125,7 +148,7 @@ END
 }
 
 refused=0
-for state in pilot sampling; do
+for state in trial pilot sampling; do
   while read -r offset name; do
     rm -rf damaged
     cp -r $state damaged
@@ -146,7 +169,7 @@ for state in pilot sampling; do
     fi
   done < <(offsets $state/generate.state.h5 $RANDOM)
 done
-[ $refused -ge 15 ] || fail "only $refused of the damaged states were refused"
+[ $refused -ge 22 ] || fail "only $refused of the damaged states were refused"
 
 # A state cut short, an empty one, one whose data are gone.
 for size in 5000 0; do
@@ -163,7 +186,7 @@ run 2 "$generate" case.yaml run.dir=damaged "${small[@]}"
 expect 3 "dataset.h5.part: "
 
 # --- another config: refused, in the middle of a run and after its end, and nothing is touched.
-for state in pilot sampling small; do
+for state in trial pilot sampling small; do
   rm -rf other
   cp -r $state other
   run 2 "$generate" case.yaml run.dir=other "${small[@]}" generate.samples=1501
