@@ -1,5 +1,6 @@
-/* tests/bench/rng.c - the random words of the Metropolis kernel, in the order in which it uses them, to standard output:
- * for 16 or 8 chains at a time, site after site, sweep after sweep, without end. Usage: bench_rng | dieharder -g 200 -a */
+/* tests/bench/rng.c - the random words of the Metropolis kernel, in the order in which it uses them, to standard
+ * output: for 16 or 8 chains at a time, site after site, sweep after sweep, without end. Usage: bench_rng | dieharder
+ * -g 200 -a */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -4,6 +4,8 @@
 
 #include "ranks.h"
 
+enum { NEVER = 1 << 30 }; /* no box is so tall: whole rows are not preferred */
+
 /* Which grid: nothing is communicated, so any number of ranks can be asked for. 0 x 0: refused. */
 static const struct {
   int ranks;
@@ -26,13 +28,14 @@ static void the_grid_with_the_shortest_boundary(void **state)
     size_t py = cases[k].py, px = cases[k].px, ny = cases[k].ny, nx = cases[k].nx;
     if (!py) {
       gb_comm c = {.rank = 0, .size = cases[k].ranks};
-      CHECK_FAILS(gb_grid_make(c, ny, nx, cases[k].unit_y, cases[k].unit_x, &g), GB_ERR_CONFIG, "cannot be divided");
+      CHECK_FAILS(gb_grid_make(c, ny, nx, cases[k].unit_y, cases[k].unit_x, NEVER, &g), GB_ERR_CONFIG,
+                  "cannot be divided");
       continue;
     }
     size_t covered = 0;
     for (int r = 0; r < cases[k].ranks; r++) {
       gb_comm c = {.rank = r, .size = cases[k].ranks};
-      CHECK_OK(gb_grid_make(c, ny, nx, cases[k].unit_y, cases[k].unit_x, &g));
+      CHECK_OK(gb_grid_make(c, ny, nx, cases[k].unit_y, cases[k].unit_x, NEVER, &g));
       if (g.size[0] != py || g.size[1] != px)
         fail_msg("%d ranks, %zu x %zu: a grid of %zu x %zu", cases[k].ranks, ny, nx, g.size[0], g.size[1]);
       CHECK(g.at[0] < py && g.at[1] < px && g.at[0] * px + g.at[1] == (size_t)r);
@@ -42,6 +45,22 @@ static void the_grid_with_the_shortest_boundary(void **state)
       covered += g.count[0] * g.count[1];
     }
     CHECK(covered == ny * nx);
+  }
+}
+
+/* Whole rows where boxes can be tall enough, else the shortest boundary. */
+static void whole_rows_are_preferred(void **state)
+{
+  static const struct {
+    int ranks;
+    size_t px;
+  } cases_of_rows[] = {{8, 1}, {64, 1}, {128, 8}};
+  (void)state;
+  for (size_t k = 0; k < 3; k++) {
+    gb_grid g;
+    gb_comm c = {.rank = 0, .size = cases_of_rows[k].ranks};
+    CHECK_OK(gb_grid_make(c, 4096, 4096, 16, 128, 64, &g));
+    CHECK(g.size[1] == cases_of_rows[k].px && g.size[0] * g.size[1] == (size_t)c.size);
   }
 }
 
@@ -84,14 +103,14 @@ static void messages_come_from_the_right_side(void **state)
   size_t n = (size_t)world.size;
   gb_grid g;
   (void)state;
-  CHECK_OK(gb_grid_make(world, 2 * n, 2, 1, 2, &g));
+  CHECK_OK(gb_grid_make(world, 2 * n, 2, 1, 2, NEVER, &g));
   CHECK(g.size[0] == n && g.size[1] == 1);
   exchange(&g);
-  CHECK_OK(gb_grid_make(world, 2, 2 * n, 2, 1, &g));
+  CHECK_OK(gb_grid_make(world, 2, 2 * n, 2, 1, NEVER, &g));
   CHECK(g.size[0] == 1 && g.size[1] == n);
   exchange(&g);
   if (n != 4) return;
-  CHECK_OK(gb_grid_make(world, 4, 4, 2, 2, &g));
+  CHECK_OK(gb_grid_make(world, 4, 4, 2, 2, NEVER, &g));
   CHECK(g.size[0] == 2 && g.size[1] == 2);
   exchange(&g);
 }
@@ -106,7 +125,7 @@ static void teams_have_grids_of_their_own(void **state)
     if (world.size % size) continue;
     CHECK_OK(gb_comm_teams(world, size, &team));
     CHECK(team.size == size && team.rank == world.rank % size);
-    CHECK_OK(gb_grid_make(team, 12, 12, 1, 1, &g));
+    CHECK_OK(gb_grid_make(team, 12, 12, 1, 1, NEVER, &g));
     exchange(&g);
     int first = world.rank;
     gb_comm_bcast(team, &first, sizeof first);
@@ -115,6 +134,6 @@ static void teams_have_grids_of_their_own(void **state)
   }
 }
 
-static const struct CMUnitTest tests[] = {TEST(the_grid_with_the_shortest_boundary),
+static const struct CMUnitTest tests[] = {TEST(the_grid_with_the_shortest_boundary), TEST(whole_rows_are_preferred),
                                           TEST(messages_come_from_the_right_side), TEST(teams_have_grids_of_their_own)};
 RUN_ON_RANKS(tests)

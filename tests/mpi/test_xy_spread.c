@@ -5,7 +5,7 @@
  * boxes; columns come from 8 ranks on. */
 #include "comm/grid.h"
 
-static gb_err prescribed_grid(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, gb_grid *out);
+static gb_err prescribed_grid(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, size_t tall, gb_grid *out);
 #define gb_grid_make prescribed_grid
 #include "xy/state.c"
 #undef gb_grid_make
@@ -15,9 +15,9 @@ static gb_err prescribed_grid(gb_comm c, size_t ny, size_t nx, size_t unit_y, si
 
 static size_t columns; /* of the grid; 0: the product decides */
 
-static gb_err prescribed_grid(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, gb_grid *out)
+static gb_err prescribed_grid(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, size_t tall, gb_grid *out)
 {
-  GB_TRY(gb_grid_make(c, ny, nx, unit_y, unit_x, out));
+  GB_TRY(gb_grid_make(c, ny, nx, unit_y, unit_x, tall, out));
   if (!columns || c.size == 1) return GB_OK;
   out->size[1] = columns;
   out->size[0] = (size_t)c.size / columns;
@@ -93,7 +93,12 @@ static void check_same(walk *whole, walk *spread, uint64_t number)
         !memcmp(whole->track, spread->track, sizeof whole->track));
 }
 
-/* Each move and then whole steps, tuned and not. */
+static void run_sweeps(walk *k, gb_xy_sweeps sweeps)
+{
+  gb_xy_run(k->s, &k->w, &sweeps, k->state);
+}
+
+/* Each move, many of them in one pass, and then whole steps, tuned and not. */
 static void check_chain(int64_t L, size_t px, bool hot)
 {
   walk whole, spread;
@@ -108,13 +113,19 @@ static void check_chain(int64_t L, size_t px, bool hot)
   check_same(&whole, &spread, 0);
   for (uint64_t i = 0; i < 2; i++) {
     int64_t accepted[2];
-    gb_xy_metropolis(whole.s, &whole.w, 1.1, i, whole.state, &accepted[0]);
-    gb_xy_metropolis(spread.s, &spread.w, 1.1, i, spread.state, &accepted[1]);
+    run_sweeps(&whole, (gb_xy_sweeps){.metropolis = 1, .K = 1.1, .number = i, .accepted = &accepted[0]});
+    run_sweeps(&spread, (gb_xy_sweeps){.metropolis = 1, .K = 1.1, .number = i, .accepted = &accepted[1]});
     CHECK(accepted[0] == accepted[1] && accepted[0] > 0);
     check_same(&whole, &spread, i);
-    gb_xy_overrelax(whole.s, whole.state);
-    gb_xy_overrelax(spread.s, spread.state);
+    run_sweeps(&whole, (gb_xy_sweeps){.overrelaxation = 1});
+    run_sweeps(&spread, (gb_xy_sweeps){.overrelaxation = 1});
     check_same(&whole, &spread, i);
+    for (size_t n = 0; n < 7; n += 3) { /* 2, 8 and 14 half sweeps: fewer than a pass, one, and more */
+      gb_xy_sweeps many = {.metropolis = n, .overrelaxation = 1 + n / 6 * 6, .K = 1.1, .number = 100 + 10 * i};
+      run_sweeps(&whole, many);
+      run_sweeps(&spread, many);
+      check_same(&whole, &spread, i);
+    }
   }
   for (uint64_t i = 0; i < 6; i++) {
     gb_xy_step(whole.s, &whole.w, i % whole.d.n_mix, i, i < 3, whole.state, &whole.cost);
@@ -152,7 +163,7 @@ static void columns_occur(void **state)
   (void)state;
   for (int size = 1; size <= 16; size *= 2) {
     gb_comm c = {.size = size};
-    CHECK_OK(gb_grid_make(c, 256, 256, 2, 128, &g));
+    CHECK_OK(gb_grid_make(c, 256, 256, 2, 128, 1 << 30, &g));
     CHECK(g.size[1] == (size < 8 ? 1 : 2));
   }
 }

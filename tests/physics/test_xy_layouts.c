@@ -72,13 +72,13 @@ static void strips_are_replicas(void **unused)
       gb_xy_start(s.s, &s.w, hot, s.state);
       for (uint64_t i = 0; i < 3; i++) {
         int64_t accepted[GB_MOST_WALKERS], of_strips, flips[GB_MOST_WALKERS] = {0}, flips_s = 0;
-        gb_xy_metropolis(r.s, &r.w, K, i, r.state, accepted);
-        gb_xy_metropolis(s.s, &s.w, K, i, s.state, &of_strips);
+        metropolis(&r, K, i, accepted);
+        metropolis(&s, K, i, &of_strips);
         CHECK(accepted[LANE] == of_strips && of_strips > 0);
         troop_unpack(&r), troop_unpack(&s);
         CHECK(same(&r, LANE, &s, 0));
-        gb_xy_overrelax(r.s, r.state);
-        gb_xy_overrelax(s.s, s.state);
+        overrelax(&r);
+        overrelax(&s);
         troop_unpack(&r), troop_unpack(&s);
         CHECK(same(&r, LANE, &s, 0));
         gb_xy_wolff(r.s, &r.w, K, i, r.state, flips);

@@ -26,7 +26,7 @@ static void overrelaxation_conserves_energy(void **unused)
     for (size_t i = 0; i < WALKERS; i++) e[i] = energy_of(L, 1, t.field[i]);
     for (int sweep = 0; sweep < 100; sweep++) {
       memcpy(before, t.field[0], n * sizeof *before);
-      gb_xy_overrelax(t.s, t.state);
+      overrelax(&t);
       troop_unpack(&t);
       for (size_t i = 0; i < WALKERS; i++) CHECK_NEAR(energy_of(L, 1, t.field[i]), e[i], 5e-6);
       for (size_t i = 0; i < n; i++) moved += fabs((double)(t.field[0][i] - before[i])) / (double)t.s->sites;
@@ -60,7 +60,7 @@ static void overrelaxation_reflects_about_the_local_field(void **unused)
   troop_open(&t, l.sim.self, l.sim.dims, WALKERS, 1);
   troop_heat(&t, 1);
   for (size_t w = 0; w < WALKERS; w++) memcpy(old[w], t.field[w], sizeof old[w]);
-  gb_xy_overrelax(t.s, t.state);
+  overrelax(&t);
   troop_unpack(&t);
   for (size_t i = 0; i < WALKERS * N; i++) {
     size_t w = i / N, y = i % N / L, x = i % L, me = y * L + x, n[4];
@@ -103,7 +103,7 @@ static void overrelaxation_survives_a_vanishing_field(void **unused)
   }
   troop_pack(&t);
   for (int sweep = 0; sweep < 3; sweep++) {
-    gb_xy_overrelax(t.s, t.state);
+    overrelax(&t);
     troop_unpack(&t);
     for (size_t w = 0; w < WALKERS; w++)
       for (size_t i = 0; i < 16; i++) CHECK_NEAR(hypot((double)t.field[w][i], (double)t.field[w][16 + i]), 1, 0x1p-22);
@@ -158,7 +158,7 @@ static void metropolis_is_in_detailed_balance(void **unused)
       t.width[k] = 6; /* turns by up to 161 degrees: every pair of bins is linked */
     }
     troop_pack(&t);
-    gb_xy_metropolis(t.s, &t.w, K, trial, t.state, NULL);
+    metropolis(&t, K, trial, NULL);
     troop_unpack(&t);
     for (size_t k = 0; k < WALKERS; k++) {
       double after = atan2((double)t.field[k][4], (double)t.field[k][0]) - phi;
@@ -194,7 +194,7 @@ static void accepted_moves_are_counted(void **unused)
   for (uint64_t i = 0; i < 20; i++) {
     float old[WALKERS][200];
     for (size_t k = 0; k < WALKERS; k++) memcpy(old[k], t.field[k], sizeof old[k]);
-    gb_xy_metropolis(t.s, &t.w, 0.8, i, t.state, accepted);
+    metropolis(&t, 0.8, i, accepted);
     troop_unpack(&t);
     for (size_t k = 0; k < WALKERS; k++) {
       int64_t moved = 0;
@@ -226,7 +226,7 @@ static void proposals_are_tuned_in_burn_in_only(void **unused)
     for (uint64_t k = 0; k < 200; k++) {
       int64_t accepted[WALKERS];
       gb_xy_step(t.s, &t.w, k % l.sim.dims.n_mix, 128 + k, false, t.state, cost);
-      gb_xy_metropolis(t.s, &t.w, 1 / T, 1000000 + k, t.state, accepted);
+      metropolis(&t, 1 / T, 1000000 + k, accepted);
       for (size_t j = 0; j < WALKERS; j++) rate[j] += (double)accepted[j] / 256 / 200;
     }
     troop_unpack(&t);
@@ -316,7 +316,7 @@ typedef void (*move)(troop *t, double K, uint64_t number);
 
 static void only_metropolis(troop *t, double K, uint64_t number)
 {
-  gb_xy_metropolis(t->s, &t->w, K, number, t->state, NULL);
+  metropolis(t, K, number, NULL);
   if (number % 64 == 0) gb_xy_normalise(t->s, t->state);
 }
 

@@ -69,6 +69,17 @@ static inline void troop_open(troop *t, void *self, gb_dims dims, size_t n, doub
   }
 }
 
+/* One sweep over both colours. */
+static inline void overrelax(troop *t)
+{
+  gb_xy_run(t->s, &t->w, &(gb_xy_sweeps){.overrelaxation = 1}, t->state);
+}
+
+static inline void metropolis(troop *t, double K, uint64_t number, int64_t *accepted)
+{
+  gb_xy_run(t->s, &t->w, &(gb_xy_sweeps){.metropolis = 1, .K = K, .number = number, .accepted = accepted}, t->state);
+}
+
 static inline void troop_close(troop *t)
 {
   gb_free(&t->state);
