@@ -93,15 +93,21 @@ static int64_t chosen_by_root(gb_comm c, int64_t mine)
   return mine;
 }
 
-/* What is still to be done before the first sample. */
-static void describe_wait(const gb_chains *ch, char *out, size_t n)
+/* What is done of the work before the first sample; the trials count as one piece. */
+static void tell_wait(const job *j)
 {
+  const gb_chains *ch = &j->mc.ch;
+  char what[64];
   size_t waiting = 0, mixes = ch->sim->dims.n_mix;
+  double done = (double)ch->stage_done, total = (double)gb_chains_stage_steps(ch);
   for (size_t t = 0; t < ch->n_T; t++) waiting += ch->stride[t] == 0;
-  if (!strcmp(gb_chains_stage_name(ch), "trial"))
-    snprintf(out, n, "mix %lld of %zu", (long long)ch->stage, mixes);
-  else
-    snprintf(out, n, "%zu of %zu temperatures not ready", waiting, ch->n_T);
+  snprintf(what, sizeof what, "%zu of %zu temperatures not ready", waiting, ch->n_T);
+  if (!strcmp(gb_chains_stage_name(ch), "trial")) {
+    snprintf(what, sizeof what, "mix %lld of %zu", (long long)ch->stage, mixes);
+    done += (double)(ch->stage - 1) * total;
+    total *= (double)mixes;
+  }
+  gb_run_progress(j->mc.run, gb_chains_stage_name(ch), done, total, "steps", what);
 }
 
 static gb_err equilibrate(job *j)
@@ -109,11 +115,8 @@ static gb_err equilibrate(job *j)
   int64_t slice = 16;
   while (!gb_chains_ready(&j->mc.ch)) {
     double begin = gb_clock_now();
-    char what[64];
-    describe_wait(&j->mc.ch, what, sizeof what);
     GB_TRY(gb_chains_advance(&j->mc.ch, slice));
-    gb_run_progress(j->mc.run, gb_chains_stage_name(&j->mc.ch), (double)j->mc.ch.stage_done,
-                    (double)gb_chains_stage_steps(&j->mc.ch), "steps", what);
+    tell_wait(j);
     double seconds = gb_clock_now() - begin;
     if (seconds < ROUND_SECONDS / 2) slice = slice * 2 < 1 << 20 ? slice * 2 : slice;
     if (seconds > ROUND_SECONDS && slice > 1) slice /= 2;

@@ -53,16 +53,18 @@ static bool any_trapped(const gb_mc *mc, size_t chains, size_t n, const double *
 /* The flag of one temperature. Five standard errors: with some hundred comparisons in a file, an accident is rare. */
 static double quality_of(const gb_mc *mc, size_t t, const double *column, const double *tau)
 {
-  static const double limit = 5, independent = 1;
+  static const double limit = 5, independent = 1, allowed = 3; /* the last: standard errors of tau itself */
   const gb_ensemble *en = gb_mc_ensemble(mc);
   size_t chains = (size_t)mc->ch.opts.chains, n = (size_t)mc->ch.opts.samples;
   double slowest = 0.5;
   for (int q = 0; q < en->n_summary; q++) slowest = fmax(slowest, tau[q]);
+  /* U. Wolff, Comput. Phys. Commun. 156 (2004) 143, eq. 42, with a window of 6 tau */
+  double error = slowest * sqrt(2 * (12 * slowest + 1) / (double)(chains * n));
   int flag = 0;
   if (compare_halves((size_t)en->n_obs, chains, n, column, slowest) > limit) flag |= HALVES_DIFFER;
   if (mc->ch.hot[2 * t] > limit) flag |= STARTS_DIFFER;
   if (any_trapped(mc, chains, n, column)) flag |= TRAPPED;
-  if (slowest > independent) flag |= CORRELATED;
+  if (slowest > independent + allowed * error) flag |= CORRELATED;
   return flag;
 }
 

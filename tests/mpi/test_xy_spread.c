@@ -169,6 +169,16 @@ static void columns_occur(void **state)
   }
 }
 
+/* The same box: spins and widths. What the halo holds is fetched anew before it is used. */
+static bool same_box(const walk *a, const walk *b)
+{
+  const gb_xy_state *x = a->state, *y = b->state;
+  size_t bytes = a->s->ny * a->s->slots * sizeof(gb_xy_spin);
+  return !memcmp(&x->width, &y->width, sizeof x->width) &&
+         !memcmp(gb_xy_get(a->s, x, 0, 0), gb_xy_get(b->s, y, 0, 0), bytes) &&
+         !memcmp(gb_xy_get(a->s, x, 1, 0), gb_xy_get(b->s, y, 1, 0), bytes);
+}
+
 /* A box goes through its description and comes back the same; the chain goes on from it. */
 static void boxes_are_packed(void **state)
 {
@@ -185,13 +195,13 @@ static void boxes_are_packed(void **state)
     const float *field[1] = {a.field};
     const double *tuned[1] = {&a.tuned};
     gb_xy_pack(b.s, &b.w, field, tuned, b.state);
-    CHECK(!memcmp(a.state, b.state, a.d.walker_bytes));
+    CHECK(same_box(&a, &b));
     b.cost = a.cost;
     for (uint64_t i = 2; i < 4; i++) {
       gb_xy_step(a.s, &a.w, 1, i, false, a.state, &a.cost);
       gb_xy_step(b.s, &b.w, 1, i, false, b.state, &b.cost);
     }
-    CHECK(!memcmp(a.state, b.state, a.d.walker_bytes) && a.cost == b.cost);
+    CHECK(same_box(&a, &b) && a.cost == b.cost);
     end(&a);
     end(&b);
   }
