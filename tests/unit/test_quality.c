@@ -120,7 +120,9 @@ static void correlated_samples(void **state)
   fake f;
   (void)state;
   begin(&f);
-  f.tau[f.l.en->n_summary - 1] = 1.1;
+  f.tau[f.l.en->n_summary - 1] = 1.4; /* its standard error is 1.4 sqrt(2 (12 * 1.4 + 1) / 1600) = 0.21 */
+  CHECK(flag(&f) == 0);
+  f.tau[f.l.en->n_summary - 1] = 3.2; /* 0.7: more than 3 of them above 1 */
   CHECK(flag(&f) == CORRELATED);
   f.hot[0] = 9;
   CHECK(flag(&f) == (CORRELATED | STARTS_DIFFER)); /* reasons add up */
