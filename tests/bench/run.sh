@@ -51,12 +51,12 @@ generated() {
 
 # Chains on two ranks against one: twice is ideal. Then what the file costs: float32 and 16-bit against no configurations.
 farm() {
-  for _ in $(seq $rounds); do
+  for _ in $(seq "$rounds"); do
     echo "$(generated 2 generate.configurations=none) $(generated 1 generate.configurations=none)"
   done | print "chains on 2 ranks, no configurations stored" "configurations/s x stride" "1 rank" 1.94
   for type in float32 uint16; do
     for ranks in 1 2; do
-      for _ in $(seq $rounds); do
+      for _ in $(seq "$rounds"); do
         echo "$(generated $ranks generate.configurations=$type) $(generated $ranks generate.configurations=none)"
       done | print "generated into HDF5 as $type, $ranks rank(s)" "configurations/s x stride" "no configurations stored" 0.7
     done
@@ -65,7 +65,7 @@ farm() {
 
 # One lattice of 4096 x 4096 on two ranks against one: twice is ideal.
 spread() {
-  for _ in $(seq $rounds); do
+  for _ in $(seq "$rounds"); do
     for ranks in 2 1; do mpirun -n $ranks "$build/tests/bench_spread" 4096 3; done | paste -sd' '
   done | print "L=4096 on 2 ranks" "spin updates/s" "1 rank" 1.8
 }
@@ -78,7 +78,7 @@ rng() {
 train() {
   for config in xy_quickstart xy; do
     mpirun -n 2 "$build/bin/greybox-generate" configs/$config.yaml run.dir="$dir/$config" generate.samples=50 >/dev/null
-    for _ in $(seq $rounds); do
+    for _ in $(seq "$rounds"); do
       for ranks in 2 1; do
         rm -rf "$dir/run"
         mpirun -n $ranks "$build/bin/greybox-train" configs/$config.yaml run.dir="$dir/run" data.path="$dir/$config/dataset.h5" \
@@ -94,7 +94,7 @@ train() {
 io() {
   for ranks in 1 2; do
     for type in f32 u16; do
-      for _ in $(seq $rounds); do
+      for _ in $(seq "$rounds"); do
         rm -f "$dir/x.h5" "$dir/x.dd"
         ours=$(mpirun -n $ranks "$build/tests/bench_io" "$dir/x.h5" 1000 $type)
         begin=$(date +%s.%N)
@@ -102,7 +102,7 @@ io() {
         echo "$ours $begin $(date +%s.%N)" | awk '{print 1000 / $1, 238 * 4.194304 / ($3 - $2)}'
       done | print "HDF5 write of $type, $ranks rank(s), chunked, synced" "MB/s" "dd bs=4M conv=fsync" 0
     done
-    for _ in $(seq $rounds); do
+    for _ in $(seq "$rounds"); do
       rm -f "$dir/x.h5" "$dir/x.dd"
       mpirun -n $ranks "$build/tests/bench_io" "$dir/x.h5" 1000 stall
     done | print "HDF5 write in the background, $ranks rank(s)" "MB per second that computing loses" "foreground" 0
