@@ -48,14 +48,21 @@ static void print_help(const gb_app *app)
   gb_text_free(&t);
 }
 
+/* The resolved config, and what the run needs as comments: together a config again. */
 static gb_err dry_run(const gb_app *app, const gb_call *call)
 {
-  gb_text t = {0};
+  gb_text t = {0}, plan = {0};
   gb_config_print(call->cfg, call->all, &t);
   gb_text_add(&t, "\n# %s would need\n", app->name);
-  gb_err e = app->plan(call, &t);
+  gb_err e = app->plan(call, &plan);
+  if (!e) e = gb_text_done(&plan);
+  for (const char *line = e ? NULL : plan.s, *end; line && *line; line = *end ? end + 1 : end) {
+    end = strchrnul(line, '\n');
+    gb_text_add(&t, "# %.*s\n", (int)(end - line), line);
+  }
   if (!e) e = gb_text_done(&t);
   if (!e && call->c.rank == 0) fputs(t.s, stdout);
+  gb_text_free(&plan);
   gb_text_free(&t);
   return e;
 }

@@ -59,7 +59,7 @@ says 2 "xy\.L = 15 is odd.*14.*16" case.yaml xy.L=15 --dry-run
 
 # What it prints is a config.
 run 0 "$generate" case.yaml --dry-run
-grep -vE "^# |^[a-z].*(: [0-9]| per )" out >printed.yaml
+cp out printed.yaml
 run 0 "$generate" printed.yaml --dry-run
 expect 0 "= 40"
 rm printed.yaml
