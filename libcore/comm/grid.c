@@ -14,8 +14,9 @@ gb_err gb_grid_make(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_
   }
   GB_CHECK(
       best, GB_ERR_CONFIG,
-      "%zu x %zu sites cannot be divided among %zu ranks into equal boxes whose sides are multiples of %zu and %zu", ny,
-      nx, ranks, unit_y, unit_x);
+      "%zu x %zu sites cannot be divided among %zu ranks into equal boxes whose sides are multiples of %zu and %zu. "
+      "Spread it over another number of ranks (generate.ranks_per_chain), or change its size.",
+      ny, nx, ranks, unit_y, unit_x);
   *out = (gb_grid){.c = c, .size = {best, ranks / best}};
   out->at[0] = (size_t)c.rank / out->size[1];
   out->at[1] = (size_t)c.rank % out->size[1];
