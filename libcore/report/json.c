@@ -112,11 +112,12 @@ static json_t *kosterlitz_thouless(const gb_report *r)
   }
   json_t *dof = json_array();
   for (size_t t = 0; t < k->n_T; t++) json_array_append_new(dof, json_integer(k->dof[t]));
-  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:{s:f, s:f}, s:o, s:o, s:{s:o, s:o, s:o, s:o}}", "T_KT",
-                   number(k->T), "error", number(k->error), "statistical", number(k->statistical), "systematic",
-                   number(k->systematic), "L_min", number(k->cut[k->chosen].L_min), "chi2", number(flow->chi2), "dof",
-                   flow->dof, "C", with_error(flow->C), "known", "value", GB_KT_KNOWN, "error", GB_KT_KNOWN_ERROR,
-                   "sizes", sizes, "cuts", cuts, "weber_minnhagen", "temperature", list(k->n_T, 1, k->T_grid), "chi2",
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:{s:f, s:f}, s:o, s:o, s:{s:o, s:o, s:o, s:o}}",
+                   "T_KT", number(k->T), "error", number(k->error), "statistical", number(k->statistical), "systematic",
+                   number(k->systematic), "shift", number(k->shift), "truncation", number(k->truncation), "L_min",
+                   number(k->cut[k->chosen].L_min), "chi2", number(flow->chi2), "dof", flow->dof, "C",
+                   with_error(flow->C), "known", "value", GB_KT_KNOWN, "error", GB_KT_KNOWN_ERROR, "sizes", sizes,
+                   "cuts", cuts, "weber_minnhagen", "temperature", list(k->n_T, 1, k->T_grid), "chi2",
                    list(k->n_T, 1, k->chi2), "dof", dof, "amplitude", list(k->n_T, 1, k->A));
 }
 

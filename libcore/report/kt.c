@@ -110,12 +110,13 @@ static double minimise(const fit *f, double *par)
 
 /* --- the curves. */
 
-double gb_kt_flow(double c, double u0, double dl)
+/* The flow, with the next order in u or without. */
+static double integrate(double c, double u0, double dl, double next)
 {
   static const double longest = 0.06; /* of a Runge-Kutta step: its error is then below 1e-6 inside the window */
   int steps = 1 + (int)(fabs(dl) / longest);
   double u = u0, h = dl / steps;
-#define SLOPE(v) (2 * (c - (v) * (v)) * (1 + (v)))
+#define SLOPE(v) (2 * (c - (v) * (v)) * (1 + next * (v)))
   for (int i = 0; i < steps; i++) {
     double k1 = SLOPE(u), k2 = SLOPE(u + h / 2 * k1), k3 = SLOPE(u + h / 2 * k2), k4 = SLOPE(u + h * k3);
     u += h / 6 * (k1 + 2 * k2 + 2 * k3 + k4);
@@ -125,10 +126,25 @@ double gb_kt_flow(double c, double u0, double dl)
   return x * (1 - 16 * M_PI * x * exp(-4 * M_PI * x));
 }
 
-static double flow_curve(const double *par, double dl, double T)
+double gb_kt_flow(double c, double u0, double dl)
+{
+  return integrate(c, u0, dl, 1);
+}
+
+static double curve(const double *par, double dl, double T, double next)
 {
   double t = 1 - T / par[T_KT];
-  return gb_kt_flow(t * (par[B1] + t * par[B2]), par[U0] + t * (par[U1] + t * par[U2]), dl);
+  return integrate(t * (par[B1] + t * par[B2]), par[U0] + t * (par[U1] + t * par[U2]), dl, next);
+}
+
+static double flow_curve(const double *par, double dl, double T)
+{
+  return curve(par, dl, T, 1);
+}
+
+static double leading_curve(const double *par, double dl, double T)
+{
+  return curve(par, dl, T, 0);
 }
 
 double gb_kt_curve(const gb_kt_cut *cut, double L, double T)
@@ -209,7 +225,8 @@ typedef struct search {
   int dof[GB_KT_TEMPERATURES];
 } search;
 
-static void read_flow(const search *s, gb_kt_cut *cut, bool again)
+static void read_flow(const search *s, gb_kt_cut *cut, bool again,
+                      double (*flow)(const double *par, double dl, double T))
 {
   enum { STARTS = 5 };
   fit f = pick(s->n, s->p, inside, 0, s->room);
@@ -217,7 +234,7 @@ static void read_flow(const search *s, gb_kt_cut *cut, bool again)
   gb_kt_reading *r = &cut->by[GB_KT_FLOW];
   r->found = false;
   f.n_par = GB_KT_PARAMETERS;
-  f.x = flow_curve;
+  f.x = flow;
   f.scale = cut->scale = (s->T[0] + s->T[1]) / 2;
   if (f.n < f.n_par) return;
   if (again) f.l0 = cut->l0;
@@ -331,7 +348,7 @@ static void read_amplitude(const search *s, gb_kt_reading *r)
 
 static void read_all(search *s, gb_kt_cut *cut, bool again)
 {
-  read_flow(s, cut, again);
+  read_flow(s, cut, again, flow_curve);
   fit_grid(s);
   read_least(s, &cut->by[GB_KT_LEAST]);
   read_amplitude(s, &cut->by[GB_KT_AMPLITUDE]);
@@ -462,9 +479,20 @@ static gb_err choose(gb_kt *k)
            100 * GB_KT_WINDOW);
   k->T = r->T[0];
   k->statistical = r->T[1];
-  k->systematic = next->found ? fabs(next->T[0] - r->T[0]) : NAN;
-  k->error = next->found ? hypot(k->statistical, k->systematic) : k->statistical;
+  k->shift = next->found ? fabs(next->T[0] - r->T[0]) : NAN;
   return GB_OK;
+}
+
+/* What the orders beyond those of the flow may do: half of what the last one kept does. The next is smaller by another
+ * factor u < 0.15, so that this is cautious. `s` holds the points of the cut. */
+static void judge_orders(const search *s, gb_kt *k)
+{
+  gb_kt_cut leading = k->cut[k->chosen];
+  read_flow(s, &leading, false, leading_curve);
+  const gb_kt_reading *r = &leading.by[GB_KT_FLOW];
+  k->truncation = r->found ? fabs(r->T[0] - k->T) / 2 : NAN;
+  k->systematic = hypot(isfinite(k->shift) ? k->shift : 0, isfinite(k->truncation) ? k->truncation : 0);
+  k->error = hypot(k->statistical, k->systematic);
 }
 
 static gb_err analyse(size_t n, const gb_kt_point *p, int draws, search *s, gb_kt *out)
@@ -489,6 +517,7 @@ static gb_err analyse(size_t n, const gb_kt_point *p, int draws, search *s, gb_k
   size_t from = 0;
   while (p[from].L < out->cut[out->chosen].L_min) from++;
   load(s, p + from, n - from);
+  judge_orders(s, out);
   fit_grid(s);
   out->n_T = s->n_grid;
   memcpy(out->T_grid, s->grid, sizeof s->grid);

@@ -49,14 +49,16 @@ typedef struct gb_kt {
   double crossing[GB_KT_SIZES][2]; /* where Y of this size is 2 T / pi: temperature and error */
   gb_kt_cut cut[GB_KT_SIZES];
   double T, statistical, systematic, error; /* the headline; error: both in quadrature */
-  size_t n_T;                               /* of the chosen cut: temperatures that at least three sizes have */
+  double shift, truncation; /* make systematic, in quadrature: dropping a size; orders beyond the flow. NAN: unknown */
+  size_t n_T;               /* of the chosen cut: temperatures that at least three sizes have */
   double T_grid[GB_KT_TEMPERATURES], chi2[GB_KT_TEMPERATURES], A[GB_KT_TEMPERATURES];
   int dof[GB_KT_TEMPERATURES]; /* of chi2, which has A = 1 */
 } gb_kt;
 
 /** All readings, with errors from `draws` redraws of the points within their errors.
  *  Local. The headline is the flow from the smallest L_min on whose chi^2 is at most dof + 2 sqrt(2 dof), or else from
- *  the three largest sizes; its systematic error is the shift when one more size is dropped.
+ *  the three largest sizes; its systematic error is made of the shift when one more size is dropped, and of half the
+ * shift when the last order of the flow, 1 + u, is left out.
  *  @param[in] p  [n] in any order; T, Y and error in one unit of energy
  *  @return GB_ERR_CONFIG for fewer than three sizes or temperatures, errors that are not positive, or temperatures that
  *  do not reach the transition; GB_ERR_NUMERIC if no fit converges */

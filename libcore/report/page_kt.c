@@ -12,10 +12,10 @@ static void headline(const gb_report *r, gb_text *t)
   gb_text_add(t, "<p><b>T_KT = ");
   gb_page_value(t, (double[2]){k->T, k->error});
   gb_text_add(t, "</b>: %.5f ± %.5f (statistical) ± ", k->T, k->statistical);
-  if (isfinite(k->systematic))
-    gb_text_add(t, "%.5f (systematic)", k->systematic);
-  else
-    gb_text_add(t, "unknown (systematic: without the next lattice there is no fit)");
+  gb_text_add(t, "%.5f (systematic", k->systematic);
+  if (isfinite(k->shift)) gb_text_add(t, ": %.5f dropping the smallest lattice", k->shift);
+  if (isfinite(k->truncation)) gb_text_add(t, "%s %.5f higher orders", isfinite(k->shift) ? "," : ":", k->truncation);
+  gb_text_add(t, ")");
   gb_text_add(t,
               ", from L ≥ %g, χ²/dof = %.1f/%d. With J = 1 the known value is 0.89289(5) (Komura and Okabe 2012): this "
               "one is %.1f standard errors %s it, %s.</p>\n",
@@ -91,8 +91,9 @@ static void readings(const gb_report *r, gb_text *t)
       "<b>least</b> and <b>amplitude</b>: Weber and Minnhagen's u = 1/(2(ln L + C)), which holds at T_KT only: where "
       "its χ² is least, and where a free factor A before 1 + u is 1. They leave out the terms beyond 1/ln L, so they "
       "drift with the smallest lattice. Errors in brackets are statistical. The headline is the flow from the smallest "
-      "lattice on whose χ² is acceptable; its systematic error is the shift to the line below it; the total is both in "
-      "quadrature (docs/theory/xy.md).</p>\n",
+      "lattice on whose χ² is acceptable; its systematic error is the shift to the line below it and half the shift "
+      "when the "
+      "factor 1 + u is left out; the total is all in quadrature (docs/theory/xy.md).</p>\n",
       GB_KT_WINDOW);
 }
 
