@@ -34,22 +34,22 @@ void gb_xy_destroy(void **self)
 }
 
 /* The mixes among which burn-in chooses. What the user fixed is the same in all of them. The best ones differ by
- * temperature and size: docs/theory/xy.md. */
+ * temperature and size. Clusters are in all of them, where they can be: without, the helicity modulus has rare slow
+ * excursions, which a trial does not see (docs/theory/xy.md). */
 static gb_err list_mixes(gb_xy *s)
 {
   const gb_xy_opts *o = &s->opts;
-  double eighth = fmax(2, (double)s->L / 8);
-  double metropolis[2] = {1, 2}, overrelaxation[3] = {eighth / 2, eighth, 2 * eighth}, wolff[3] = {0, 0.125, 1};
-  size_t n_m = 2, n_o = 3, n_w = s->L < CLUSTERS_BELOW ? 3 : 1;
+  double eighth = fmax(2, (double)s->L / 8), wolff = s->L < CLUSTERS_BELOW ? 0.125 : 0;
+  double metropolis[2] = {1, 2}, overrelaxation[3] = {eighth / 2, eighth, 2 * eighth};
+  size_t n_m = 2, n_o = 3;
   if (o->metropolis > 0) metropolis[0] = (double)o->metropolis, n_m = 1;
   if (o->overrelaxation >= 0) overrelaxation[0] = (double)o->overrelaxation, n_o = 1;
-  if (o->wolff >= 0) wolff[0] = o->wolff, n_w = 1;
-  GB_TRY(gb_new(&s->mix, n_m * n_o * n_w + 1));
-  for (size_t w = 0; w < n_w && w < 2; w++)
-    for (size_t k = 0; k < n_o; k++)
-      for (size_t m = 0; m < n_m; m++) s->mix[s->n_mix++] = (gb_xy_mix){metropolis[m], overrelaxation[k], wolff[w]};
-  if (n_w == 3) /* one more, for the worst places: large lattices just above the transition */
-    s->mix[s->n_mix++] = (gb_xy_mix){metropolis[n_m - 1], overrelaxation[n_o / 2], wolff[2]};
+  if (o->wolff >= 0) wolff = o->wolff;
+  GB_TRY(gb_new(&s->mix, n_m * n_o + 1));
+  for (size_t k = 0; k < n_o; k++)
+    for (size_t m = 0; m < n_m; m++) s->mix[s->n_mix++] = (gb_xy_mix){metropolis[m], overrelaxation[k], wolff};
+  if (o->wolff < 0 && wolff > 0) /* one more, for the worst places: large lattices just above the transition */
+    s->mix[s->n_mix++] = (gb_xy_mix){metropolis[n_m - 1], overrelaxation[n_o / 2], 1};
   return GB_OK;
 }
 
