@@ -1,6 +1,6 @@
 #!/bin/sh
 # T_KT of the 2D XY model: install what is missing, build, sample lattices of several sizes, report. 14 minutes on two
-# cores, 300 MB of disk.
+# cores, 400 MB of disk.
 # Usage: jobs/kt.sh [section.key=value ...]      RANKS=2, CONFIG=configs/xy_kt.yaml and SIZES="L:samples ..." can be set
 # Stop it at any time; the same command goes on where it was.
 set -eu
