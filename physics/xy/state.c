@@ -25,8 +25,8 @@ void gb_xy_destroy(void **self)
     gb_free(&s->out[k / 2][k % 2]);
   }
   for (int k = 0; k < 2; k++) gb_free(&s->row[k]);
-  gb_free(&s->flat);
   gb_free(&s->rows);
+  gb_free(&s->flat);
   gb_free(&s->neighbour);
   gb_free(&s->queue);
   gb_free(&s);
@@ -63,9 +63,17 @@ static gb_err check_team(const gb_xy *s)
   return GB_OK;
 }
 
-static gb_err list_neighbours(gb_xy *s)
+/* What clusters need, of any mix that has them. */
+static gb_err make_cluster_room(gb_xy *s)
 {
   size_t L = s->L;
+  bool any = false;
+  for (size_t i = 0; i < s->n_mix; i++) any |= s->mix[i].wolff > 0;
+  if (!any) return GB_OK;
+  GB_CHECK(
+      s->sites <= INT32_MAX, GB_ERR_CONFIG,
+      "xy.wolff: clusters cannot grow on a lattice of more than 2^31 sites. Set xy.wolff = 0, or xy.L below 46342.");
+  GB_TRY(gb_new(&s->flat, (s->strips ? 1 : GB_LANES) * s->sites));
   GB_TRY(gb_new(&s->neighbour, 4 * s->sites));
   GB_TRY(gb_new(&s->queue, s->sites + 3));
   for (size_t y = 0; y < L; y++)
@@ -105,8 +113,7 @@ static gb_err make_room(gb_xy *s)
   }
   for (int k = 0; k < 2; k++) GB_TRY(gb_new(&s->row[k], s->slots));
   GB_TRY(gb_new(&s->rows, 4 * s->L));
-  GB_TRY(gb_new(&s->flat, (s->strips ? 1 : GB_LANES) * s->ny * s->nx));
-  return s->L < CLUSTERS_BELOW && s->grid.c.size == 1 ? list_neighbours(s) : GB_OK;
+  return make_cluster_room(s);
 }
 
 gb_err gb_xy_create(const void *opts, gb_comm team, void **self, gb_dims *dims)

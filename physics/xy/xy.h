@@ -49,10 +49,10 @@ typedef struct gb_xy {
   float *column[2][2]; /* [colour][0: beyond the right edge, 1: beyond the left] [ny + 1, 2] cosine, sine */
   float *out[2][2];    /* what the neighbours get of it */
   gb_vf *row[2];       /* [slots] scratch: one number per site of a row, at even and odd x */
-  float *flat;         /* [chains, ny, nx] scratch: one number per site */
   double *rows;        /* [4, L] scratch of gb_xy_observe() */
-  int32_t *neighbour;  /* [sites, 4] right, left, up, down; for clusters; NULL if the lattice is spread */
-  int32_t *queue;      /* [sites + 3] */
+  float *flat; /* [chains, ny, nx] one number per site, for clusters; NULL, as the next two, if no mix has them */
+  int32_t *neighbour; /* [sites, 4] right, left, up, down */
+  int32_t *queue;     /* [sites + 3] */
 } gb_xy;
 
 /* The working state of chains that walk together. */

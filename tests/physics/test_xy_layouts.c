@@ -203,6 +203,29 @@ static void packing_is_the_identity(void **unused)
     }
 }
 
+/* Where burn-in would not choose clusters, the option still gives them; where no mix has them, nothing is kept for
+ * them. */
+static void clusters_on_request(void **unused)
+{
+  static double T[] = {0.9};
+  (void)unused;
+  for (int k = 0; k < 2; k++) {
+    gb_xy_opts opts = {.L = 512, .J = 1, .T = {1, T}, .metropolis = 1, .overrelaxation = 1, .wolff = k};
+    troop t;
+    void *self;
+    gb_dims dims;
+    double cost[1] = {0};
+    CHECK_OK(gb_xy_create(&opts, gb_comm_self(), &self, &dims));
+    troop_open(&t, self, dims, 1, T[0]);
+    CHECK(!t.s->neighbour == !k && !t.s->flat == !k && !t.s->queue == !k);
+    gb_xy_start(t.s, &t.w, false, t.state);
+    gb_xy_step(t.s, &t.w, 0, 0, false, t.state, cost);
+    CHECK(cost[0] > 0);
+    troop_close(&t);
+    gb_xy_destroy(&self);
+  }
+}
+
 /* Rows of lanes and back. */
 static void lacing_is_a_transposition(void **unused)
 {
@@ -351,10 +374,11 @@ static void layouts_are_chosen_by_size(void **unused)
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
-      TEST(strips_are_replicas),       TEST(neighbours_in_the_lanes_do_not_matter),
-      TEST(energies_of_all_sizes),     TEST(packing_is_the_identity),
-      TEST(lacing_is_a_transposition), TEST(no_two_draws_share_a_word),
-      TEST(layouts_share_their_words), TEST(layouts_are_chosen_by_size),
+      TEST(strips_are_replicas),        TEST(neighbours_in_the_lanes_do_not_matter),
+      TEST(energies_of_all_sizes),      TEST(packing_is_the_identity),
+      TEST(clusters_on_request),        TEST(lacing_is_a_transposition),
+      TEST(no_two_draws_share_a_word),  TEST(layouts_share_their_words),
+      TEST(layouts_are_chosen_by_size),
   };
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
