@@ -277,12 +277,13 @@ static void a_winding_stays_until_a_cluster_undoes_it(void **unused)
 {
   enum { L = 16, STEPS = 400 };
   static const int turns[WALKERS][2] = {{1, 0}, {-1, 0}, {0, 1}, {0, -1}, {1, 1}, {-1, 1}, {0, 0}, {2, 0}};
-  lab l;
+  lab l, clusters; /* the same layout of spins; only the second has room for clusters */
   troop t;
   double m[WALKERS * GB_XY_MEASURED], cost[WALKERS] = {0};
   int64_t flips[WALKERS] = {0};
   (void)unused;
   open_xy(&l, "L: 16, wolff: 0");
+  open_xy(&clusters, "L: 16, wolff: 1");
   troop_open(&t, l.sim.self, l.sim.dims, WALKERS, 0.1);
   for (size_t w = 0; w < WALKERS; w++) {
     wave(L, turns[w][0], turns[w][1], t.field[w]);
@@ -297,13 +298,14 @@ static void a_winding_stays_until_a_cluster_undoes_it(void **unused)
       CHECK_NEAR(m[w * GB_XY_MEASURED + GB_XY_TRACK_WINDING_Y], turns[w][1], 1e-12);
     }
   }
-  for (uint64_t i = 0; i < STEPS; i++) gb_xy_wolff(t.s, &t.w, 1 / 0.1, i, t.state, flips);
+  for (uint64_t i = 0; i < STEPS; i++) gb_xy_wolff(clusters.sim.self, &t.w, 1 / 0.1, i, t.state, flips);
   gb_xy_measure(t.s, &t.w, t.state, m);
   int free = 0;
   for (size_t w = 0; w < WALKERS; w++)
     free += m[w * GB_XY_MEASURED + GB_XY_TRACK_WINDING_X] == 0 && m[w * GB_XY_MEASURED + GB_XY_TRACK_WINDING_Y] == 0;
   CHECK(free >= 6);
   troop_close(&t);
+  lab_close(&clusters);
   lab_close(&l);
 }
 
