@@ -127,10 +127,7 @@ static void lay_out(gb_graph *g)
   static gb_real mark; /* stands for "has a gradient" while counting */
   for (int i = 0; i < g->n; i++) {
     gb_node *n = g->node[i];
-    if (n->is_param) {
-      n->v = gb_params_value(g->params) + n->first;
-      continue;
-    }
+    if (n->is_param) continue;
     n->v = g->arena ? g->arena + used : NULL;
     used += padded(g->rows * n->width);
     n->work = g->arena && n->n_work ? g->arena + used : NULL;
@@ -179,13 +176,15 @@ size_t gb_graph_bytes(const gb_graph *g)
   return g->n_arena * sizeof(gb_real) + g->n_terms * sizeof(double);
 }
 
-gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows)
+gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows, size_t parts)
 {
   bool on = after == NULL;
   GB_ASSERT(rows <= g->rows);
   for (int i = 0; i < g->n; i++) {
     gb_node *n = g->node[i];
     n->rows = rows;
+    n->parts = parts;
+    if (n->is_param) n->v = gb_params_value(g->params) + n->first; /* the block may have moved */
     if (on && n->op) GB_TRY(n->op->forward(n));
     on |= n == after;
     if (n == last) break;
@@ -193,15 +192,67 @@ gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size
   return GB_OK;
 }
 
-gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const double weight[], gb_real *grad)
+/* The first weight that no op before node i has. */
+static size_t final_from(const gb_graph *g, int i)
+{
+  size_t first = 0;
+  for (int j = 0; j < i; j++)
+    for (int k = 0; k < g->node[j]->n_in; k++) {
+      const gb_node *p = g->node[j]->in[k];
+      if (p->is_param && p->first + p->width > first) first = p->first + p->width;
+    }
+  return first;
+}
+
+gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const double weight[], const gb_gradient *out)
 {
   memset(g->gradients, 0, g->n_gradients * sizeof *g->gradients);
-  memset(grad, 0, gb_params_size(g->params) * sizeof *grad);
-  for (int i = 0; i < g->n; i++)
-    if (g->node[i]->is_param) g->node[i]->g = grad + g->node[i]->first;
+  if (!out->add) memset(out->block, 0, gb_params_size(g->params) * sizeof *out->block);
+  for (int i = 0; i < g->n; i++) {
+    gb_node *n = g->node[i];
+    n->parts = out->parts;
+    n->add = out->add;
+    if (n->is_param) n->g = out->block + n->first;
+  }
   for (int k = 0; k < n_terms; k++)
     for (size_t r = 0; term[k]->g && r < term[k]->rows; r++) term[k]->g[r] += (gb_real)weight[k];
-  for (int i = g->n - 1; i >= 0; i--)
-    if (g->node[i]->op && g->node[i]->g) GB_TRY(g->node[i]->op->vjp(g->node[i]));
+  for (int i = g->n - 1; i >= 0; i--) {
+    if (!g->node[i]->op || !g->node[i]->g) continue;
+    GB_TRY(g->node[i]->op->vjp(g->node[i]));
+    if (out->done) out->done(out->ctx, final_from(g, i));
+  }
   return GB_OK;
+}
+
+enum { COLUMNS = 64, MOST_LEVELS = 24 };
+
+/* One piece of the sum over rows: sum [n] continues. */
+static void sum_piece(size_t rows, size_t stride, size_t n, const gb_real *restrict a, const gb_real *restrict b,
+                      gb_real *restrict sum)
+{
+  for (size_t r = 0; r < rows; r++)
+    if (b)
+      for (size_t i = 0; i < n; i++) sum[i] += a[r * stride + i] * b[r * stride + i];
+    else
+      for (size_t i = 0; i < n; i++) sum[i] += a[r * stride + i];
+}
+
+void gb_node_sum_rows(const gb_node *y, gb_node *param, size_t rows, size_t n, const gb_real *a, const gb_real *b)
+{
+  gb_real level[MOST_LEVELS][COLUMNS];
+  size_t piece = rows / y->parts;
+  for (size_t first = 0; first < n; first += COLUMNS) {
+    size_t m = n - first < COLUMNS ? n - first : COLUMNS;
+    gb_real *out = param->g + first;
+    for (size_t p = 0; p < y->parts; p++) {
+      gb_real sum[COLUMNS] = {0};
+      int l = 0;
+      if (y->add) memcpy(sum, out, m * sizeof *sum);
+      sum_piece(piece, n, m, a + p * piece * n + first, b ? b + p * piece * n + first : NULL, sum);
+      for (; p >> l & 1; l++) /* a full pair of the tree: left + right */
+        for (size_t i = 0; i < m; i++) sum[i] = level[l][i] + sum[i];
+      memcpy(level[l], sum, m * sizeof *sum);
+      memcpy(out, sum, m * sizeof *sum); /* the last one is the whole: parts is a power of two */
+    }
+  }
 }

@@ -15,6 +15,24 @@ enum { GB_NODE_INPUTS = 4 };
 typedef struct gb_graph gb_graph;
 typedef struct gb_node gb_node;
 
+/* What a run draws: random numbers are functions of (seed, step, number of the row). Shared by reference with the ops.
+ */
+typedef struct gb_draws {
+  uint64_t seed, step, first_row; /* first_row: global number of the first row */
+  bool training;                  /* else noise of regularisers is off, and statistics are those that were learned */
+} gb_draws;
+
+/* Where a backward pass puts the gradient of the weights. Rows are in `parts` equal pieces; the gradient of a piece is
+ * a sum over its rows one after another, and pieces are added in a binary tree. So the bits do not depend on which rows
+ * share a pass, if the same pieces are added in the same tree. */
+typedef struct gb_gradient {
+  gb_real *block;                        /* the weights' block */
+  size_t parts;                          /* a power of two that divides the rows */
+  bool add;                              /* continue the sum over rows that block holds; only of one piece */
+  void (*done)(void *ctx, size_t first); /* NULL, or told after every op that all elements from `first` on are final */
+  void *ctx;
+} gb_gradient;
+
 typedef struct gb_shape {
   size_t h, w, c;
 } gb_shape; /* one row: height, width, channels (last index fastest) */
@@ -29,7 +47,8 @@ static inline size_t gb_shape_width(gb_shape s)
 typedef struct gb_op {
   const char *name;
   gb_err (*forward)(gb_node *y); /* in[]->v -> y->v, or y->term */
-  gb_err (*vjp)(gb_node *y);     /* y->g, ADDED INTO in[]->g where that is not NULL; y->g may be overwritten */
+  gb_err (*vjp)(gb_node *y);     /* y->g, ADDED INTO in[]->g where that is not NULL; y->g may be overwritten. Of
+                                    weights: see gb_node_sum_rows() */
 } gb_op;
 
 struct gb_node {
@@ -38,6 +57,8 @@ struct gb_node {
   gb_shape shape;
   size_t width; /* numbers in a row; of weights: in the tensor */
   size_t rows;  /* rows in use now */
+  size_t parts; /* pieces of them, and whether the gradient of weights is continued: gb_gradient */
+  bool add;
   bool is_param;
   size_t first;  /* of weights: place in the block */
   gb_real *v;    /* [rows, width] value */
@@ -99,10 +120,19 @@ size_t gb_graph_bytes(const gb_graph *g);
 
 /** Compute nodes in order, from the first op after `after` (NULL: from the start) up to and including `last` (NULL:
  * all). Local.
- *  @param[in] rows  rows in use from now on; at most the graph's */
-gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows);
+ *  @param[in] rows   rows in use from now on; at most the graph's
+ *  @param[in] parts  equal pieces of them: statistics over rows are taken over a piece */
+gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows, size_t parts);
 
 /** Gradient of sum_k weight[k] * sum over rows of term[k], after gb_graph_run() of all terms.
  *  Local.
- *  @param[out] grad  the weights' block: overwritten; padding stays 0 */
-gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const double weight[], gb_real *grad);
+ *  @param[in,out] out  its block is overwritten, or continued */
+gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const double weight[],
+                         const gb_gradient *out);
+
+/** For a vjp: the gradient of a weight tensor of n elements whose part of row r is a[r, i] or a[r, i] * b[r, i]. Sums
+ * over rows, continues and adds pieces as gb_gradient has it; every weight tensor is written once in a backward pass.
+ * Local.
+ *  @param[in] rows   a multiple of y->rows: several per sample, such as pixels
+ *  @param[in] a, b   [rows, n]; b may be NULL */
+void gb_node_sum_rows(const gb_node *y, gb_node *param, size_t rows, size_t n, const gb_real *a, const gb_real *b);

@@ -67,13 +67,6 @@ static void fill_rows(size_t rows, size_t n, const gb_real *b, gb_real *y)
   for (size_t r = 0; r < rows; r++) memcpy(y + r * n, b, n * sizeof *y);
 }
 
-/* sum [n] += column sums of g [rows, n] */
-static void add_columns(size_t rows, size_t n, const gb_real *restrict g, gb_real *restrict sum)
-{
-  for (size_t r = 0; r < rows; r++)
-    for (size_t i = 0; i < n; i++) sum[i] += g[r * n + i];
-}
-
 typedef struct layer {
   gb_activation activation;
   gb_window window;
@@ -96,7 +89,7 @@ static gb_err dense_vjp(gb_node *y)
   const layer *l = y->ctx;
   gb_node *x = y->in[X], *w = y->in[W];
   activate_vjp(l->activation, y->rows * y->width, y->v, y->g);
-  add_columns(y->rows, y->width, y->g, y->in[B]->g);
+  gb_node_sum_rows(y, y->in[B], y->rows, y->width, y->g, NULL);
   gb_gemm(true, false, x->width, y->width, y->rows, 1, x->v, x->width, y->g, y->width, 1, w->g, y->width);
   if (x->g) gb_gemm(false, true, y->rows, x->width, y->width, 1, y->g, y->width, w->v, y->width, 1, x->g, x->width);
   return GB_OK;
@@ -217,7 +210,7 @@ static gb_err conv_vjp(gb_node *y)
   gb_node *x = y->in[X], *w = y->in[W];
   size_t c = y->shape.c, pixels = y->rows * y->shape.h * y->shape.w, k = window_width(&s);
   activate_vjp(l->activation, y->rows * y->width, y->v, y->g);
-  add_columns(pixels, c, y->g, y->in[B]->g);
+  gb_node_sum_rows(y, y->in[B], pixels, c, y->g, NULL);
   gb_gemm(true, false, k, c, pixels, 1, y->work, k, y->g, c, 1, w->g, c);
   if (!x->g) return GB_OK;
   gb_gemm(false, true, pixels, k, c, 1, y->g, c, w->v, c, 0, y->work, k);
@@ -263,7 +256,7 @@ static gb_err deconv_vjp(gb_node *y)
   gb_node *x = y->in[X], *w = y->in[W];
   size_t c = x->shape.c, pixels = y->rows * x->shape.h * x->shape.w, k = window_width(&s);
   activate_vjp(l->activation, y->rows * y->width, y->v, y->g);
-  add_columns(y->rows * y->shape.h * y->shape.w, y->shape.c, y->g, y->in[B]->g);
+  gb_node_sum_rows(y, y->in[B], y->rows * y->shape.h * y->shape.w, y->shape.c, y->g, NULL);
   gather_rows(&s, y->rows, y->g, y->work);
   gb_gemm(true, false, c, k, pixels, 1, x->v, c, y->work, k, 1, w->g, k);
   if (x->g) gb_gemm(false, true, pixels, c, k, 1, y->work, k, w->v, k, 1, x->g, c);

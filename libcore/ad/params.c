@@ -11,8 +11,8 @@ static const size_t largest = (size_t)1 << 40; /* weights of a tensor: sums over
 struct gb_params {
   int n;
   gb_param_info info[MOST];
-  double bound[MOST];
-  gb_real *value;
+  double bound[MOST], start[MOST];
+  gb_real *own, *value; /* memory of its own, or NULL; the block */
 };
 
 gb_err gb_params_create(gb_params **out)
@@ -23,7 +23,7 @@ gb_err gb_params_create(gb_params **out)
 void gb_params_destroy(gb_params **p)
 {
   if (!*p) return;
-  gb_free(&(*p)->value);
+  gb_free(&(*p)->own);
   gb_free(p);
 }
 
@@ -45,10 +45,20 @@ gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shap
   return GB_OK;
 }
 
+gb_err gb_params_add_statistic(gb_params *p, const char *name, size_t n, double value, gb_param *out)
+{
+  GB_TRY(gb_params_add(p, name, 1, &n, 0, out));
+  p->info[*out].statistic = true;
+  p->start[*out] = value;
+  return GB_OK;
+}
+
 gb_err gb_params_freeze(gb_params *p, uint64_t seed)
 {
-  GB_TRY(gb_new(&p->value, gb_params_size(p)));
+  GB_TRY(gb_new(&p->own, gb_params_size(p)));
+  p->value = p->own;
   for (int i = 0; i < p->n; i++) {
+    for (size_t k = 0; k < p->info[i].count; k++) p->value[p->info[i].first + k] = (gb_real)p->start[i];
     if (p->bound[i] == 0) continue;
     gb_key key = gb_rng_key(seed, GB_RNG_WEIGHTS, (uint64_t)i, 0);
     for (size_t k = 0; k < p->info[i].count; k += 4) {
@@ -89,4 +99,16 @@ const gb_param_info *gb_params_info(const gb_params *p, int i)
 gb_real *gb_params_value(gb_params *p)
 {
   return p->value;
+}
+
+gb_err gb_params_place(gb_params *p, gb_real *memory, bool copy)
+{
+  gb_real *from = p->value, *own = NULL;
+  GB_ASSERT(from);
+  if (!memory) GB_TRY(gb_new(&own, gb_params_size(p)));
+  p->value = memory ? memory : own;
+  if (copy) memcpy(p->value, from, gb_params_size(p) * sizeof *from);
+  gb_free(&p->own);
+  p->own = own;
+  return GB_OK;
 }

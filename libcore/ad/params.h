@@ -1,5 +1,7 @@
 /* ad/params.h - all weights of a model in one block: one reduction, one update, one file. */
 #pragma once
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/real.h"
 #include "base/rng.h"
@@ -14,6 +16,7 @@ typedef struct gb_param_info {
   int ndim;
   size_t shape[GB_PARAM_NDIM];
   size_t first, count; /* place in the block, in elements; blocks are padded to a cache line */
+  bool statistic;      /* not learned by gradient: a running mean, to which its "gradient" is the next value */
 } gb_param_info;
 
 /** An empty list of tensors.
@@ -25,6 +28,11 @@ void gb_params_destroy(gb_params **p);
  *  Local. Before gb_params_freeze().
  *  @param[in] name  unique, e.g. "encoder.1.weight"; becomes the dataset name in checkpoints */
 gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shape[], double bound, gb_param *out);
+
+/** Declare a statistic that starts with `value` everywhere. An op writes, as the gradient of this tensor, the sum over
+ * its rows of what is averaged; the optimiser moves the tensor towards the mean over the batch.
+ *  Local. Before gb_params_freeze(). */
+gb_err gb_params_add_statistic(gb_params *p, const char *name, size_t n, double value, gb_param *out);
 
 /** Allocate the block and draw initial weights: a function of (seed, number of the tensor, number of the element).
  *  Local. No gb_params_add() after this. */
@@ -43,3 +51,9 @@ const gb_param_info *gb_params_info(const gb_params *p, int i);
 /** The block; padding stays 0.
  *  Local. */
 gb_real *gb_params_value(gb_params *p);
+
+/** Move the block to memory of the caller, [gb_params_size(p)], which must live as long as p: shared by the ranks of a
+ * node. NULL: back to memory of its own.
+ *  Local. After gb_params_freeze().
+ *  @param[in] copy  copy the values there, else the memory holds them already */
+gb_err gb_params_place(gb_params *p, gb_real *memory, bool copy);

@@ -8,12 +8,6 @@
 
 typedef enum gb_noise { GB_GAUSSIAN, GB_VON_MISES } gb_noise;
 
-/* Which random numbers the next run draws: those of rows first_row ... of this step. Shared by reference with the ops.
- */
-typedef struct gb_draws {
-  uint64_t seed, step, first_row;
-} gb_draws;
-
 enum { GB_SPREAD_LOW = -12, GB_SPREAD_HIGH = 4 }; /* limits of ln sigma^2: sigma from 0.0025 to 7.4 rad */
 
 /** u = (a, b) / |(a, b)| from channels 0 and 1 of raw [sites, channels].

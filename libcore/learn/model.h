@@ -2,7 +2,7 @@
 #pragma once
 #include <stdint.h>
 
-#include "ad/params.h"
+#include "ad/graph.h"
 
 enum { GB_MOST_TERMS = 8 };
 
@@ -10,6 +10,7 @@ enum { GB_MOST_TERMS = 8 };
 typedef struct gb_pass {
   uint64_t step;      /* of the training; GB_PASS_FIXED: noise that does not depend on it, for validation */
   uint64_t first_row; /* global number of the first row */
+  bool training;      /* else without regularisers: no dropout, learned statistics */
 } gb_pass;
 #define GB_PASS_FIXED GB_RNG_STEP_MAX
 
@@ -18,16 +19,23 @@ typedef struct gb_model {
   size_t rows; /* most rows of one pass */
   int n_terms;
   const char *const *term; /* names, [n_terms] */
+  bool whole_shards;       /* statistics over the rows of a shard: a training pass must hold whole ones */
 
   /** Compute the terms of n samples.
    *  Local.
-   *  @param[out] sum  [n_terms] summed over the samples, in nats */
-  gb_err (*forward)(void *self, size_t n, const float *x, gb_pass pass, double *sum);
+   *  @param[in]  parts  equal pieces of the samples over which statistics are taken, if the model has such
+   *  @param[out] term   [n_terms] in nats: [n], borrowed until the next pass */
+  gb_err (*forward)(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[]);
   /** Gradient of sum_k weight[k] * sum over samples of term k, of the last forward.
    *  Local.
-   *  @param[out] grad  overwritten; the size of the weights' block */
-  gb_err (*backward)(void *self, const double *weight, gb_real *grad);
+   *  @param[in,out] out  where to put it; its parts are those of the forward pass */
+  gb_err (*backward)(void *self, const double *weight, const gb_gradient *out);
   /** Weights of the terms at a step; at GB_PASS_FIXED their final values.
    *  Local. */
   void (*weights)(const void *self, uint64_t step, double *weight);
 } gb_model;
+
+/** The terms of n samples, summed over them one after another.
+ *  Local.
+ *  @param[out] sum  [n_terms] */
+gb_err gb_model_sums(const gb_model *model, size_t n, const float *x, gb_pass pass, double sum[]);

@@ -71,14 +71,25 @@ static double weighted(const gb_model *model, const double *weight, const double
   return sum;
 }
 
+static double sum_of(size_t n, const double *v)
+{
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) sum += v[i];
+  return sum;
+}
+
 static gb_err one_shard(loop *t, size_t shard, const double *weight)
 {
   size_t first = shard * t->shard_rows;
-  gb_pass pass = {t->state.step, first};
+  gb_pass pass = {t->state.step, first, true};
   gb_dataset_batch(t->data, t->seed, t->state.step, (size_t)t->opts->batch, first, t->shard_rows, t->row);
   GB_TRY(gb_dataset_read(t->data, GB_TRAIN, t->shard_rows, t->row, t->x));
-  GB_TRY(t->model->forward(t->model->self, t->shard_rows, t->x, pass, t->side + shard * (size_t)t->model->n_terms));
-  return t->model->backward(t->model->self, weight, gb_reduce_slot(t->reduce, shard));
+  const double *term[GB_MOST_TERMS];
+  double *sum = t->side + shard * (size_t)t->model->n_terms;
+  GB_TRY(t->model->forward(t->model->self, t->shard_rows, 1, t->x, pass, term));
+  for (int k = 0; k < t->model->n_terms; k++) sum[k] = sum_of(t->shard_rows, term[k]);
+  return t->model->backward(t->model->self, weight,
+                            &(gb_gradient){.block = gb_reduce_slot(t->reduce, shard), .parts = 1});
 }
 
 /* A loss or gradient that is not finite: the same verdict on all ranks, since all see the same sums. */
@@ -171,7 +182,7 @@ gb_err gb_train_evaluate(gb_comm c, const gb_model *model, gb_dataset *data, gb_
     size_t first = p * model->rows, n = rows - first < model->rows ? rows - first : model->rows;
     for (size_t i = 0; i < n; i++) row[i] = first + i;
     e = gb_dataset_read(data, split, n, row, x);
-    if (!e) e = model->forward(model->self, n, x, (gb_pass){GB_PASS_FIXED, first}, sum + p * n_terms);
+    if (!e) e = gb_model_sums(model, n, x, (gb_pass){GB_PASS_FIXED, first, false}, sum + p * n_terms);
   }
   e = gb_comm_agree(c, e);
   if (!e) {

@@ -196,7 +196,7 @@ static void load(gb_vae *v, size_t n, const float *x)
   }
 }
 
-static gb_err forward(void *self, size_t n, const float *x, gb_pass pass, double *sum)
+static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
 {
   gb_vae *v = self;
   size_t m = v->eps->width;
@@ -205,21 +205,19 @@ static gb_err forward(void *self, size_t n, const float *x, gb_pass pass, double
     gb_rng_normal(gb_rng_key(v->seed, GB_RNG_LATENT, pass.first_row + r, pass.step), m, v->eps->v + r * m);
   v->draws.step = pass.step;
   v->draws.first_row = pass.first_row;
+  v->draws.training = pass.training;
   v->last_rows = n;
-  GB_TRY(gb_graph_run(v->graph, NULL, NULL, n));
-  for (int k = 0; k < GB_VAE_TERMS; k++) {
-    sum[k] = 0;
-    for (size_t r = 0; r < n; r++) sum[k] += v->term[k]->term[r];
-  }
+  GB_TRY(gb_graph_run(v->graph, NULL, NULL, n, parts));
+  for (int k = 0; k < GB_VAE_TERMS; k++) term[k] = v->term[k]->term;
   return GB_OK;
 }
 
-static gb_err backward(void *self, const double *weight, gb_real *grad)
+static gb_err backward(void *self, const double *weight, const gb_gradient *out)
 {
   gb_vae *v = self;
   int n_terms =
       weight[GB_VAE_ENERGY] > 0 ? GB_VAE_TERMS : GB_VAE_ENERGY; /* it is the last: without it there is less to do */
-  return gb_graph_backward(v->graph, n_terms, v->term, weight, grad);
+  return gb_graph_backward(v->graph, n_terms, v->term, weight, out);
 }
 
 /* A weight that is 0 before step `start` and rises linearly over the next `warmup` steps. */
@@ -254,7 +252,7 @@ gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z, const double *turned
   v->last_rows = n;
   for (size_t r = 0; r < n; r++) v->turned[r] = turned ? turned[r] : 0;
   memcpy(v->z->v, z, n * v->z->width * sizeof *z);
-  return gb_graph_run(v->graph, v->z, v->spread ? v->spread : v->direction, n);
+  return gb_graph_run(v->graph, v->z, v->spread ? v->spread : v->direction, n, 1);
 }
 
 gb_vae_view gb_vae_look(const gb_vae *v)

@@ -95,7 +95,7 @@ static gb_err encode(pass *p, gb_split split, size_t first, size_t n)
   gb_model model = gb_vae_model(p->m->vae);
   for (size_t i = 0; i < n; i++) p->row[i] = first + i;
   GB_TRY(gb_dataset_read(p->data, split, n, p->row, p->x));
-  return model.forward(model.self, n, p->x, (gb_pass){GB_PASS_FIXED, first}, sum);
+  return gb_model_sums(&model, n, p->x, (gb_pass){GB_PASS_FIXED, first, false}, sum);
 }
 
 static void observe(const pass *p, const gb_rows *r, size_t first, size_t n, const float *x, size_t n_obs)
@@ -108,7 +108,7 @@ static void observe(const pass *p, const gb_rows *r, size_t first, size_t n, con
 /* Observables of the decoded rows: the mean field, or with noise. */
 static void observe_output(pass *p, bool noisy, size_t first, size_t n, gb_rows *r, size_t n_obs)
 {
-  gb_vae_output(p->m->vae, noisy, (gb_pass){GB_PASS_FIXED, first}, p->y);
+  gb_vae_output(p->m->vae, noisy, (gb_pass){GB_PASS_FIXED, first, false}, p->y);
   observe(p, r, first, n, p->y, n_obs);
 }
 
@@ -140,7 +140,7 @@ static gb_err code_pass(pass *p, size_t first, size_t n)
   gb_model model = gb_vae_model(p->m->vae);
   for (size_t i = 0; i < n; i++) p->row[i] = (first + i) * p->codes.stride;
   GB_TRY(gb_dataset_read(p->data, GB_TRAIN, n, p->row, p->x));
-  GB_TRY(model.forward(model.self, n, p->x, (gb_pass){GB_PASS_FIXED, first}, sum));
+  GB_TRY(gb_model_sums(&model, n, p->x, (gb_pass){GB_PASS_FIXED, first, false}, sum));
   gb_vae_view w = gb_vae_look(p->m->vae);
   for (size_t i = 0; i < n * w.latent; i++) p->codes.mu[first * w.latent + i] = (double)w.mu[i];
   return GB_OK;

@@ -165,9 +165,9 @@ static void free_gallery(const gb_report *r, gallery *g)
 static gb_err see(const gb_reported *m, uint64_t row, gallery *g, float *mean, float *noisy)
 {
   gb_model model = gb_vae_model(m->m.vae);
-  gb_pass pass = {GB_PASS_FIXED, row};
+  gb_pass pass = {GB_PASS_FIXED, row, false};
   double sum[GB_MOST_TERMS];
-  GB_TRY(model.forward(model.self, 1, g->x, pass, sum));
+  GB_TRY(gb_model_sums(&model, 1, g->x, pass, sum));
   gb_vae_view w = gb_vae_look(m->m.vae);
   double turned = w.turned[0];
   memcpy(g->z, w.mu, w.latent * sizeof *g->z);

@@ -137,8 +137,8 @@ static void rows_are_what_they_say(void **state)
     en->observe(x.m.sim.self, data.temperature[t], test_row(i), obs);
     CHECK(!memcmp(obs, a->rows[GB_FROM_DATA].obs + i * a->n_obs, a->n_obs * sizeof *obs));
     /* alone instead of in a pass: up to rounding */
-    gb_pass pass = {GB_PASS_FIXED, i};
-    CHECK_OK(model.forward(model.self, 1, test_row(i), pass, sum));
+    gb_pass pass = {GB_PASS_FIXED, i, false};
+    CHECK_OK(gb_model_sums(&model, 1, test_row(i), pass, sum));
     gb_vae_view w = gb_vae_look(x.m.vae);
     gb_real z[LATENT];
     double turned = w.turned[0];
@@ -176,7 +176,7 @@ static void prior_samples_get_a_temperature(void **state)
     float rows[PASS][DATA_WIDTH];
     double sum[GB_VAE_TERMS];
     for (uint64_t i = 0; i < n; i++) CHECK_OK(gb_dataset_read(x.d, GB_TRAIN, 1, &(uint64_t){first + i}, rows[i]));
-    CHECK_OK(model.forward(model.self, n, rows[0], (gb_pass){GB_PASS_FIXED, first}, sum));
+    CHECK_OK(gb_model_sums(&model, n, rows[0], (gb_pass){GB_PASS_FIXED, first, false}, sum));
     for (size_t i = 0; i < n * LATENT; i++) mu[first + i / LATENT][i % LATENT] = (double)gb_vae_look(x.m.vae).mu[i];
   }
   for (uint64_t i = 0; i < PRIOR; i++) {

@@ -17,7 +17,7 @@ typedef struct line {
   gb_param a, b;
   size_t n;
   gb_pass pass;
-  double noise[MOST_ROWS], off[MOST_ROWS];
+  double noise[MOST_ROWS], off[MOST_ROWS], term[N_TERMS][MOST_ROWS];
   float x[MOST_ROWS][DATA_WIDTH];
   fault fault; /* at this step, on whoever has this row */
   uint64_t at_step, at_row;
@@ -42,23 +42,24 @@ static const gb_real *tensor(const line *m, gb_param t)
   return gb_params_value(m->p) + gb_params_info(m->p, t)->first;
 }
 
-static gb_err forward(void *self_, size_t n, const float *x, gb_pass pass, double *sum)
+static gb_err forward(void *self_, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
 {
   line *m = self_;
   const gb_real *a = tensor(m, m->a), *b = tensor(m, m->b);
   m->n = n;
   m->pass = pass;
   memcpy(m->x, x, n * sizeof *m->x);
-  sum[FIT] = sum[SHRINK] = 0;
+  (void)parts;
+  for (int k = 0; k < N_TERMS; k++) term[k] = m->term[k];
   for (size_t r = 0; r < n; r++) {
     double e = m->noise[r] = noise_of(pass, r), y = (double)b[0] + (double)b[1] * e;
     for (size_t k = 0; k < DATA_WIDTH; k++) y += (double)a[k] * (double)m->x[r][k];
     m->off[r] = y - cos((double)m->x[r][0]);
-    sum[FIT] += m->off[r] * m->off[r] / 2;
-    sum[SHRINK] += (1 + e * e) * ((double)b[0] * (double)b[0] + (double)b[1] * (double)b[1]) / 2;
+    m->term[FIT][r] = m->off[r] * m->off[r] / 2;
+    m->term[SHRINK][r] = (1 + e * e) * ((double)b[0] * (double)b[0] + (double)b[1] * (double)b[1]) / 2;
   }
-  if (is_now(m, NAN_TERM)) sum[SHRINK] = NAN;
-  if (is_now(m, INFINITE_TERM)) sum[FIT] = -INFINITY;
+  if (is_now(m, NAN_TERM)) m->term[SHRINK][n - 1] = NAN;
+  if (is_now(m, INFINITE_TERM)) m->term[FIT][n - 1] = -INFINITY;
   GB_CHECK(!is_now(m, FAILURE), GB_ERR_IO, "row %llu cannot be had", (unsigned long long)m->at_row);
   if (is_now(m, STOP)) { /* the loop looks for the file once a second */
     struct timespec pause = {1, 50000000};
@@ -68,10 +69,11 @@ static gb_err forward(void *self_, size_t n, const float *x, gb_pass pass, doubl
   return GB_OK;
 }
 
-static gb_err backward(void *self_, const double *weight, gb_real *grad)
+static gb_err backward(void *self_, const double *weight, const gb_gradient *out)
 {
   line *m = self_;
-  gb_real *ga = grad + gb_params_info(m->p, m->a)->first, *gb = grad + gb_params_info(m->p, m->b)->first;
+  gb_real *grad = out->block, *ga = grad + gb_params_info(m->p, m->a)->first,
+          *gb = grad + gb_params_info(m->p, m->b)->first;
   const gb_real *b = tensor(m, m->b);
   memset(grad, 0, gb_params_size(m->p) * sizeof *grad);
   for (size_t r = 0; r < m->n; r++) {
@@ -256,7 +258,7 @@ static void follows_the_gradient(void **state)
       float x[DATA_WIDTH];
       gb_dataset_batch(d, 21, step, BATCH, r, 1, &row);
       CHECK_OK(gb_dataset_read(d, GB_TRAIN, 1, &row, x));
-      double e = noise_of((gb_pass){step, 0}, r), y = w[DATA_WIDTH] + w[DATA_WIDTH + 1] * e;
+      double e = noise_of((gb_pass){step, 0, true}, r), y = w[DATA_WIDTH] + w[DATA_WIDTH + 1] * e;
       for (int k = 0; k < DATA_WIDTH; k++) y += w[k] * (double)x[k];
       double off = y - cos((double)x[0]);
       for (int k = 0; k < DATA_WIDTH; k++) g[k] += off * (double)x[k] / BATCH;
@@ -479,7 +481,7 @@ static void evaluations(void **state)
     for (uint64_t r = 0; r < ROWS; r++) {
       float x[DATA_WIDTH];
       CHECK_OK(gb_dataset_read(d, GB_TEST, 1, &r, x));
-      CHECK_OK(forward(&m, 1, x, (gb_pass){GB_PASS_FIXED, r}, sum));
+      CHECK_OK(gb_model_sums(&model, 1, x, (gb_pass){GB_PASS_FIXED, r, false}, sum));
       for (int k = 0; k < N_TERMS; k++) expected[k] += sum[k] / ROWS;
     }
     CHECK_OK(gb_train_evaluate(world, &model, d, GB_TEST, mean[0]));

@@ -88,7 +88,7 @@ static void probe_node(bench *b, gb_node *y)
 static double loss(bench *b)
 {
   double sum = 0;
-  CHECK_OK(gb_graph_run(b->g, NULL, NULL, ROWS));
+  CHECK_OK(gb_graph_run(b->g, NULL, NULL, ROWS, 1));
   for (int k = 0; k < b->n_terms; k++)
     for (size_t r = 0; r < ROWS; r++) sum += term_weight[k] * b->term[k]->term[r];
   return sum;
@@ -108,7 +108,7 @@ static void finish(bench *b)
   for (size_t i = 0; b->near && i < ROWS * b->near->width; i++)
     b->near->v[i] = atan2(b->direction->v[2 * i + 1], b->direction->v[2 * i]) + 1.5 * mark(i);
   loss(b);
-  CHECK_OK(gb_graph_backward(b->g, b->n_terms, b->term, term_weight, grad));
+  CHECK_OK(gb_graph_backward(b->g, b->n_terms, b->term, term_weight, &(gb_gradient){.block = grad, .parts = 1}));
   for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(grad[i]));
   CHECK(largest > 1e-3);
   for (int t = 0; t < gb_params_n(b->p); t++)
@@ -218,7 +218,7 @@ static void sampled_fields(void **state)
   (void)state;
   for (int i = 0; i < 2; i++) {
     bench b;
-    gb_draws draws = {3, 4, 5};
+    gb_draws draws = {3, 4, 5, true};
     begin(&b);
     gb_node *l, *u = rotor(&b, true, i & 1, &l);
     probe_node(&b, gb_rotor_sample(b.g, GB_GAUSSIAN, u, l, -0.4, &draws));

@@ -48,7 +48,7 @@ static double loss(bench *b)
 {
   static const gb_pass pass = {.step = 5, .first_row = 7};
   double sum[GB_VAE_TERMS], all = 0;
-  CHECK_OK(b->m.forward(b->m.self, ROWS, b->x, pass, sum));
+  CHECK_OK(gb_model_sums(&b->m, ROWS, b->x, pass, sum));
   for (int k = 0; k < GB_VAE_TERMS; k++) all += b->weight[k] * sum[k];
   return all;
 }
@@ -109,7 +109,7 @@ static void compare(bench *b)
   double largest = 0, square = 0;
   memcpy(kept, gb_params_value(p), n * sizeof *kept);
   loss(b);
-  CHECK_OK(b->m.backward(b->m.self, b->weight, grad));
+  CHECK_OK(b->m.backward(b->m.self, b->weight, &(gb_gradient){.block = grad, .parts = 1}));
   for (size_t i = 0; i < n; i++) {
     largest = fmax(largest, fabs(grad[i]));
     square += grad[i] * grad[i];
@@ -248,8 +248,8 @@ static double run_field(field_bench *b, uint64_t step, const gb_real **raw_gradi
 {
   static const double one = 1;
   b->draws.step = step;
-  CHECK_OK(gb_graph_run(b->g, NULL, NULL, 1));
-  CHECK_OK(gb_graph_backward(b->g, 1, &b->term, &one, b->grad));
+  CHECK_OK(gb_graph_run(b->g, NULL, NULL, 1, 1));
+  CHECK_OK(gb_graph_backward(b->g, 1, &b->term, &one, &(gb_gradient){.block = b->grad, .parts = 1}));
   *raw_gradient = b->grad + gb_params_info(b->p, 1)->first;
   return b->term->term[0];
 }
@@ -314,7 +314,7 @@ static void kl_is_the_integral(void **state)
   CHECK_OK(gb_graph_plan(g));
   memcpy(a->v, mu, sizeof mu);
   memcpy(b->v, logvar, sizeof logvar);
-  CHECK_OK(gb_graph_run(g, NULL, NULL, 1));
+  CHECK_OK(gb_graph_run(g, NULL, NULL, 1, 1));
   double sum = 0;
   for (int j = 0; j < M; j++) {
     double sigma = exp(logvar[j] / 2), h = 24 * sigma / POINTS;
@@ -357,7 +357,7 @@ static void likelihoods_are_densities(void **state)
         u->v[2 * q + 1] = sin(turn);
         if (learned) l->v[q] = spread;
       }
-      CHECK_OK(gb_graph_run(g, NULL, NULL, POINTS));
+      CHECK_OK(gb_graph_run(g, NULL, NULL, POINTS, 1));
       for (size_t q = 0; q < POINTS; q++) sum += exp(-nll->term[q]) * 2 * M_PI / POINTS;
       /* midpoint rule: exact for the periodic density; h^2/12 of its slope at the cut, below 1e-7, for the other */
       if (noise == GB_VON_MISES)

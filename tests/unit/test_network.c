@@ -69,7 +69,7 @@ static void shapes_and_counts(void **state)
     assert_string_equal(gb_params_info(n.p, 1)->name, "encoder.0.bias");
     snprintf(text, sizeof text, "-> %zu x %zu x %zu", out.h, out.w, out.c);
     CHECK(strstr(n.table.s, text) && strstr(n.table.s, good[i].layer) && strstr(n.table.s, "encoder.0"));
-    CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS));
+    CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS, 1));
     drop(&n);
   }
 }

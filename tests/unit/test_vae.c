@@ -64,7 +64,7 @@ static void forward(gb_vae *v, size_t n, const float *x, uint64_t first_row)
 {
   double sum[GB_VAE_TERMS];
   gb_model m = gb_vae_model(v);
-  CHECK_OK(m.forward(m.self, n, x, (gb_pass){.step = 4, .first_row = first_row}, sum));
+  CHECK_OK(gb_model_sums(&m, n, x, (gb_pass){.step = 4, .first_row = first_row}, sum));
 }
 
 /* Options number i of 16: every key takes both values. */
@@ -147,7 +147,7 @@ static void sums_are_of_all_rows(void **state)
   double sum[GB_VAE_TERMS], expected[GB_VAE_TERMS] = {0};
   CHECK(m.rows == ROWS && m.n_terms == GB_VAE_TERMS);
   angles(1, ROWS * N, x);
-  CHECK_OK(m.forward(m.self, ROWS - 2, x, (gb_pass){3, 0}, sum));
+  CHECK_OK(gb_model_sums(&m, ROWS - 2, x, (gb_pass){3, 0, false}, sum));
   for (size_t r = 0; r < ROWS - 2; r++)
     for (int k = 0; k < GB_VAE_TERMS; k++) expected[k] += gb_vae_look(v).term[k][r];
   for (int k = 0; k < GB_VAE_TERMS; k++) CHECK_NEAR(sum[k], expected[k], 1e-12 * fabs(sum[k]));
@@ -174,7 +174,7 @@ static void decoding_repeats_the_field(void **state)
     memcpy(turned, w.turned, sizeof turned);
     for (size_t r = 0; r < ROWS; r++) before[r] = row_of(v, r);
     CHECK_OK(gb_vae_decode(v, ROWS, z, turned));
-    gb_vae_output(v, false, (gb_pass){0, 0}, out);
+    gb_vae_output(v, false, (gb_pass){0, 0, false}, out);
     for (size_t r = 0; r < ROWS; r++) {
       result after = row_of(v, r);
       CHECK(!memcmp(before[r].direction, after.direction, sizeof after.direction));
@@ -206,10 +206,10 @@ static void aligned_samples_have_no_direction(void **state)
     double sum[2][GB_VAE_TERMS];
     gb_vae *v = create(&o, &objective, ROWS, 5);
     gb_model m = gb_vae_model(v);
-    CHECK_OK(m.forward(m.self, ROWS, x, (gb_pass){3, 0}, sum[0]));
-    gb_vae_output(v, false, (gb_pass){3, 0}, at);
-    CHECK_OK(m.forward(m.self, ROWS, y, (gb_pass){3, 0}, sum[1]));
-    gb_vae_output(v, false, (gb_pass){3, 0}, turned);
+    CHECK_OK(gb_model_sums(&m, ROWS, x, (gb_pass){3, 0, false}, sum[0]));
+    gb_vae_output(v, false, (gb_pass){3, 0, false}, at);
+    CHECK_OK(gb_model_sums(&m, ROWS, y, (gb_pass){3, 0, false}, sum[1]));
+    gb_vae_output(v, false, (gb_pass){3, 0, false}, turned);
     if (o.align) {
       for (int k = 0; k < GB_VAE_TERMS; k++) CHECK_NEAR(sum[0][k], sum[1][k], 1e-3);
       for (size_t q = 0; q < ROWS * N; q++)
@@ -241,7 +241,7 @@ static void noise_has_its_width(void **state)
     gb_vae_view w = gb_vae_look(v);
     CHECK(learned ? w.spread != NULL : w.spread == NULL && fabs(w.fixed_spread - 2 * log(0.7)) < 1e-15);
     for (uint64_t pass = 0; pass < PASSES; pass++) {
-      gb_vae_output(v, true, (gb_pass){pass, 10}, out);
+      gb_vae_output(v, true, (gb_pass){pass, 10, false}, out);
       for (size_t k = 0; k < ROWS * N; k++) {
         double variance = exp(w.spread ? (double)w.spread[k] : w.fixed_spread);
         double c = cos((double)out[k] - atan2((double)w.direction[2 * k + 1], (double)w.direction[2 * k]));
@@ -252,9 +252,9 @@ static void noise_has_its_width(void **state)
       }
     }
     CHECK_NEAR(sum, expected, 4 * sqrt((square - sum * sum) / count));
-    gb_vae_output(v, true, (gb_pass){PASSES - 1, 10}, again);
+    gb_vae_output(v, true, (gb_pass){PASSES - 1, 10, false}, again);
     CHECK(!memcmp(out, again, sizeof out));
-    gb_vae_output(v, true, (gb_pass){PASSES - 1, 11}, again); /* the next row */
+    gb_vae_output(v, true, (gb_pass){PASSES - 1, 11, false}, again); /* the next row */
     size_t same = 0;
     for (size_t k = 0; k < ROWS * N; k++) same += out[k] == again[k];
     CHECK(same == 0);
@@ -332,7 +332,7 @@ static void nan_reaches_the_loss(void **state)
       for (int t = 0; t < gb_params_n(p); t++) {
         gb_real *w = gb_params_value(p) + gb_params_info(p, t)->first, kept = *w;
         *w = NAN;
-        CHECK_OK(m.forward(m.self, 1, x, (gb_pass){3, 0}, sum));
+        CHECK_OK(gb_model_sums(&m, 1, x, (gb_pass){3, 0, false}, sum));
         if (isfinite(sum[0]) && isfinite(sum[1]) && isfinite(sum[2]))
           fail_msg("%s: a NaN in %s is not seen", activation[a], gb_params_info(p, t)->name);
         *w = kept;
