@@ -16,8 +16,8 @@ struct gb_graph {
   gb_err failure;
   gb_real *arena;
   double *terms;
-  gb_real *gradients; /* inside the arena: all g, for one memset */
-  size_t n_arena, n_gradients, n_terms;
+  char *scratch;
+  size_t n_arena, n_terms, n_scratch;
 };
 
 gb_err gb_graph_create(gb_params *p, size_t rows, gb_graph **out)
@@ -36,6 +36,7 @@ void gb_graph_destroy(gb_graph **graph)
   for (int i = 0; i < g->n_contexts; i++) gb_free(&g->context[i]);
   gb_free(&g->arena);
   gb_free(&g->terms);
+  gb_free(&g->scratch);
   gb_free(graph);
 }
 
@@ -120,13 +121,81 @@ static bool needs_gradient(const gb_node *n)
   return yes;
 }
 
+/* Gradients share memory: that of a node is needed from the first op that adds to it, going backward, to its own. */
+typedef struct free_list {
+  struct {
+    size_t first, count;
+  } gap[2 * MOST];
+  int n;
+  size_t end; /* everything from here on is free */
+} free_list;
+
+static size_t take(free_list *l, size_t count)
+{
+  for (int i = 0; i < l->n; i++) {
+    if (l->gap[i].count < count) continue;
+    size_t first = l->gap[i].first;
+    l->gap[i].first += count;
+    l->gap[i].count -= count;
+    return first;
+  }
+  l->end += count;
+  return l->end - count;
+}
+
+static void give_back(free_list *l, size_t first, size_t count)
+{
+  for (int i = 0; i < l->n; i++) {
+    if (l->gap[i].first + l->gap[i].count == first) {
+      l->gap[i].count += count;
+      return;
+    }
+    if (first + count == l->gap[i].first) {
+      l->gap[i].first = first;
+      l->gap[i].count += count;
+      return;
+    }
+  }
+  l->gap[l->n].first = first;
+  l->gap[l->n++].count = count;
+}
+
+static size_t gradient_size(const gb_graph *g, const gb_node *n)
+{
+  return padded(g->rows * (is_term(n) ? 1 : n->width));
+}
+
+/* Places of all gradients, counted from `first` on.
+ *  @param[out] place  [g->n]
+ *  @return where they end */
+static size_t place_gradients(const gb_graph *g, size_t first, size_t place[MOST])
+{
+  static const size_t nowhere = (size_t)-1;
+  free_list l = {.end = first};
+  for (int i = 0; i < g->n; i++) place[i] = nowhere;
+  for (int i = 0; i < g->n; i++) /* the terms are where it begins: they have theirs from the start */
+    if (is_term(g->node[i]) && g->node[i]->g) place[i] = take(&l, gradient_size(g, g->node[i]));
+  for (int i = g->n - 1; i >= 0; i--) {
+    const gb_node *y = g->node[i];
+    if (!y->op || !y->g) continue;
+    for (int k = 0; k < y->n_in; k++)
+      for (int j = 0; j < i; j++)
+        if (g->node[j] == y->in[k] && y->in[k]->g && !y->in[k]->is_param && place[j] == nowhere)
+          place[j] = take(&l, gradient_size(g, g->node[j]));
+    if (place[i] != nowhere) give_back(&l, place[i], gradient_size(g, y));
+  }
+  return l.end;
+}
+
 /* Two rounds over the same code: the first counts (arena still NULL), the second hands out. */
 static void lay_out(gb_graph *g)
 {
-  size_t used = 0, terms = 0;
+  size_t used = 0, terms = 0, place[MOST];
   static gb_real mark; /* stands for "has a gradient" while counting */
   for (int i = 0; i < g->n; i++) {
     gb_node *n = g->node[i];
+    n->scratch = g->scratch;
+    if (n->n_scratch > g->n_scratch) g->n_scratch = n->n_scratch;
     if (n->is_param) continue;
     n->v = g->arena ? g->arena + used : NULL;
     used += padded(g->rows * n->width);
@@ -136,16 +205,11 @@ static void lay_out(gb_graph *g)
       n->term = g->terms ? g->terms + terms : NULL;
       terms += g->rows;
     }
+    if (needs_gradient(n)) n->g = &mark;
   }
-  size_t first = used;
-  for (int i = 0; i < g->n; i++) {
-    gb_node *n = g->node[i];
-    if (n->is_param || !needs_gradient(n)) continue;
-    n->g = g->arena ? g->arena + used : &mark;
-    used += padded(g->rows * (is_term(n) ? 1 : n->width));
-  }
-  g->gradients = g->arena ? g->arena + first : NULL;
-  g->n_gradients = used - first;
+  used = place_gradients(g, used, place);
+  for (int i = 0; i < g->n && g->arena; i++)
+    if (g->node[i]->g && !g->node[i]->is_param) g->node[i]->g = place[i] < used ? g->arena + place[i] : NULL;
   g->n_arena = used;
   g->n_terms = terms;
 }
@@ -167,13 +231,14 @@ gb_err gb_graph_plan(gb_graph *g)
   lay_out(g);
   GB_TRY(gb_new(&g->arena, g->n_arena));
   GB_TRY(gb_new(&g->terms, g->n_terms));
+  GB_TRY(gb_new(&g->scratch, g->n_scratch));
   lay_out(g);
   return GB_OK;
 }
 
 size_t gb_graph_bytes(const gb_graph *g)
 {
-  return g->n_arena * sizeof(gb_real) + g->n_terms * sizeof(double);
+  return g->n_arena * sizeof(gb_real) + g->n_terms * sizeof(double) + g->n_scratch;
 }
 
 gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows, size_t parts)
@@ -204,21 +269,48 @@ static size_t final_from(const gb_graph *g, int i)
   return first;
 }
 
+/* Before the vjp of y: its inputs' gradients hold zeros, unless it starts them itself. */
+static void bear(const gb_node *y)
+{
+  for (int k = 0; k < y->n_in && !y->starts; k++) {
+    gb_node *x = y->in[k];
+    if (x->g && !x->born && !(x->is_param && y->add))
+      memset(x->g, 0, (x->is_param ? 1 : x->rows) * x->width * sizeof *x->g);
+    x->born = true;
+  }
+}
+
+/* No gradient reaches y, so none its weights. */
+static void pass_by(const gb_node *y)
+{
+  for (int k = 0; k < y->n_in; k++)
+    if (y->in[k]->is_param && !y->add) memset(y->in[k]->g, 0, y->in[k]->width * sizeof *y->in[k]->g);
+}
+
 gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const double weight[], const gb_gradient *out)
 {
-  memset(g->gradients, 0, g->n_gradients * sizeof *g->gradients);
-  if (!out->add) memset(out->block, 0, gb_params_size(g->params) * sizeof *out->block);
   for (int i = 0; i < g->n; i++) {
     gb_node *n = g->node[i];
     n->parts = out->parts;
     n->add = out->add;
-    if (n->is_param) n->g = out->block + n->first;
+    n->born = false;
+    if (!n->is_param) continue;
+    n->g = out->block + n->first;
+    memset(n->g + n->width, 0, (padded(n->width) - n->width) * sizeof *n->g);
   }
-  for (int k = 0; k < n_terms; k++)
-    for (size_t r = 0; term[k]->g && r < term[k]->rows; r++) term[k]->g[r] += (gb_real)weight[k];
+  for (int k = 0; k < n_terms; k++) {
+    for (size_t r = 0; term[k]->g && r < term[k]->rows; r++) term[k]->g[r] = (gb_real)weight[k];
+    term[k]->born = term[k]->g != NULL;
+  }
   for (int i = g->n - 1; i >= 0; i--) {
-    if (!g->node[i]->op || !g->node[i]->g) continue;
-    GB_TRY(g->node[i]->op->vjp(g->node[i]));
+    gb_node *y = g->node[i];
+    if (!y->op) continue;
+    if (y->born) {
+      bear(y);
+      GB_TRY(y->op->vjp(y));
+      for (int k = 0; k < y->n_in; k++) y->in[k]->born = y->in[k]->g != NULL;
+    } else
+      pass_by(y);
     if (out->done) out->done(out->ctx, final_from(g, i));
   }
   return GB_OK;

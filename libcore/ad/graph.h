@@ -60,12 +60,16 @@ struct gb_node {
   size_t parts; /* pieces of them, and whether the gradient of weights is continued: gb_gradient */
   bool add;
   bool is_param;
-  size_t first;  /* of weights: place in the block */
-  gb_real *v;    /* [rows, width] value */
-  gb_real *g;    /* [rows, width] gradient; NULL if nothing below it has weights */
-  double *term;  /* [rows] of a loss term */
-  gb_real *work; /* scratch that survives from forward to vjp */
-  size_t n_work; /* its size per row */
+  size_t first; /* of weights: place in the block */
+  gb_real *v;   /* [rows, width] value */
+  gb_real *g;   /* [rows, width] gradient; NULL if nothing below it has weights */
+  double *term; /* [rows] of a loss term */
+  bool starts;  /* set by the builder: its vjp looks at in[]->born, and a gradient not born holds nothing, not even 0 */
+  bool born;    /* has anything been added into g in this backward pass? */
+  gb_real *work;    /* scratch that survives from forward to vjp */
+  size_t n_work;    /* its size per row */
+  void *scratch;    /* shared by all ops: of use within one call */
+  size_t n_scratch; /* its size in bytes */
   int n_in;
   gb_node *in[GB_NODE_INPUTS];
 };

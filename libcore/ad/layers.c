@@ -1,276 +1,258 @@
-/* ad/layers.c - dense layers are one gemm; convolutions gather their windows (im2col) and are one gemm.
+/* ad/layers.c - one op in two directions: a window that slides over a large image, with one pixel of a small image per
+ * position. A convolution goes from large to small, its transpose from small to large, and each is the other's
+ * derivative. A dense layer is the window over an image of one pixel.
  *
- * Why im2col: on the layers of these models a plain gather + sgemm comes within 15 % of oneDNN's kernels (measured,
- * docs/PERFORMANCE.md), and the gather makes periodic padding free. */
+ * The pixels that a position sees, and the positions that see a pixel, are tables of offsets; the products read through
+ * them (linalg/gemm.h), so nothing is gathered and periodic edges cost nothing. Pixels are sorted into stride x stride
+ * classes: those of a class are seen by the same elements of the window, so no product multiplies zeros between pixels.
+ */
 #include "ad/layers.h"
 
 #include <string.h>
 
-#include "linalg/blas.h"
-#include "linalg/vmath.h"
+#include "base/mem.h"
+#include "linalg/gemm.h"
 
-static const char *const activation_name[] = {"none", "relu", "elu", "tanh", "softplus"};
+/* The pixels of a class, as rows of positions. */
+typedef struct pixels {
+  gb_runs runs;
+  int32_t *place; /* [runs.rows] of the pixels in the large image */
+  size_t *tap;    /* [runs.taps] of the elements of the window, in W */
+} pixels;
 
-int gb_activation_find(const char *name)
-{
-  for (int i = GB_NONE; i <= GB_SOFTPLUS; i++)
-    if (!strcmp(activation_name[i], name)) return i;
-  return -1;
-}
-
-/* A NaN stays one (no comparison with it is true): it must reach the loss. */
-static void activate(gb_activation a, size_t n, gb_real *restrict y)
-{
-  switch (a) {
-  case GB_NONE: break;
-  case GB_RELU:
-    for (size_t i = 0; i < n; i++) y[i] = y[i] < 0 ? 0 : y[i];
-    break;
-  case GB_ELU:
-    for (size_t i = 0; i < n; i++) {
-      gb_real e = gb_exp(y[i] < 0 ? y[i] : 0) - 1;
-      y[i] = y[i] < 0 ? e : y[i];
-    }
-    break;
-  case GB_TANH:
-    for (size_t i = 0; i < n; i++) y[i] = gb_tanh(y[i]);
-    break;
-  case GB_SOFTPLUS:
-    for (size_t i = 0; i < n; i++) y[i] = (y[i] > 0 ? y[i] : 0) + (gb_real)log1p(gb_exp(y[i] < 0 ? y[i] : -y[i]));
-    break;
-  }
-}
-
-/* g *= activation'(x), written with y = activation(x). */
-static void activate_vjp(gb_activation a, size_t n, const gb_real *restrict y, gb_real *restrict g)
-{
-  switch (a) {
-  case GB_NONE: break;
-  case GB_RELU:
-    for (size_t i = 0; i < n; i++) g[i] = y[i] > 0 ? g[i] : 0;
-    break;
-  case GB_ELU:
-    for (size_t i = 0; i < n; i++) g[i] *= y[i] > 0 ? 1 : y[i] + 1;
-    break;
-  case GB_TANH:
-    for (size_t i = 0; i < n; i++) g[i] *= 1 - y[i] * y[i];
-    break;
-  case GB_SOFTPLUS:
-    for (size_t i = 0; i < n; i++) g[i] *= 1 - gb_exp(-y[i]);
-    break;
-  }
-}
-
-/* y [rows, n] = b in every row, so that the gemm adds to it. */
-static void fill_rows(size_t rows, size_t n, const gb_real *b, gb_real *y)
-{
-  for (size_t r = 0; r < rows; r++) memcpy(y + r * n, b, n * sizeof *y);
-}
-
-typedef struct layer {
-  gb_activation activation;
+typedef struct sliding {
+  gb_shape large, small;
   gb_window window;
-} layer;
+  gb_activation activation;
+  gb_runs positions; /* as rows of pixels */
+  size_t classes;
+  pixels *seen; /* [classes] */
+} sliding;
 
 enum { X, W, B };
 
-static gb_err dense_forward(gb_node *y)
+/* Coordinate `at` of n, or -1 where there are zeros. */
+static int64_t on_lattice(const sliding *s, int64_t at, size_t n)
 {
-  const layer *l = y->ctx;
-  const gb_node *x = y->in[X];
-  fill_rows(y->rows, y->width, y->in[B]->v, y->v);
-  gb_gemm(false, false, y->rows, y->width, x->width, 1, x->v, x->width, y->in[W]->v, y->width, 1, y->v, y->width);
-  activate(l->activation, y->rows * y->width, y->v);
-  return GB_OK;
+  int64_t m = (int64_t)n;
+  if (s->window.zero) return at < 0 || at >= m ? -1 : at;
+  return ((at % m) + m) % m;
 }
 
-static gb_err dense_vjp(gb_node *y)
+static int32_t offset_of(gb_shape shape, int64_t y, int64_t x)
 {
-  const layer *l = y->ctx;
-  gb_node *x = y->in[X], *w = y->in[W];
-  activate_vjp(l->activation, y->rows * y->width, y->v, y->g);
-  gb_node_sum_rows(y, y->in[B], y->rows, y->width, y->g, NULL);
-  gb_gemm(true, false, x->width, y->width, y->rows, 1, x->v, x->width, y->g, y->width, 1, w->g, y->width);
-  if (x->g) gb_gemm(false, true, y->rows, x->width, y->width, 1, y->g, y->width, w->v, y->width, 1, x->g, x->width);
-  return GB_OK;
+  return y < 0 || x < 0 ? -1 : (int32_t)((y * (int64_t)shape.w + x) * (int64_t)shape.c);
 }
 
-static const gb_op dense_op = {"dense", dense_forward, dense_vjp};
-
-static void *make_context(gb_graph *g, gb_activation a, gb_window win)
+static void fill_positions(sliding *s, int32_t *offset)
 {
-  layer *l = gb_graph_context(g, sizeof *l);
-  if (l) *l = (layer){a, win};
-  return l;
+  int64_t stride = (int64_t)s->window.stride, kernel = (int64_t)s->window.kernel, pad = (kernel - 1) / 2;
+  for (int64_t i = 0; i < (int64_t)s->small.h; i++)
+    for (int64_t j = 0; j < (int64_t)s->small.w; j++)
+      for (int64_t ky = 0; ky < kernel; ky++)
+        for (int64_t kx = 0; kx < kernel; kx++)
+          *offset++ = offset_of(s->large, on_lattice(s, i * stride + ky - pad, s->large.h),
+                                on_lattice(s, j * stride + kx - pad, s->large.w));
 }
 
-gb_node *gb_dense(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_shape shape, gb_activation a)
+/* Elements of the window, along one axis, that see the pixels a, a + stride, ... */
+static size_t seeing(const sliding *s, size_t a, size_t element[])
 {
-  void *ctx = make_context(g, a, (gb_window){0, 0});
-  return ctx ? gb_graph_apply(g, &dense_op, ctx, shape, 3, (gb_node *[]){x, w, b}) : NULL;
+  size_t n = 0, pad = (s->window.kernel - 1) / 2;
+  for (size_t k = 0; k < s->window.kernel; k++)
+    if ((a + pad + s->window.kernel * s->window.stride - k) % s->window.stride == 0) element[n++] = k;
+  return n;
 }
 
-/* The two sides of a window: `large` is what the kernel slides over, `small` has one pixel per position. */
-typedef struct sliding {
-  gb_shape large, small;
-  size_t kernel, stride;
-} sliding;
-
-static size_t window_width(const sliding *s)
+/* The position whose element k sees pixel `at`; -1 if there is none. */
+static int64_t position_of(const sliding *s, size_t at, size_t k, size_t n)
 {
-  return s->kernel * s->kernel * s->large.c;
+  return on_lattice(s, ((int64_t)at + (int64_t)(s->window.kernel - 1) / 2 - (int64_t)k) / (int64_t)s->window.stride, n);
 }
 
-/* The row (or column) of n that element k of the window at position j sees, with wrapping: kernel <= n. */
-static size_t seen(const sliding *s, size_t j, size_t k, size_t n)
+/* Tables still free to be handed out. */
+typedef struct room {
+  int32_t *offset, *place;
+  size_t *tap;
+} room;
+
+static void fill_class(sliding *s, size_t a, size_t b, pixels *p, room *left)
 {
-  size_t x = j * s->stride + k + n - (s->kernel - 1) / 2;
-  if (x >= n) x -= n;
-  return x >= n ? x - n : x;
+  size_t K = s->window.kernel, ky[K], kx[K], ny = seeing(s, a, ky), nx = seeing(s, b, kx);
+  size_t stride = s->window.stride;
+  *p = (pixels){.place = left->place, .tap = left->tap};
+  p->runs = (gb_runs){.taps = ny * nx, .c = s->small.c, .offset = left->offset, .image = gb_shape_width(s->small)};
+  for (size_t y = 0; y < ny; y++)
+    for (size_t x = 0; x < nx; x++) *left->tap++ = (ky[y] * K + kx[x]) * s->large.c * s->small.c;
+  for (size_t py = a; py < s->large.h; py += stride)
+    for (size_t px = b; px < s->large.w; px += stride) {
+      *left->place++ = offset_of(s->large, (int64_t)py, (int64_t)px);
+      p->runs.rows++;
+      for (size_t y = 0; y < ny; y++)
+        for (size_t x = 0; x < nx; x++)
+          *left->offset++ =
+              offset_of(s->small, position_of(s, py, ky[y], s->small.h), position_of(s, px, kx[x], s->small.w));
+    }
 }
 
-/* One row of a window: `n` pixels of image line `line` from column `x` on, the rest (where it wraps) from column 0. */
-typedef struct span {
-  size_t line, x, n;
-} span;
-
-static span window_row(const sliding *s, size_t i, size_t j, size_t ky)
+/* All tables of a window, in memory of the graph. */
+static sliding *make_sliding(gb_graph *g, gb_shape large, gb_shape small, gb_window win, gb_activation a)
 {
-  size_t x = seen(s, j, 0, s->large.w), left = s->large.w - x;
-  return (span){seen(s, i, ky, s->large.h), x, left < s->kernel ? left : s->kernel};
+  size_t taps = win.kernel * win.kernel, positions = small.h * small.w, n_pixels = large.h * large.w;
+  size_t most = large.c > small.c ? large.c : small.c;
+  sliding *s = gb_graph_context(g, sizeof *s);
+  pixels *seen = gb_graph_context(g, win.stride * win.stride * sizeof *seen);
+  size_t *tap = gb_graph_context(g, taps * sizeof *tap);
+  int32_t *table = gb_graph_context(g, (2 * positions * taps + n_pixels) * sizeof *table);
+  gb_real *zeros = gb_graph_context(g, most * sizeof *zeros);
+  if (!zeros) return NULL;
+  *s = (sliding){large, small, win, a, {positions, taps, large.c, table, gb_shape_width(large), zeros}, 0, seen};
+  fill_positions(s, table);
+  room left = {table + positions * taps, table + 2 * positions * taps, tap};
+  for (size_t y = 0; y < win.stride; y++)
+    for (size_t x = 0; x < win.stride; x++) {
+      fill_class(s, y, x, &seen[s->classes], &left);
+      seen[s->classes++].runs.zeros = zeros;
+    }
+  return s;
 }
 
-/* columns [small.h * small.w, kernel * kernel * c] of one image: every window as a row */
-static void gather(const sliding *s, const gb_real *restrict image, gb_real *restrict columns)
+static size_t larger(size_t a, size_t b)
 {
-  size_t c = s->large.c;
-  for (size_t i = 0; i < s->small.h; i++)
-    for (size_t j = 0; j < s->small.w; j++)
-      for (size_t ky = 0; ky < s->kernel; ky++, columns += s->kernel * c) {
-        span r = window_row(s, i, j, ky);
-        const gb_real *row = image + r.line * s->large.w * c;
-        memcpy(columns, row + r.x * c, r.n * c * sizeof *columns);
-        if (r.n < s->kernel) memcpy(columns + r.n * c, row, (s->kernel - r.n) * c * sizeof *columns);
-      }
+  return a > b ? a : b;
 }
 
-static void add(size_t n, const gb_real *restrict from, gb_real *restrict to)
+/* Numbers of packed weights come first in the scratch, then what the product itself needs. */
+static size_t packed_room(const sliding *s)
 {
-  for (size_t i = 0; i < n; i++) to[i] += from[i];
+  size_t n = gb_gemm_packed(s->positions.taps * s->large.c, s->small.c);
+  for (size_t k = 0; k < s->classes; k++) n = larger(n, gb_gemm_packed(s->seen[k].runs.taps * s->small.c, s->large.c));
+  return n;
 }
 
-/* The transpose of gather(): image += */
-static void scatter(const sliding *s, const gb_real *restrict columns, gb_real *restrict image)
+static size_t scratch_room(const sliding *s, size_t rows)
 {
-  size_t c = s->large.c;
-  for (size_t i = 0; i < s->small.h; i++)
-    for (size_t j = 0; j < s->small.w; j++)
-      for (size_t ky = 0; ky < s->kernel; ky++, columns += s->kernel * c) {
-        span r = window_row(s, i, j, ky);
-        gb_real *row = image + r.line * s->large.w * c;
-        add(r.n * c, columns, row + r.x * c);
-        add((s->kernel - r.n) * c, columns + r.n * c, row);
-      }
+  size_t n = gb_gemm_rows_scratch(&s->positions);
+  for (size_t k = 0; k < s->classes; k++) n = larger(n, gb_gemm_rows_scratch(&s->seen[k].runs));
+  return larger(packed_room(s) * sizeof(gb_real) + n, gb_gemm_outer_scratch(&s->positions, rows, s->small.c));
 }
 
-static void gather_rows(const sliding *s, size_t rows, const gb_real *images, gb_real *columns)
+static void to_small(const gb_node *y, const gb_real *large, const gb_real *w, const gb_finish *f, gb_real *small)
 {
-  size_t n = gb_shape_width(s->large), m = s->small.h * s->small.w * window_width(s);
-  for (size_t r = 0; r < rows; r++) gather(s, images + r * n, columns + r * m);
+  const sliding *s = y->ctx;
+  gb_real *packed = y->scratch;
+  gb_gemm_pack(s->positions.taps, s->large.c, s->small.c, w, NULL, s->small.c, false, packed);
+  gb_gemm_rows(y->rows, &s->positions, large, s->small.c, packed, f, small, gb_shape_width(s->small), NULL,
+               packed + packed_room(s));
 }
 
-static void scatter_rows(const sliding *s, size_t rows, const gb_real *columns, gb_real *images)
+static void to_large(const gb_node *y, const gb_real *small, const gb_real *w, const gb_finish *f, gb_real *large)
 {
-  size_t n = gb_shape_width(s->large), m = s->small.h * s->small.w * window_width(s);
-  for (size_t r = 0; r < rows; r++) scatter(s, columns + r * m, images + r * n);
+  const sliding *s = y->ctx;
+  gb_real *packed = y->scratch;
+  for (const pixels *p = s->seen; p < s->seen + s->classes; p++) {
+    gb_gemm_pack(p->runs.taps, s->small.c, s->large.c, w, p->tap, s->small.c, true, packed);
+    gb_gemm_rows(y->rows, &p->runs, small, s->large.c, packed, f, large, gb_shape_width(s->large), p->place,
+                 packed + packed_room(s));
+  }
 }
 
-static sliding conv_window(const gb_node *y)
+typedef void direction(const gb_node *y, const gb_real *from, const gb_real *w, const gb_finish *f, gb_real *to);
+
+static void forward(gb_node *y, direction *go)
 {
-  const layer *l = y->ctx;
-  return (sliding){y->in[X]->shape, y->shape, l->window.kernel, l->window.stride};
+  const sliding *s = y->ctx;
+  bool at_once = gb_activation_is_monotone(s->activation);
+  gb_finish f = {.start = GB_START_BIAS,
+                 .bias = y->in[B]->v,
+                 .activate = at_once && s->activation != GB_NONE ? gb_activate : NULL,
+                 .kind = (int)s->activation};
+  go(y, y->in[X]->v, y->in[W]->v, &f, y->v);
+  if (at_once) return;
+  memcpy(y->work, y->v, y->rows * y->width * sizeof *y->v); /* the derivative wants it */
+  gb_activate((int)s->activation, y->rows * y->width, y->v);
+}
+
+/* Back through the activation, and to the bias. */
+static void start_vjp(gb_node *y)
+{
+  const sliding *s = y->ctx;
+  gb_activate_vjp((int)s->activation, y->rows * y->width, gb_activation_is_monotone(s->activation) ? y->v : y->work,
+                  y->g);
+  gb_node_sum_rows(y, y->in[B], y->rows * y->width / y->in[B]->width, y->in[B]->width, y->g, NULL);
+}
+
+static void gradient_of_w(gb_node *y, const gb_real *large, const gb_real *small)
+{
+  const sliding *s = y->ctx;
+  gb_gemm_outer(y->rows, y->parts, y->add, &s->positions, large, s->small.c, small, y->in[W]->g, y->scratch);
+}
+
+static void gradient_of_x(gb_node *y, direction *go)
+{
+  gb_node *x = y->in[X];
+  if (x->g) go(y, y->g, y->in[W]->v, &(gb_finish){.start = x->born ? GB_START_ADD : GB_START_ZERO}, x->g);
 }
 
 static gb_err conv_forward(gb_node *y)
 {
-  const layer *l = y->ctx;
-  sliding s = conv_window(y);
-  size_t c = y->shape.c, pixels = y->rows * y->shape.h * y->shape.w, k = window_width(&s);
-  gather_rows(&s, y->rows, y->in[X]->v, y->work); /* kept for the gradient of W */
-  fill_rows(pixels, c, y->in[B]->v, y->v);
-  gb_gemm(false, false, pixels, c, k, 1, y->work, k, y->in[W]->v, c, 1, y->v, c);
-  activate(l->activation, y->rows * y->width, y->v);
+  forward(y, to_small);
   return GB_OK;
 }
 
 static gb_err conv_vjp(gb_node *y)
 {
-  const layer *l = y->ctx;
-  sliding s = conv_window(y);
-  gb_node *x = y->in[X], *w = y->in[W];
-  size_t c = y->shape.c, pixels = y->rows * y->shape.h * y->shape.w, k = window_width(&s);
-  activate_vjp(l->activation, y->rows * y->width, y->v, y->g);
-  gb_node_sum_rows(y, y->in[B], pixels, c, y->g, NULL);
-  gb_gemm(true, false, k, c, pixels, 1, y->work, k, y->g, c, 1, w->g, c);
-  if (!x->g) return GB_OK;
-  gb_gemm(false, true, pixels, k, c, 1, y->g, c, w->v, c, 0, y->work, k);
-  scatter_rows(&s, y->rows, y->work, x->g);
+  start_vjp(y);
+  gradient_of_w(y, y->in[X]->v, y->g);
+  gradient_of_x(y, to_large);
   return GB_OK;
-}
-
-static const gb_op conv_op = {"conv", conv_forward, conv_vjp};
-
-gb_node *gb_conv(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_window win, size_t channels, gb_activation a)
-{
-  void *ctx = make_context(g, a, win);
-  if (!ctx || !x) return NULL;
-  gb_shape shape = {x->shape.h / win.stride, x->shape.w / win.stride, channels};
-  gb_node *y = gb_graph_apply(g, &conv_op, ctx, shape, 3, (gb_node *[]){x, w, b});
-  if (y) y->n_work = shape.h * shape.w * win.kernel * win.kernel * x->shape.c;
-  return y;
-}
-
-static sliding deconv_window(const gb_node *y)
-{
-  const layer *l = y->ctx;
-  return (sliding){y->shape, y->in[X]->shape, l->window.kernel, l->window.stride};
 }
 
 static gb_err deconv_forward(gb_node *y)
 {
-  const layer *l = y->ctx;
-  sliding s = deconv_window(y);
-  const gb_node *x = y->in[X];
-  size_t c = x->shape.c, pixels = y->rows * x->shape.h * x->shape.w, k = window_width(&s);
-  gb_gemm(false, false, pixels, k, c, 1, x->v, c, y->in[W]->v, k, 0, y->work, k);
-  fill_rows(y->rows * y->shape.h * y->shape.w, y->shape.c, y->in[B]->v, y->v);
-  scatter_rows(&s, y->rows, y->work, y->v);
-  activate(l->activation, y->rows * y->width, y->v);
+  forward(y, to_large);
   return GB_OK;
 }
 
 static gb_err deconv_vjp(gb_node *y)
 {
-  const layer *l = y->ctx;
-  sliding s = deconv_window(y);
-  gb_node *x = y->in[X], *w = y->in[W];
-  size_t c = x->shape.c, pixels = y->rows * x->shape.h * x->shape.w, k = window_width(&s);
-  activate_vjp(l->activation, y->rows * y->width, y->v, y->g);
-  gb_node_sum_rows(y, y->in[B], y->rows * y->shape.h * y->shape.w, y->shape.c, y->g, NULL);
-  gather_rows(&s, y->rows, y->g, y->work);
-  gb_gemm(true, false, c, k, pixels, 1, x->v, c, y->work, k, 1, w->g, k);
-  if (x->g) gb_gemm(false, true, pixels, c, k, 1, y->work, k, w->v, k, 1, x->g, c);
+  start_vjp(y);
+  gradient_of_w(y, y->g, y->in[X]->v);
+  gradient_of_x(y, to_small);
   return GB_OK;
 }
 
+static const gb_op dense_op = {"dense", conv_forward, conv_vjp};
+static const gb_op conv_op = {"conv", conv_forward, conv_vjp};
 static const gb_op deconv_op = {"deconv", deconv_forward, deconv_vjp};
+
+static gb_node *make(gb_graph *g, const gb_op *op, sliding *s, gb_shape shape, gb_node *const in[3])
+{
+  gb_node *y = s ? gb_graph_apply(g, op, s, shape, 3, in) : NULL;
+  if (!y) return NULL;
+  y->starts = true;
+  y->n_scratch = scratch_room(s, gb_graph_rows(g));
+  if (!gb_activation_is_monotone(s->activation)) y->n_work = y->width;
+  return y;
+}
+
+gb_node *gb_dense(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_shape shape, gb_activation a)
+{
+  if (!x) return NULL;
+  gb_shape large = {1, 1, x->width}, small = {1, 1, gb_shape_width(shape)};
+  return make(g, &dense_op, make_sliding(g, large, small, (gb_window){1, 1, false}, a), shape, (gb_node *[]){x, w, b});
+}
+
+gb_node *gb_conv(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_window win, size_t channels, gb_activation a)
+{
+  if (!x) return NULL;
+  gb_shape small = {x->shape.h / win.stride, x->shape.w / win.stride, channels};
+  return make(g, &conv_op, make_sliding(g, x->shape, small, win, a), small, (gb_node *[]){x, w, b});
+}
 
 gb_node *gb_deconv(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_window win, size_t channels, gb_activation a)
 {
-  void *ctx = make_context(g, a, win);
-  if (!ctx || !x) return NULL;
-  gb_shape shape = {x->shape.h * win.stride, x->shape.w * win.stride, channels};
-  gb_node *y = gb_graph_apply(g, &deconv_op, ctx, shape, 3, (gb_node *[]){x, w, b});
-  if (y) y->n_work = x->shape.h * x->shape.w * win.kernel * win.kernel * channels;
-  return y;
+  if (!x) return NULL;
+  gb_shape large = {x->shape.h * win.stride, x->shape.w * win.stride, channels};
+  return make(g, &deconv_op, make_sliding(g, large, x->shape, win, a), large, (gb_node *[]){x, w, b});
 }

@@ -6,8 +6,10 @@
  * logic. */
 #ifdef GB_DOUBLE
 typedef double gb_real;
+#define GB_FMA  __builtin_fma
 #define GB_R(x) x
 #else
 typedef float gb_real;
+#define GB_FMA  __builtin_fmaf
 #define GB_R(x) x##f
 #endif

@@ -135,7 +135,7 @@ static gb_node *add_layer(gb_graph *g, const char *name, const layer *l, gb_node
     y = gb_conv(g, x, w.w, w.b, l->window, out.c, l->activation);
     break;
   case DECONV: /* an output is reached by (k / s)^2 windows */
-    w = make_weights(g, name, 4, (size_t[]){x->shape.c, k, k, out.c}, out.c,
+    w = make_weights(g, name, 4, (size_t[]){k, k, out.c, x->shape.c}, out.c,
                      (double)(k * k * x->shape.c) / (double)(s * s), gain);
     y = gb_deconv(g, x, w.w, w.b, l->window, out.c, l->activation);
     break;

@@ -45,3 +45,39 @@ static inline gb_real gb_tanh(gb_real x)
   gb_real t = gb_exp(-2 * (x < 0 ? -x : x)), y = (1 - t) / (1 + t);
   return x < 0 ? -y : y;
 }
+
+/** ln(1 + t) for t in [0, 1]; relative error below 2e-7 in float.
+ *  Local. Source: 2 artanh(s), s = t / (2 + t), as s times a polynomial in s^2 fitted at Chebyshev points. */
+static inline gb_real gb_log1p(gb_real t)
+{
+#ifdef GB_DOUBLE
+  return log1p(t);
+#else
+  float s = t / (2.0f + t), q = s * s;
+  float p = 0.24090641f;
+  p = p * q + 0.21475846f;
+  p = p * q + 0.28613393f;
+  p = p * q + 0.39998953f;
+  p = p * q + 0.66666676f;
+  p = p * q + 2.0f;
+  return s * p;
+#endif
+}
+
+/** Distribution function of the standard normal distribution; absolute error below 3e-7 in float.
+ *  Local. Source: M. Abramowitz and I. A. Stegun, Handbook of Mathematical Functions, 26.2.17. */
+static inline gb_real gb_normal_cdf(gb_real x)
+{
+#ifdef GB_DOUBLE
+  return erfc(-x * 0.70710678118654752440) / 2;
+#else
+  float a = x < 0 ? -x : x, t = 1.0f / (1.0f + 0.2316419f * a);
+  float p = 1.330274429f;
+  p = p * t - 1.821255978f;
+  p = p * t + 1.781477937f;
+  p = p * t - 0.356563782f;
+  p = p * t + 0.319381530f;
+  float tail = 0.39894228f * gb_exp(-a * a / 2) * p * t;
+  return x < 0 ? tail : 1.0f - tail;
+#endif
+}

@@ -148,18 +148,21 @@ static void convolutions(void **state)
 {
   (void)state;
   static const struct {
-    size_t kernel, stride;
+    gb_window w;
     gb_activation a;
-  } c[] = {{3, 1, GB_NONE}, {3, 2, GB_TANH}, {2, 2, GB_NONE}, {4, 2, GB_SOFTPLUS}, {1, 1, GB_NONE}};
+  } c[] = {{{3, 1, false}, GB_NONE},     {{3, 2, false}, GB_TANH}, {{2, 2, false}, GB_NONE},
+           {{4, 2, false}, GB_SOFTPLUS}, {{1, 1, false}, GB_NONE}, {{3, 1, true}, GB_GELU},
+           {{3, 2, true}, GB_NONE},      {{4, 2, true}, GB_ELU},   {{1, 2, false}, GB_SOFTPLUS},
+           {{4, 1, true}, GB_NONE}};
   for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
     bench b;
     begin(&b);
-    size_t k = c[i].kernel;
+    size_t k = c[i].w.kernel;
     gb_node *x = source(&b, "in", (gb_shape){SIDE, SIDE, 2});
     gb_node *y = gb_conv(b.g, x, weights(&b, "w", 4, (size_t[]){k, k, 2, 3}, 1), weights(&b, "b", 1, (size_t[]){3}, 1),
-                         (gb_window){k, c[i].stride}, 3, c[i].a);
-    gb_node *z = gb_deconv(b.g, y, weights(&b, "v", 4, (size_t[]){3, k, k, 2}, 1),
-                           weights(&b, "d", 1, (size_t[]){2}, 1), (gb_window){k, c[i].stride}, 2, c[i].a);
+                         c[i].w, 3, c[i].a);
+    gb_node *z = gb_deconv(b.g, y, weights(&b, "v", 4, (size_t[]){k, k, 2, 3}, 1),
+                           weights(&b, "d", 1, (size_t[]){2}, 1), c[i].w, 2, c[i].a);
     probe_node(&b, y);
     probe_node(&b, z);
     finish(&b);

@@ -116,7 +116,7 @@ static void mistakes_are_explained(void **state)
       {"dense 99999999999999999999999", "not `99999999999999999999999`"},
       {"grid 2 2", "a size must be a whole number from 1 to 1048576, not ``"},
       {"grid 2 2 elu", "not `elu`"},
-      {"grid 2 2 3 4", "`4` is not understood. Options: an activation (none|relu|elu|tanh|softplus)"},
+      {"grid 2 2 3 4", "`4` is not understood. Options: an activation (none|relu|elu|gelu|tanh|softplus)"},
       {"dense 3 4", "`4` is not understood"},
       {"dense 3 kernel 3", "`kernel` is not understood. Options: an activation"},
       {"dense 3 sigmoid", "`sigmoid` is not understood"},

@@ -1,0 +1,29 @@
+/* linalg/activation.h - activation functions of whole stretches of numbers, and their derivatives. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/real.h"
+
+#define GB_ACTIVATIONS "none|relu|elu|gelu|tanh|softplus"
+typedef enum gb_activation { GB_NONE, GB_RELU, GB_ELU, GB_GELU, GB_TANH, GB_SOFTPLUS } gb_activation;
+
+/** The activation of this name (one of GB_ACTIVATIONS), or -1.
+ *  Local. */
+int gb_activation_find(const char *name);
+
+/** Does the derivative follow from the value? Not that of gelu, x Phi(x): there x has to be kept.
+ *  Local. */
+static inline bool gb_activation_is_monotone(gb_activation a)
+{
+  return a != GB_GELU;
+}
+
+/** y = activation(y). A NaN stays one.
+ *  Local.
+ *  @param[in] kind  a gb_activation */
+void gb_activate(int kind, size_t n, gb_real *y);
+
+/** g *= activation'(x), from y = activation(x); of gelu from x itself.
+ *  Local. */
+void gb_activate_vjp(int kind, size_t n, const gb_real *y_or_x, gb_real *g);

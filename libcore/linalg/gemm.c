@@ -1,0 +1,469 @@
+/* linalg/gemm.c - register blocks, panels, and pointers to runs.
+ *
+ * A block of C, MR rows by two vectors, stays in registers while the inner index runs; A is read number by number
+ * (broadcast), B vector by vector from a panel as wide as the block. Rows come in groups small enough for the first
+ * cache, the inner index in blocks small enough for the panel to stay in the second. Where a block ends is of no
+ * consequence: the chain of an element is stored and continued. */
+#include "linalg/gemm.h"
+
+#include <string.h>
+#if defined(__AVX512F__) || defined(__FMA__)
+#include <immintrin.h>
+#endif
+
+#include "base/lanes.h"
+
+#if defined(__AVX512F__)
+enum { BYTES = 64, MR = 8 }; /* 16 of 32 registers hold the block */
+#else
+enum { BYTES = 32, MR = 6 }; /* 12 of 16 */
+#endif
+enum {
+  VL = BYTES / (int)sizeof(gb_real),
+  NR = 2 * VL,
+  WIDE = 2 * MR,        /* columns of A that are copied together for A^T G */
+  GROUP = 64 / MR * MR, /* rows whose runs are looked up together */
+  INNER = 512,          /* inner numbers of a pass over C */
+  CHAIN = 256,          /* rows of a pass over D */
+  LEVELS = 9            /* of pieces within such a pass: 2^8 */
+};
+typedef gb_real vec __attribute__((vector_size(BYTES), aligned(sizeof(gb_real)), may_alias));
+
+/* a b + c, rounded once, lane by lane. */
+GB_INLINE vec fma_of(vec a, vec b, vec c)
+{
+#if defined(GB_DOUBLE) && defined(__AVX512F__)
+  return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(GB_DOUBLE) && defined(__FMA__)
+  return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  for (int l = 0; l < VL; l++) c[l] = GB_FMA(a[l], b[l], c[l]);
+  return c;
+#endif
+}
+
+GB_INLINE vec all(gb_real x)
+{
+  return x - (vec){0};
+}
+
+static size_t up(size_t n, size_t step)
+{
+  return (n + step - 1) / step * step;
+}
+
+size_t gb_gemm_packed(size_t k, size_t n)
+{
+  return k * up(n, NR);
+}
+
+typedef __typeof__((vec){0} == (vec){0}) mask;
+
+/* VL vectors as the columns of what they were the rows of. */
+static void transpose(vec v[VL])
+{
+#pragma GCC unroll 4
+  for (int s = VL / 2; s > 0; s /= 2) {
+    mask low, high;
+    for (int e = 0; e < VL; e++) {
+      low[e] = e & s ? VL + e - s : e;
+      high[e] = e & s ? VL + e : e + s;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < VL; i++) {
+      if (i & s) continue;
+      vec a = v[i], b = v[i + s];
+      v[i] = __builtin_shuffle(a, b, low);
+      v[i + s] = __builtin_shuffle(a, b, high);
+    }
+  }
+}
+
+/* One run of a panel whose columns are the rows of a matrix in memory. */
+static void pack_transposed(size_t c, size_t m, const gb_real *from, size_t column, gb_real *packed)
+{
+  size_t i = 0;
+  for (; m == NR && i + VL <= c; i += VL)
+    for (int h = 0; h < 2; h++) {
+      vec v[VL];
+      for (int j = 0; j < VL; j++) v[j] = *(const vec *)(from + (size_t)(h * VL + j) * column + i);
+      transpose(v);
+      for (int j = 0; j < VL; j++) *(vec *)(packed + (i + (size_t)j) * NR + h * VL) = v[j];
+    }
+  for (; i < c; i++) {
+    for (size_t j = 0; j < m; j++) packed[i * NR + j] = from[i + j * column];
+    memset(packed + i * NR + m, 0, (NR - m) * sizeof *packed);
+  }
+}
+
+/* One run of a panel whose columns are the columns of a matrix in memory. */
+static void pack_straight(size_t c, size_t m, const gb_real *from, size_t row, gb_real *packed)
+{
+  for (size_t i = 0; i < c; i++, packed += NR, from += row)
+    if (m == NR)
+      memcpy(packed, from, NR * sizeof *packed);
+    else {
+      memcpy(packed, from, m * sizeof *packed);
+      memset(packed + m, 0, (NR - m) * sizeof *packed);
+    }
+}
+
+void gb_gemm_pack(size_t taps, size_t c, size_t n, const gb_real *b, const size_t *tap, size_t row, bool transposed,
+                  gb_real *packed)
+{
+  for (size_t first = 0; first < n; first += NR) {
+    size_t m = n - first < NR ? n - first : NR;
+    for (size_t t = 0; t < taps; t++, packed += c * NR) {
+      const gb_real *from = b + (tap ? tap[t] : t * c * row);
+      if (transposed)
+        pack_transposed(c, m, from + first * row, row, packed);
+      else
+        pack_straight(c, m, from + first, row, packed);
+    }
+  }
+}
+
+/* Starts of the runs of `rows` rows from `first` on, as [row / MR, taps, MR]; rows beyond the last repeat it. */
+static void look_up(const gb_runs *a, const gb_real *x, size_t first, size_t rows, const gb_real **run)
+{
+  size_t image = first / a->rows, p = first % a->rows;
+  const gb_real *from = x + image * a->image;
+  for (size_t r = 0; r < (rows + MR - 1) / MR * MR; r++) {
+    const int32_t *offset = a->offset + p * a->taps;
+    const gb_real **to = run + r / MR * a->taps * MR + r % MR;
+    for (size_t t = 0; t < a->taps; t++) to[t * MR] = offset[t] < 0 ? a->zeros : from + offset[t];
+    if (r + 1 < rows && ++p == a->rows) {
+      p = 0;
+      from += a->image;
+    }
+  }
+}
+
+/* acc += MR rows times a panel: the inner loop of rows(). */
+GB_INLINE const gb_real *chain_rows(int cols, size_t taps, size_t c, size_t skip, const gb_real *const *run,
+                                    const gb_real *b, vec acc[MR][2])
+{
+  for (size_t t = 0; t < taps; t++, run += MR) {
+    const gb_real *p[MR];
+    for (int i = 0; i < MR; i++) p[i] = run[i] + skip;
+    for (size_t k = 0; k < c; k++, b += NR) {
+      vec b0 = *(const vec *)b, b1 = *(const vec *)(b + VL);
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; i++) {
+        vec x = all(p[i][k]);
+        acc[i][0] = fma_of(x, b0, acc[i][0]);
+        if (cols > 1) acc[i][1] = fma_of(x, b1, acc[i][1]);
+      }
+    }
+  }
+  return b;
+}
+
+/* What one block needs to know: which runs, where its rows of C are, and how chains start and end. */
+typedef struct block {
+  size_t taps, c, skip; /* numbers skip ... skip + c of each run */
+  const gb_real *const *run;
+  const gb_real *panel;
+  size_t rows, columns; /* that are there */
+  gb_real *to[MR];
+  const gb_real *bias; /* where chains start; NULL: from 0, or from C */
+  bool load, last;
+} block;
+
+GB_INLINE void one_block(int cols, const block *k, const gb_finish *f)
+{
+  vec acc[MR][2];
+  gb_real edge[MR][NR];
+  bool whole = k->columns == (size_t)(cols * VL);
+  for (int i = 0; i < MR; i++) {
+    const gb_real *from = k->load ? k->to[i] : k->bias;
+    if (from && !whole) from = memcpy(edge[i], from, k->columns * sizeof *from);
+    for (int j = 0; j < cols; j++) acc[i][j] = from ? *(const vec *)(from + j * VL) : all(0);
+  }
+  chain_rows(cols, k->taps, k->c, k->skip, k->run, k->panel, acc);
+  for (size_t i = 0; i < k->rows; i++) {
+    gb_real *to = whole ? k->to[i] : edge[i];
+    for (int j = 0; j < cols; j++) *(vec *)(to + j * VL) = acc[i][j];
+    if (!whole) memcpy(k->to[i], edge[i], k->columns * sizeof *to);
+    if (k->last && f->activate) f->activate(f->kind, k->columns, k->to[i]);
+  }
+}
+
+size_t gb_gemm_rows_scratch(const gb_runs *a)
+{
+  return up(GROUP * a->taps * sizeof(gb_real *), BYTES);
+}
+
+/* All columns of a group of rows, for one block of inner numbers. */
+static void one_group(const gb_runs *a, block k, size_t first, size_t rows, size_t inner, size_t n,
+                      const gb_real *packed, const gb_finish *f, gb_real *c, size_t c_image, const int32_t *place)
+{
+  const gb_real *const *run = k.run;
+  for (size_t j = 0; j < n; j += NR) {
+    k.columns = n - j < NR ? n - j : NR;
+    k.panel = packed + j * a->taps * a->c + inner * NR;
+    k.bias = f->start == GB_START_BIAS ? f->bias + j : NULL;
+    for (size_t r = 0; r < rows; r += MR) {
+      k.rows = rows - r < MR ? rows - r : MR;
+      k.run = run + r * a->taps;
+      for (size_t i = 0; i < MR; i++) {
+        size_t at = first + r + (i < k.rows ? i : 0), p = at % a->rows;
+        k.to[i] = c + at / a->rows * c_image + (place ? (size_t)place[p] : p * n) + j;
+      }
+      if (k.columns > VL)
+        one_block(2, &k, f);
+      else
+        one_block(1, &k, f);
+    }
+  }
+}
+
+void gb_gemm_rows(size_t images, const gb_runs *a, const gb_real *x, size_t n, const gb_real *packed,
+                  const gb_finish *finish, gb_real *c, size_t c_image, const int32_t *place, void *scratch)
+{
+  size_t all_rows = images * a->rows, run_c = a->taps ? a->c : 0;
+  size_t at_once = run_c && run_c < INNER ? INNER / run_c : 1;
+  const gb_real **run = scratch;
+  for (size_t t = 0, skip = 0, done = 0; t == 0 || t < a->taps;) {
+    block k = {.taps = a->taps - t < at_once ? a->taps - t : at_once,
+               .c = run_c - skip < INNER ? run_c - skip : INNER,
+               .skip = skip,
+               .load = done > 0 || finish->start == GB_START_ADD,
+               .run = run + t * MR};
+    k.last = done + k.taps * k.c == a->taps * run_c;
+    for (size_t first = 0; first < all_rows; first += GROUP) {
+      size_t rows = all_rows - first < GROUP ? all_rows - first : GROUP;
+      look_up(a, x, first, rows, run);
+      one_group(a, k, first, rows, done, n, packed, finish, c, c_image, place);
+    }
+    done += k.taps * k.c;
+    skip = skip + k.c < run_c ? skip + k.c : 0;
+    if (skip == 0) t += k.taps ? k.taps : 1;
+  }
+}
+
+/* Gradients of weights: A^T G. Both are copied, a stretch of rows at a time, into the order in which they are read. */
+
+/* WIDE columns of A for the rows of a stretch, as [row, WIDE]: columns first ... first + WIDE of [taps, c]. */
+static void copy_columns(const gb_runs *a, const gb_real *const *run, size_t rows, size_t first, gb_real *to)
+{
+  size_t end = a->taps * a->c, n;
+  for (size_t k = first; k < first + WIDE && k < end; k += n) {
+    size_t tap = k / a->c, at = k % a->c, left = first + WIDE - k;
+    const gb_real *const *from = run + tap * CHAIN;
+    gb_real *out = to + (k - first);
+    n = a->c - at < left ? a->c - at : left;
+    if (n == WIDE)
+      for (size_t r = 0; r < rows; r++) memcpy(out + r * WIDE, from[r] + at, WIDE * sizeof *out);
+    else
+      for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++) out[r * WIDE + i] = from[r][at + i];
+  }
+}
+
+/* G of a stretch as panels [n / NR, row, NR]. */
+static void copy_panels(size_t rows, size_t n, const gb_real *g, gb_real *to)
+{
+  for (size_t j = 0; j < n; j += NR) {
+    size_t m = n - j < NR ? n - j : NR;
+    if (m == NR)
+      for (size_t r = 0; r < rows; r++, to += NR) memcpy(to, g + r * n + j, NR * sizeof *to);
+    else
+      for (size_t r = 0; r < rows; r++, to += NR) {
+        memcpy(to, g + r * n + j, m * sizeof *to);
+        memset(to + m, 0, (NR - m) * sizeof *to);
+      }
+  }
+}
+
+/* A stretch of rows: part of one piece, or `pieces` whole ones. It is told where in the tree they stand. */
+typedef struct stretch {
+  size_t rows, pieces;
+  bool first, last; /* does a piece begin, end here? */
+  size_t n_left;    /* finished sums to its left, of 1, 2, 4 ... stretches, that it completes */
+  bool whole;       /* is the result the whole sum? */
+  bool add;         /* begin with what D holds */
+} stretch;
+
+/* A cell of D, MR by NR, with its place in the strips [level][taps * c, n, rounded up]. */
+typedef struct cell {
+  const gb_real *a, *g; /* [rows, WIDE], [rows, NR] */
+  gb_real *d, *strip;
+  size_t growing, level;       /* from `strip` to where an unfinished piece is kept; from one level to the next */
+  size_t elements, columns, n; /* of D that are there; from one row of D to the next */
+} cell;
+
+GB_INLINE void chain_outer(int cols, size_t rows, const gb_real *a, const gb_real *g, vec acc[MR][2])
+{
+  for (size_t r = 0; r < rows; r++, a += WIDE, g += NR) {
+    vec g0 = *(const vec *)g, g1 = *(const vec *)(g + VL);
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i++) {
+      vec x = all(a[i]);
+      acc[i][0] = fma_of(x, g0, acc[i][0]);
+      if (cols > 1) acc[i][1] = fma_of(x, g1, acc[i][1]);
+    }
+  }
+}
+
+/* acc = what is at `from`, or that + acc */
+GB_INLINE void take(int cols, const gb_real *from, bool plus, vec acc[MR][2])
+{
+  for (int i = 0; i < MR; i++)
+    for (int j = 0; j < cols; j++) {
+      vec v = *(const vec *)(from + i * NR + j * VL);
+      if (plus) v += acc[i][j];
+      acc[i][j] = v;
+    }
+}
+
+GB_INLINE void put(int cols, vec acc[MR][2], gb_real *to)
+{
+  for (int i = 0; i < MR; i++)
+    for (int j = 0; j < cols; j++) *(vec *)(to + i * NR + j * VL) = acc[i][j];
+}
+
+GB_INLINE void one_cell(int cols, const cell *k, const stretch *s)
+{
+  gb_real edge[MR * NR], inside[LEVELS][MR * NR];
+  vec acc[MR][2];
+  size_t rows = s->rows / s->pieces, p = 0;
+  do {
+    if (s->add) {
+      for (size_t i = 0; i < k->elements; i++) memcpy(edge + i * NR, k->d + i * k->n, k->columns * sizeof *edge);
+      take(cols, edge, false, acc);
+    } else if (s->first)
+      for (int i = 0; i < MR; i++) acc[i][0] = acc[i][1] = all(0);
+    else
+      take(cols, k->strip + k->growing, false, acc);
+    chain_outer(cols, rows, k->a + p * rows * WIDE, k->g + p * rows * NR, acc);
+    size_t l = 0;
+    for (; p >> l & 1; l++) take(cols, inside[l], true, acc);
+    if (p + 1 < s->pieces) put(cols, acc, inside[l]);
+  } while (++p < s->pieces);
+  if (!s->last) {
+    put(cols, acc, k->strip + k->growing);
+    return;
+  }
+  for (size_t l = 0; l < s->n_left; l++) take(cols, k->strip + l * k->level, true, acc);
+  if (!s->whole) {
+    put(cols, acc, k->strip + s->n_left * k->level);
+    return;
+  }
+  put(cols, acc, edge);
+  for (size_t i = 0; i < k->elements; i++) memcpy(k->d + i * k->n, edge + i * NR, k->columns * sizeof *edge);
+}
+
+static size_t levels(size_t parts)
+{
+  size_t l = 0;
+  while ((size_t)1 << l < parts) l++;
+  return l;
+}
+
+/* Numbers of a level. */
+static size_t level_size(const gb_runs *a, size_t n)
+{
+  return up(a->taps * a->c, MR) * up(n, NR);
+}
+
+/* Pieces that fit into a stretch together. */
+static size_t pieces_at_once(size_t piece, size_t parts)
+{
+  size_t q = 1;
+  while (2 * q <= parts && 2 * q * piece <= CHAIN) q *= 2;
+  return q;
+}
+
+/* Strips of unfinished and of finished sums, for so many pieces. */
+static size_t n_strips(size_t piece, size_t parts)
+{
+  size_t q = pieces_at_once(piece, parts);
+  return q == parts && q * piece <= CHAIN ? 0 : levels(parts / q) + 1;
+}
+
+size_t gb_gemm_outer_scratch(const gb_runs *a, size_t images, size_t n)
+{
+  size_t most = 0;
+  for (size_t parts = 1; parts <= images; parts *= 2) {
+    size_t strips = n_strips(images * a->rows / parts, parts);
+    most = strips > most ? strips : most;
+  }
+  return up(CHAIN * a->taps * sizeof(gb_real *), BYTES) +
+         (CHAIN * (WIDE + up(n, NR)) + most * level_size(a, n)) * sizeof(gb_real);
+}
+
+/* Starts of the runs of rows first ... first + rows, as [taps, CHAIN]. */
+static void look_up_columns(const gb_runs *a, const gb_real *x, size_t first, size_t rows, const gb_real **run)
+{
+  size_t p = first % a->rows;
+  const gb_real *from = x + first / a->rows * a->image;
+  for (size_t r = 0; r < rows; r++) {
+    const int32_t *offset = a->offset + p * a->taps;
+    for (size_t t = 0; t < a->taps; t++) run[t * CHAIN + r] = offset[t] < 0 ? a->zeros : from + offset[t];
+    if (++p == a->rows) {
+      p = 0;
+      from += a->image;
+    }
+  }
+}
+
+/* Scratch of a product, in the order in which it is laid out. */
+typedef struct outer {
+  const gb_real **run; /* [taps, CHAIN] */
+  gb_real *columns;    /* [CHAIN, WIDE] */
+  gb_real *panels;     /* [n, CHAIN] */
+  gb_real *strips;
+} outer;
+
+static void one_stretch(const outer *o, const gb_runs *a, size_t n, const stretch *s, size_t growing, gb_real *d)
+{
+  size_t end = a->taps * a->c;
+  for (size_t first = 0; first < end; first += WIDE) {
+    copy_columns(a, o->run, s->rows, first, o->columns);
+    for (size_t j = 0; j < n; j += NR)
+      for (size_t at = first; at < first + WIDE && at < end; at += MR) {
+        cell k = {.a = o->columns + (at - first),
+                  .g = o->panels + j * s->rows,
+                  .d = d + at * n + j,
+                  .strip = o->strips + j * up(end, MR) + at * NR,
+                  .growing = growing,
+                  .level = level_size(a, n),
+                  .elements = end - at < MR ? end - at : MR,
+                  .columns = n - j < NR ? n - j : NR,
+                  .n = n};
+        if (k.columns > VL)
+          one_cell(2, &k, s);
+        else
+          one_cell(1, &k, s);
+      }
+  }
+}
+
+void gb_gemm_outer(size_t images, size_t parts, bool add, const gb_runs *a, const gb_real *x, size_t n,
+                   const gb_real *g, gb_real *d, void *scratch)
+{
+  size_t piece = images * a->rows / parts, q = pieces_at_once(piece, parts), whole = q * piece;
+  outer o = {.run = scratch};
+  o.columns = (gb_real *)((char *)scratch + up(CHAIN * a->taps * sizeof *o.run, BYTES));
+  o.panels = o.columns + CHAIN * WIDE;
+  o.strips = o.panels + CHAIN * up(n, NR);
+  for (size_t p = 0; p < parts / q; p++)
+    for (size_t done = 0, rows; done < whole; done += rows) {
+      rows = whole - done < CHAIN ? whole - done : CHAIN;
+      stretch s = {.rows = rows,
+                   .pieces = q,
+                   .first = done == 0,
+                   .last = done + rows == whole,
+                   .whole = p + 1 == parts / q,
+                   .add = add && done == 0};
+      while (p >> s.n_left & 1) s.n_left++;
+      look_up_columns(a, x, p * whole + done, rows, o.run);
+      copy_panels(rows, n, g + (p * whole + done) * n, o.panels);
+      one_stretch(&o, a, n, &s, levels(parts / q) * level_size(a, n), d);
+    }
+}
