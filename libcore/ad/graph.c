@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 enum { MOST = 1024, LINE = GB_ALIGN / sizeof(gb_real) };
@@ -14,6 +15,7 @@ struct gb_graph {
   gb_node *node[MOST];
   void *context[MOST];
   gb_err failure;
+  bool measure;
   gb_real *arena;
   double *terms;
   char *scratch;
@@ -46,7 +48,7 @@ void *gb_graph_fail(gb_graph *g, gb_err e)
   return NULL;
 }
 
-gb_params *gb_graph_params(gb_graph *g)
+gb_params *gb_graph_params(const gb_graph *g)
 {
   return g->params;
 }
@@ -241,6 +243,31 @@ size_t gb_graph_bytes(const gb_graph *g)
   return g->n_arena * sizeof(gb_real) + g->n_terms * sizeof(double) + g->n_scratch;
 }
 
+void gb_graph_measure(gb_graph *g, bool on)
+{
+  g->measure = on;
+  for (int i = 0; i < g->n; i++)
+    for (int k = 0; k < 2; k++) g->node[i]->seconds[k] = (double)(g->node[i]->rows_done[k] = 0);
+}
+
+gb_node *const *gb_graph_nodes(const gb_graph *g, int *n)
+{
+  *n = g->n;
+  return g->node;
+}
+
+enum { FORWARD, VJP };
+
+static gb_err timed(const gb_graph *g, gb_node *n, int way)
+{
+  double start = g->measure ? gb_clock_now() : 0;
+  gb_err e = way == FORWARD ? n->op->forward(n) : n->op->vjp(n);
+  if (!g->measure) return e;
+  n->seconds[way] += gb_clock_now() - start;
+  n->rows_done[way] += n->rows;
+  return e;
+}
+
 gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows, size_t parts)
 {
   bool on = after == NULL;
@@ -250,7 +277,7 @@ gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size
     n->rows = rows;
     n->parts = parts;
     if (n->is_param) n->v = gb_params_value(g->params) + n->first; /* the block may have moved */
-    if (on && n->op) GB_TRY(n->op->forward(n));
+    if (on && n->op) GB_TRY(timed(g, n, FORWARD));
     on |= n == after;
     if (n == last) break;
   }
@@ -307,7 +334,7 @@ gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const 
     if (!y->op) continue;
     if (y->born) {
       bear(y);
-      GB_TRY(y->op->vjp(y));
+      GB_TRY(timed(g, y, VJP));
       for (int k = 0; k < y->n_in; k++) y->in[k]->born = y->in[k]->g != NULL;
     } else
       pass_by(y);

@@ -72,6 +72,9 @@ struct gb_node {
   size_t n_scratch; /* its size in bytes */
   int n_in;
   gb_node *in[GB_NODE_INPUTS];
+  double flops;      /* of products, of a row in the forward pass; each gradient has as many */
+  double seconds[2]; /* spent in forward and vjp, and rows they had; if gb_graph_measure() */
+  uint64_t rows_done[2];
 };
 
 /** An empty graph.
@@ -110,13 +113,22 @@ void *gb_graph_fail(gb_graph *g, gb_err e);
 
 /** The weights, and the most rows of any step.
  *  Local. */
-gb_params *gb_graph_params(gb_graph *g);
+gb_params *gb_graph_params(const gb_graph *g);
 size_t gb_graph_rows(const gb_graph *g);
 
 /** Give all nodes memory. The weights must be frozen.
  *  Local.
  *  @return the first failure of a builder, or GB_ERR_MEMORY */
 gb_err gb_graph_plan(gb_graph *g);
+
+/** Measure, from now on, how long each op takes; or no longer. All counts begin again.
+ *  Local. */
+void gb_graph_measure(gb_graph *g, bool on);
+
+/** The nodes, in the order in which they are computed.
+ *  Local. Borrowed.
+ *  @param[out] n  how many */
+gb_node *const *gb_graph_nodes(const gb_graph *g, int *n);
 
 /** Bytes of the arena.
  *  Local. */

@@ -231,6 +231,7 @@ static gb_node *make(gb_graph *g, const gb_op *op, sliding *s, gb_shape shape, g
   gb_node *y = s ? gb_graph_apply(g, op, s, shape, 3, in) : NULL;
   if (!y) return NULL;
   y->starts = true;
+  y->flops = 2 * (double)(s->positions.rows * s->positions.taps) * (double)(s->large.c * s->small.c);
   y->n_scratch = scratch_room(s, gb_graph_rows(g));
   if (!gb_activation_is_monotone(s->activation)) y->n_work = y->width;
   return y;
