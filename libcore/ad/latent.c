@@ -8,18 +8,17 @@ enum { MU, LOGVAR, EPS };
 static gb_err sample_forward(gb_node *z)
 {
   const gb_real *mu = z->in[MU]->v, *l = z->in[LOGVAR]->v, *eps = z->in[EPS]->v;
-  for (size_t i = 0; i < z->rows * z->width; i++) z->v[i] = mu[i] + gb_exp(l[i] / 2) * eps[i];
+  gb_real *restrict v = z->v;
+  for (size_t i = 0; i < z->rows * z->width; i++) v[i] = mu[i] + gb_exp(l[i] / 2) * eps[i];
   return GB_OK;
 }
 
 static gb_err sample_vjp(gb_node *z)
 {
-  const gb_real *l = z->in[LOGVAR]->v, *eps = z->in[EPS]->v;
-  gb_real *mu_bar = z->in[MU]->g, *l_bar = z->in[LOGVAR]->g;
-  for (size_t i = 0; i < z->rows * z->width; i++) {
-    mu_bar[i] += z->g[i];
-    l_bar[i] += z->g[i] * gb_exp(l[i] / 2) * eps[i] / 2;
-  }
+  const gb_real *l = z->in[LOGVAR]->v, *eps = z->in[EPS]->v, *g = z->g;
+  gb_real *restrict mu_bar = z->in[MU]->g, *restrict l_bar = z->in[LOGVAR]->g;
+  for (size_t i = 0; i < z->rows * z->width; i++) mu_bar[i] += g[i];
+  for (size_t i = 0; i < z->rows * z->width; i++) l_bar[i] += g[i] * gb_exp(l[i] / 2) * eps[i] / 2;
   return GB_OK;
 }
 

@@ -9,6 +9,8 @@
 #include "ad/rotor.h"
 #include "base/mem.h"
 #include "learn/network.h"
+#include "linalg/normals.h"
+#include "linalg/vmath.h"
 #include "linalg/von_mises.h"
 #include "sim/energy.h"
 
@@ -66,7 +68,7 @@ struct gb_vae {
   size_t rows, sites;
   gb_params *params;
   gb_graph *graph;
-  gb_node *angles, *vectors, *turns; /* data: x [sites], (cos x, sin x) [sites, 2], x / pi [sites] (or NULL) */
+  gb_node *vectors, *turns; /* data: (cos x, sin x) [sites, 2], x / pi [sites] (or NULL) */
   gb_node *eps, *mu, *logvar, *z, *direction, *spread, *term[GB_VAE_TERMS];
   gb_draws draws;
   double *turned; /* [rows] */
@@ -101,7 +103,6 @@ static void build(gb_vae *v, gb_text *table)
   bool vector = is(v->opts.encoding, "cossin"), learned = is(v->opts.spread, "learned");
   gb_shape site = {d->shape[0], d->shape[1], 1}, pair = {site.h, site.w, 2}, latent = {1, 1, (size_t)v->opts.latent};
   gb_shape raw = {site.h, site.w, (vector ? 2 : 1) + (learned ? 1 : 0)};
-  v->angles = gb_graph_data(g, site);
   v->vectors = gb_graph_data(g, pair);
   if (!vector) v->turns = gb_graph_data(g, site);
   gb_node *h =
@@ -114,7 +115,7 @@ static void build(gb_vae *v, gb_text *table)
   h = gb_network_site_head(g, "output", h, raw, table);
   v->direction = vector ? gb_rotor_from_vector(g, h) : gb_rotor_from_angle(g, h);
   v->spread = learned ? gb_rotor_spread(g, h) : NULL;
-  v->term[GB_VAE_NLL] = gb_rotor_nll(g, noise_of(v), v->angles, v->direction, v->spread, fixed_spread(v));
+  v->term[GB_VAE_NLL] = gb_rotor_nll(g, noise_of(v), v->vectors, v->direction, v->spread, fixed_spread(v));
   v->term[GB_VAE_KL] = gb_latent_kl(g, v->mu, v->logvar);
   gb_node *field = v->direction;
   if (is(v->objective.energy_mode, "expected"))
@@ -170,29 +171,50 @@ size_t gb_vae_bytes(const gb_vae *v)
   return gb_graph_bytes(v->graph);
 }
 
+/* Turn n vectors by (c, s). */
+static void turn(size_t n, double c, double s, gb_real *restrict v)
+{
+  gb_real tc = (gb_real)c, ts = (gb_real)s;
+  for (size_t i = 0; i < n; i++) {
+    gb_real x = v[2 * i], y = v[2 * i + 1];
+    v[2 * i] = x * tc - y * ts;
+    v[2 * i + 1] = y * tc + x * ts;
+  }
+}
+
+/* The vectors of n angles, and their sum. */
+static void unit_vectors(size_t n, const float *restrict angle, gb_real *restrict v, double sum[2])
+{
+  enum { STRIP = 128 };
+  gb_real c[STRIP], s[STRIP];
+  sum[0] = sum[1] = 0;
+  for (size_t i = 0, m; i < n; i += m) {
+    m = n - i < STRIP ? n - i : STRIP;
+    for (size_t k = 0; k < m; k++) gb_circle((gb_real)angle[i + k], &c[k], &s[k]);
+    for (size_t k = 0; k < m; k++) {
+      v[2 * (i + k)] = c[k];
+      v[2 * (i + k) + 1] = s[k];
+    }
+    sum[0] += gb_sum(m, c);
+    sum[1] += gb_sum(m, s);
+  }
+}
+
 /* Fill the data nodes with n samples. */
 static void load(gb_vae *v, size_t n, const float *x)
 {
   for (size_t r = 0; r < n; r++) {
-    const float *from = x + r * v->sites;
-    gb_real *angle = v->angles->v + r * v->sites, *vector = v->vectors->v + 2 * r * v->sites;
-    double mc = 0, ms = 0;
-    v->turned[r] = 0;
+    gb_real *vector = v->vectors->v + 2 * r * v->sites;
+    double sum[2], c, s;
+    unit_vectors(v->sites, x + r * v->sites, vector, sum);
+    v->turned[r] = v->opts.align ? atan2(sum[1], sum[0]) : 0;
     if (v->opts.align) {
-      for (size_t i = 0; i < v->sites; i++) {
-        mc += cos((double)from[i]);
-        ms += sin((double)from[i]);
-      }
-      v->turned[r] = atan2(ms, mc);
+      sincos(-v->turned[r], &s, &c);
+      turn(v->sites, c, s, vector);
     }
-    for (size_t i = 0; i < v->sites; i++) {
-      double a = remainder((double)from[i] - v->turned[r], 2 * M_PI), c, s;
-      sincos(a, &s, &c);
-      angle[i] = (gb_real)a;
-      vector[2 * i] = (gb_real)c;
-      vector[2 * i + 1] = (gb_real)s;
-      if (v->turns) v->turns->v[r * v->sites + i] = (gb_real)(a / M_PI);
-    }
+    if (!v->turns) continue;
+    gb_real *restrict turns = v->turns->v + r * v->sites;
+    for (size_t i = 0; i < v->sites; i++) turns[i] = gb_angle(vector[2 * i], vector[2 * i + 1]) * (gb_real)(1 / M_PI);
   }
 }
 
@@ -201,8 +223,7 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
   gb_vae *v = self;
   size_t m = v->eps->width;
   load(v, n, x);
-  for (size_t r = 0; r < n; r++)
-    gb_rng_normal(gb_rng_key(v->seed, GB_RNG_LATENT, pass.first_row + r, pass.step), m, v->eps->v + r * m);
+  gb_normals(v->seed, GB_RNG_LATENT, pass.first_row, pass.step, n, m, m, v->eps->v);
   v->draws.step = pass.step;
   v->draws.first_row = pass.first_row;
   v->draws.training = pass.training;

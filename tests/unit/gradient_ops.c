@@ -18,7 +18,7 @@ typedef struct bench {
   gb_node *term[MOST_TERMS];
   gb_node *data[4];
   int n_data;
-  gb_node *near, *direction; /* angles `near` are put near `direction`: the wrapped residual jumps at pi */
+  gb_node *near, *direction; /* vectors `near` are put near `direction`: the wrapped residual jumps at pi */
 } bench;
 
 static const double term_weight[MOST_TERMS] = {0.7, -1.3};
@@ -105,8 +105,9 @@ static void finish(bench *b)
   for (int k = 0; k < b->n_data; k++)
     gb_rng_normal(gb_rng_key(5, GB_RNG_TEST, (uint64_t)k, 0), ROWS * b->data[k]->width, b->data[k]->v);
   loss(b);
-  for (size_t i = 0; b->near && i < ROWS * b->near->width; i++)
-    b->near->v[i] = atan2(b->direction->v[2 * i + 1], b->direction->v[2 * i]) + 1.5 * mark(i);
+  for (size_t i = 0; b->near && i < ROWS * b->near->width / 2; i++)
+    sincos(atan2(b->direction->v[2 * i + 1], b->direction->v[2 * i]) + 1.5 * mark(i), &b->near->v[2 * i + 1],
+           &b->near->v[2 * i]);
   loss(b);
   CHECK_OK(gb_graph_backward(b->g, b->n_terms, b->term, term_weight, &(gb_gradient){.block = grad, .parts = 1}));
   for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(grad[i]));
@@ -194,7 +195,7 @@ static void likelihoods(void **state)
     begin(&b);
     gb_node *l, *u = rotor(&b, i & 1, i & 2, &l);
     b.direction = u;
-    b.near = data(&b, (gb_shape){SIDE, SIDE, 1});
+    b.near = data(&b, (gb_shape){SIDE, SIDE, 2});
     b.term[b.n_terms++] = gb_rotor_nll(b.g, i & 4 ? GB_VON_MISES : GB_GAUSSIAN, b.near, u, l, -0.4);
     finish(&b);
   }
