@@ -58,3 +58,46 @@ gb_node *gb_latent_kl(gb_graph *g, gb_node *mu, gb_node *logvar)
 {
   return gb_graph_term(g, &kl_op, NULL, 2, (gb_node *[]){mu, logvar});
 }
+
+static gb_real kl_of(gb_real mu, gb_real l)
+{
+  return (gb_exp(l) + mu * mu - 1 - l) / 2;
+}
+
+static gb_err free_bits_forward(gb_node *y)
+{
+  const gb_node *mu = y->in[MU], *l = y->in[LOGVAR];
+  gb_real lambda = (gb_real) * (const double *)y->ctx;
+  for (size_t r = 0; r < y->rows; r++) {
+    double sum = 0;
+    for (size_t i = r * mu->width; i < (r + 1) * mu->width; i++) {
+      gb_real lack = lambda - kl_of(mu->v[i], l->v[i]);
+      sum += (double)(lack < 0 ? 0 : lack); /* NaN stays */
+    }
+    y->term[r] = sum;
+  }
+  return GB_OK;
+}
+
+static gb_err free_bits_vjp(gb_node *y)
+{
+  gb_node *mu = y->in[MU], *l = y->in[LOGVAR];
+  gb_real lambda = (gb_real) * (const double *)y->ctx;
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t i = r * mu->width; i < (r + 1) * mu->width; i++) {
+      gb_real g = kl_of(mu->v[i], l->v[i]) < lambda ? y->g[r] : 0;
+      mu->g[i] -= g * mu->v[i];
+      l->g[i] -= g * (gb_exp(l->v[i]) - 1) / 2;
+    }
+  return GB_OK;
+}
+
+static const gb_op free_bits_op = {"free bits", free_bits_forward, free_bits_vjp};
+
+gb_node *gb_latent_free_bits(gb_graph *g, gb_node *mu, gb_node *logvar, double lambda)
+{
+  double *ctx = gb_graph_context(g, sizeof *ctx);
+  if (!ctx) return NULL;
+  *ctx = lambda;
+  return gb_graph_term(g, &free_bits_op, ctx, 2, (gb_node *[]){mu, logvar});
+}

@@ -44,6 +44,16 @@ static const gb_field objective_fields[] = {
     GB_NUMBER(gb_objective_opts, beta, "1", 0, 1e6, "1", GB_FIXED, "Weight of the KL term; 1 is the ELBO."),
     GB_NUMBER(gb_objective_opts, beta_warmup, "0", 0, 1e12, "steps", GB_FIXED,
               "The weight of the KL term rises linearly from 0 to beta over so many steps."),
+    GB_NUMBER(gb_objective_opts, beta_cycle, "0", 0, 1e12, "steps", GB_FIXED,
+              "Length of a cycle in which the weight of the KL term rises from 0 to beta again; 0: no cycles. Cyclical "
+              "annealing, arXiv:1903.10145."),
+    GB_NUMBER(gb_objective_opts, beta_cycles, "4", 1, 1e9, "cycles", GB_FIXED,
+              "How many such cycles; then the weight stays at beta."),
+    GB_NUMBER(gb_objective_opts, beta_ramp, "0.5", 0.001, 1, "1", GB_FIXED,
+              "Part of a cycle over which the weight rises, linearly."),
+    GB_NUMBER(gb_objective_opts, free_bits, "0", 0, 1e3, "nats", GB_FIXED,
+              "lambda: each latent's KL counts as max(lambda, KL), sample by sample, so that no latent gains by "
+              "carrying less; 0: none. arXiv:1606.04934, where the maximum is that of minibatch means."),
     GB_NUMBER(gb_objective_opts, energy_weight, "0", 0, 1e9, "nats", GB_FIXED,
               "Weight lambda_E of (E(x) - E(rec))^2 / N, the energy term (the H of HG-VAE); 0: none. It is a penalty, "
               "no part of "
@@ -55,10 +65,21 @@ static const gb_field objective_fields[] = {
     GB_WORD(gb_objective_opts, energy_mode, "sample", "mean|sample|expected", GB_FIXED,
             "Whose energy: of the mean field, of one noisy reconstruction, or the exact expectation over the noise."),
     {0}};
-const gb_schema gb_objective_schema = {"objective", "What is minimised: nll + beta kl + energy_weight energy.",
-                                       sizeof(gb_objective_opts), objective_fields, NULL};
 
-static const char *const term_names[GB_VAE_TERMS] = {"nll", "kl", "energy"};
+static gb_err check_objective(const void *opts)
+{
+  const gb_objective_opts *o = opts;
+  GB_CHECK(!o->beta_cycle || !o->beta_warmup, GB_ERR_CONFIG,
+           "objective.beta_cycle and objective.beta_warmup are both set, and the first cycle is a warm-up already. Set "
+           "one of them to 0.");
+  return GB_OK;
+}
+
+const gb_schema gb_objective_schema = {"objective",
+                                       "What is minimised: nll + beta (kl + free_bits) + energy_weight energy.",
+                                       sizeof(gb_objective_opts), objective_fields, check_objective};
+
+static const char *const term_names[GB_VAE_TERMS] = {"nll", "kl", "energy", "free_bits"};
 
 struct gb_vae {
   gb_vae_opts opts;
@@ -117,6 +138,7 @@ static void build(gb_vae *v, gb_text *table)
   v->spread = learned ? gb_rotor_spread(g, h) : NULL;
   v->term[GB_VAE_NLL] = gb_rotor_nll(g, noise_of(v), v->vectors, v->direction, v->spread, fixed_spread(v));
   v->term[GB_VAE_KL] = gb_latent_kl(g, v->mu, v->logvar);
+  v->term[GB_VAE_FREE] = gb_latent_free_bits(g, v->mu, v->logvar, v->objective.free_bits);
   gb_node *field = v->direction;
   if (is(v->objective.energy_mode, "expected"))
     field = gb_rotor_expected(g, noise_of(v), v->direction, v->spread, fixed_spread(v));
@@ -218,6 +240,12 @@ static void load(gb_vae *v, size_t n, const float *x)
   }
 }
 
+/* Without free bits that term is always 0, and no one has to see it. */
+static int n_terms(const gb_vae *v)
+{
+  return v->objective.free_bits > 0 ? GB_VAE_TERMS : GB_VAE_FREE;
+}
+
 static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
 {
   gb_vae *v = self;
@@ -229,16 +257,22 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
   v->draws.training = pass.training;
   v->last_rows = n;
   GB_TRY(gb_graph_run(v->graph, NULL, NULL, n, parts));
-  for (int k = 0; k < GB_VAE_TERMS; k++) term[k] = v->term[k]->term;
+  for (int k = 0; k < n_terms(v); k++) term[k] = v->term[k]->term;
   return GB_OK;
 }
 
 static gb_err backward(void *self, const double *weight, const gb_gradient *out)
 {
   gb_vae *v = self;
-  int n_terms =
-      weight[GB_VAE_ENERGY] > 0 ? GB_VAE_TERMS : GB_VAE_ENERGY; /* it is the last: without it there is less to do */
-  return gb_graph_backward(v->graph, n_terms, v->term, weight, out);
+  gb_node *term[GB_VAE_TERMS];
+  double of[GB_VAE_TERMS];
+  int n = 0;
+  for (int k = 0; k < n_terms(v); k++) {
+    if (weight[k] == 0) continue;
+    term[n] = v->term[k];
+    of[n++] = weight[k];
+  }
+  return gb_graph_backward(v->graph, n, term, of, out);
 }
 
 /* A weight that is 0 before step `start` and rises linearly over the next `warmup` steps. */
@@ -249,19 +283,33 @@ static double warmed(double weight, uint64_t step, int64_t start, int64_t warmup
   return since < (uint64_t)warmup ? weight * (double)since / (double)warmup : weight;
 }
 
+/* Cycles: 0 at the start of each, linear up to beta over beta_ramp of it, then beta.
+ * Source: H. Fu et al., arXiv:1903.10145, eqs. 6 and 7, whose t - 1 is our step and whose T / M the length of a cycle.
+ */
+static double beta_of(const gb_objective_opts *o, uint64_t step)
+{
+  uint64_t length = (uint64_t)o->beta_cycle;
+  if (!length) return warmed(o->beta, step, 0, o->beta_warmup);
+  if (step / length >= (uint64_t)o->beta_cycles) return o->beta;
+  double along = (double)(step % length) / (double)length;
+  return along < o->beta_ramp ? o->beta * along / o->beta_ramp : o->beta;
+}
+
 static void weights(const void *self, uint64_t step, double *weight)
 {
-  const gb_objective_opts *o = &((const gb_vae *)self)->objective;
+  const gb_vae *v = self;
+  const gb_objective_opts *o = &v->objective;
   weight[GB_VAE_NLL] = 1;
-  weight[GB_VAE_KL] = warmed(o->beta, step, 0, o->beta_warmup);
+  weight[GB_VAE_KL] = beta_of(o, step);
   weight[GB_VAE_ENERGY] = warmed(o->energy_weight, step, o->energy_start, o->energy_warmup);
+  if (n_terms(v) > GB_VAE_FREE) weight[GB_VAE_FREE] = weight[GB_VAE_KL];
 }
 
 gb_model gb_vae_model(gb_vae *v)
 {
   return (gb_model){.self = v,
                     .rows = v->rows,
-                    .n_terms = GB_VAE_TERMS,
+                    .n_terms = n_terms(v),
                     .term = term_names,
                     .forward = forward,
                     .backward = backward,

@@ -49,7 +49,7 @@ static double loss(bench *b)
   static const gb_pass pass = {.step = 5, .first_row = 7};
   double sum[GB_VAE_TERMS], all = 0;
   CHECK_OK(gb_model_sums(&b->m, ROWS, b->x, pass, sum));
-  for (int k = 0; k < GB_VAE_TERMS; k++) all += b->weight[k] * sum[k];
+  for (int k = 0; k < b->m.n_terms; k++) all += b->weight[k] * sum[k];
   return all;
 }
 
