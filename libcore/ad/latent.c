@@ -8,18 +8,17 @@ enum { MU, LOGVAR, EPS };
 static gb_err sample_forward(gb_node *z)
 {
   const gb_real *mu = z->in[MU]->v, *l = z->in[LOGVAR]->v, *eps = z->in[EPS]->v;
-  for (size_t i = 0; i < z->rows * z->width; i++) z->v[i] = mu[i] + gb_exp(l[i] / 2) * eps[i];
+  gb_real *restrict v = z->v;
+  for (size_t i = 0; i < z->rows * z->width; i++) v[i] = mu[i] + gb_exp(l[i] / 2) * eps[i];
   return GB_OK;
 }
 
 static gb_err sample_vjp(gb_node *z)
 {
-  const gb_real *l = z->in[LOGVAR]->v, *eps = z->in[EPS]->v;
-  gb_real *mu_bar = z->in[MU]->g, *l_bar = z->in[LOGVAR]->g;
-  for (size_t i = 0; i < z->rows * z->width; i++) {
-    mu_bar[i] += z->g[i];
-    l_bar[i] += z->g[i] * gb_exp(l[i] / 2) * eps[i] / 2;
-  }
+  const gb_real *l = z->in[LOGVAR]->v, *eps = z->in[EPS]->v, *g = z->g;
+  gb_real *restrict mu_bar = z->in[MU]->g, *restrict l_bar = z->in[LOGVAR]->g;
+  for (size_t i = 0; i < z->rows * z->width; i++) mu_bar[i] += g[i];
+  for (size_t i = 0; i < z->rows * z->width; i++) l_bar[i] += g[i] * gb_exp(l[i] / 2) * eps[i] / 2;
   return GB_OK;
 }
 
@@ -58,4 +57,47 @@ static const gb_op kl_op = {"KL", kl_forward, kl_vjp};
 gb_node *gb_latent_kl(gb_graph *g, gb_node *mu, gb_node *logvar)
 {
   return gb_graph_term(g, &kl_op, NULL, 2, (gb_node *[]){mu, logvar});
+}
+
+static gb_real kl_of(gb_real mu, gb_real l)
+{
+  return (gb_exp(l) + mu * mu - 1 - l) / 2;
+}
+
+static gb_err free_bits_forward(gb_node *y)
+{
+  const gb_node *mu = y->in[MU], *l = y->in[LOGVAR];
+  gb_real lambda = (gb_real) * (const double *)y->ctx;
+  for (size_t r = 0; r < y->rows; r++) {
+    double sum = 0;
+    for (size_t i = r * mu->width; i < (r + 1) * mu->width; i++) {
+      gb_real lack = lambda - kl_of(mu->v[i], l->v[i]);
+      sum += (double)(lack < 0 ? 0 : lack); /* NaN stays */
+    }
+    y->term[r] = sum;
+  }
+  return GB_OK;
+}
+
+static gb_err free_bits_vjp(gb_node *y)
+{
+  gb_node *mu = y->in[MU], *l = y->in[LOGVAR];
+  gb_real lambda = (gb_real) * (const double *)y->ctx;
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t i = r * mu->width; i < (r + 1) * mu->width; i++) {
+      gb_real g = kl_of(mu->v[i], l->v[i]) < lambda ? y->g[r] : 0;
+      mu->g[i] -= g * mu->v[i];
+      l->g[i] -= g * (gb_exp(l->v[i]) - 1) / 2;
+    }
+  return GB_OK;
+}
+
+static const gb_op free_bits_op = {"free bits", free_bits_forward, free_bits_vjp};
+
+gb_node *gb_latent_free_bits(gb_graph *g, gb_node *mu, gb_node *logvar, double lambda)
+{
+  double *ctx = gb_graph_context(g, sizeof *ctx);
+  if (!ctx) return NULL;
+  *ctx = lambda;
+  return gb_graph_term(g, &free_bits_op, ctx, 2, (gb_node *[]){mu, logvar});
 }

@@ -9,3 +9,12 @@ gb_node *gb_latent_sample(gb_graph *g, gb_node *mu, gb_node *logvar, gb_node *ep
 /** Loss term KL(q || N(0, I)) = 1/2 sum_j (exp(logvar_j) + mu_j^2 - 1 - logvar_j), in nats.
  *  Local. Source: arXiv:1312.6114, appendix B. */
 gb_node *gb_latent_kl(gb_graph *g, gb_node *mu, gb_node *logvar);
+
+/** Loss term sum_j max(0, lambda - KL_j), in nats: added to the one above it makes sum_j max(lambda, KL_j), so that a
+ * latent has no reason to carry less than lambda ("free bits").
+ *  Local.
+ *  Source: D. P. Kingma et al., arXiv:1606.04934, eq. 15, with one group per latent. There KL_j is the mean over a
+ *  minibatch; here it is that of each sample, since a mean over the batch would have to be known before the first row
+ *  can go backward: the terms of a sample would depend on its batch, and on how that is shared out.
+ *  @param[in] lambda  nats, > 0 */
+gb_node *gb_latent_free_bits(gb_graph *g, gb_node *mu, gb_node *logvar, double lambda);

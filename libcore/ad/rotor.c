@@ -1,10 +1,16 @@
-/* ad/rotor.c - directions, spreads, likelihoods and noisy fields of planar spins. */
+/* ad/rotor.c - directions, spreads, likelihoods and noisy fields of planar spins.
+ *
+ * Sites are worked on in strips: their numbers are laid out apart, (a, b) pairs as two arrays, and every loop over a
+ * strip is then one vector loop. The sum over a row adds its strips in order. */
 #include "ad/rotor.h"
 
 #include <math.h>
 
+#include "linalg/normals.h"
 #include "linalg/vmath.h"
 #include "linalg/von_mises.h"
+
+enum { STRIP = 128 };
 
 /* Context of the ops with noise. */
 typedef struct noisy {
@@ -13,15 +19,81 @@ typedef struct noisy {
   const gb_draws *draws;
 } noisy;
 
+static inline size_t strip_end(size_t i, size_t n)
+{
+  return n - i < STRIP ? n - i : STRIP;
+}
+
+/* x[i] of numbers that stand c apart */
+static inline void take(size_t n, size_t c, const gb_real *restrict from, gb_real *restrict x)
+{
+  if (c == 2)
+    for (size_t i = 0; i < n; i++) x[i] = from[2 * i];
+  else if (c == 3)
+    for (size_t i = 0; i < n; i++) x[i] = from[3 * i];
+  else
+    for (size_t i = 0; i < n; i++) x[i] = from[c * i];
+}
+
+static inline void add_into(size_t n, size_t c, const gb_real *restrict x, gb_real *restrict to)
+{
+  if (c == 3)
+    for (size_t i = 0; i < n; i++) to[3 * i] += x[i];
+  else
+    for (size_t i = 0; i < n; i++) to[c * i] += x[i];
+}
+
+/* Pairs that stand side by side. */
+static inline void split(size_t n, const gb_real *restrict from, gb_real *restrict a, gb_real *restrict b)
+{
+  for (size_t i = 0; i < n; i++) {
+    a[i] = from[2 * i];
+    b[i] = from[2 * i + 1];
+  }
+}
+
+static inline void join(size_t n, const gb_real *restrict a, const gb_real *restrict b, gb_real *restrict to)
+{
+  for (size_t i = 0; i < n; i++) {
+    to[2 * i] = a[i];
+    to[2 * i + 1] = b[i];
+  }
+}
+
+static inline void add_pairs(size_t n, const gb_real *restrict a, const gb_real *restrict b, gb_real *restrict to)
+{
+  for (size_t i = 0; i < n; i++) {
+    to[2 * i] += a[i];
+    to[2 * i + 1] += b[i];
+  }
+}
+
+static size_t sites_of(const gb_node *y)
+{
+  return y->rows * y->shape.h * y->shape.w;
+}
+
+/* One over the length of a vector; a vanishing one has no direction. */
+static inline gb_real scale_of(gb_real a, gb_real b)
+{
+  return 1 / gb_sqrt(a * a + b * b + GB_R(1e-8));
+}
+
 static gb_err from_vector_forward(gb_node *u)
 {
   const gb_node *raw = u->in[0];
-  size_t c = raw->shape.c;
-  for (size_t i = 0; i < u->rows * u->shape.h * u->shape.w; i++) {
-    const gb_real *a = raw->v + i * c;
-    gb_real n = 1 / (gb_real)sqrt(a[0] * a[0] + a[1] * a[1] + GB_R(1e-8)); /* a vanishing vector has no direction */
-    u->v[2 * i] = a[0] * n;
-    u->v[2 * i + 1] = a[1] * n;
+  size_t c = raw->shape.c, n = sites_of(u);
+  for (size_t i = 0, m; i < n; i += m) {
+    gb_real a[STRIP], b[STRIP];
+    m = strip_end(i, n);
+    take(m, c, raw->v + i * c, a);
+    take(m, c, raw->v + i * c + 1, b);
+    for (size_t k = 0; k < m; k++) {
+      gb_real s = scale_of(a[k], b[k]);
+      a[k] *= s;
+      b[k] *= s;
+    }
+    join(m, a, b, u->v + 2 * i);
   }
   return GB_OK;
 }
@@ -29,12 +101,20 @@ static gb_err from_vector_forward(gb_node *u)
 static gb_err from_vector_vjp(gb_node *u)
 {
   gb_node *raw = u->in[0];
-  size_t c = raw->shape.c;
-  for (size_t i = 0; i < u->rows * u->shape.h * u->shape.w; i++) {
-    const gb_real *a = raw->v + i * c, *v = u->v + 2 * i, *g = u->g + 2 * i;
-    gb_real n = 1 / (gb_real)sqrt(a[0] * a[0] + a[1] * a[1] + GB_R(1e-8)), along = v[0] * g[0] + v[1] * g[1];
-    raw->g[i * c] += n * (g[0] - v[0] * along);
-    raw->g[i * c + 1] += n * (g[1] - v[1] * along);
+  size_t c = raw->shape.c, n = sites_of(u);
+  for (size_t i = 0, m; i < n; i += m) {
+    gb_real a[STRIP], b[STRIP], ga[STRIP], gb[STRIP];
+    m = strip_end(i, n);
+    take(m, c, raw->v + i * c, a);
+    take(m, c, raw->v + i * c + 1, b);
+    split(m, u->g + 2 * i, ga, gb);
+    for (size_t k = 0; k < m; k++) {
+      gb_real s = scale_of(a[k], b[k]), x = a[k] * s, y = b[k] * s, along = x * ga[k] + y * gb[k];
+      a[k] = s * (ga[k] - x * along);
+      b[k] = s * (gb[k] - y * along);
+    }
+    add_into(m, c, a, raw->g + i * c);
+    add_into(m, c, b, raw->g + i * c + 1);
   }
   return GB_OK;
 }
@@ -42,11 +122,13 @@ static gb_err from_vector_vjp(gb_node *u)
 static gb_err from_angle_forward(gb_node *u)
 {
   const gb_node *raw = u->in[0];
-  for (size_t i = 0; i < u->rows * u->shape.h * u->shape.w; i++) {
-    double s, c;
-    sincos(M_PI * (double)raw->v[i * raw->shape.c], &s, &c);
-    u->v[2 * i] = (gb_real)c;
-    u->v[2 * i + 1] = (gb_real)s;
+  size_t c = raw->shape.c, n = sites_of(u);
+  for (size_t i = 0, m; i < n; i += m) {
+    gb_real a[STRIP], b[STRIP];
+    m = strip_end(i, n);
+    take(m, c, raw->v + i * c, a);
+    for (size_t k = 0; k < m; k++) gb_circle_half_turns(a[k], &a[k], &b[k]);
+    join(m, a, b, u->v + 2 * i);
   }
   return GB_OK;
 }
@@ -54,9 +136,13 @@ static gb_err from_angle_forward(gb_node *u)
 static gb_err from_angle_vjp(gb_node *u)
 {
   gb_node *raw = u->in[0];
-  for (size_t i = 0; i < u->rows * u->shape.h * u->shape.w; i++) {
+  size_t c = raw->shape.c, n = sites_of(u);
+  for (size_t i = 0, m; i < n; i += m) {
+    gb_real turn[STRIP];
+    m = strip_end(i, n);
     const gb_real *v = u->v + 2 * i, *g = u->g + 2 * i;
-    raw->g[i * raw->shape.c] += (gb_real)M_PI * (v[0] * g[1] - v[1] * g[0]);
+    for (size_t k = 0; k < m; k++) turn[k] = (gb_real)M_PI * (v[2 * k] * g[2 * k + 1] - v[2 * k + 1] * g[2 * k]);
+    add_into(m, c, turn, raw->g + i * c);
   }
   return GB_OK;
 }
@@ -67,19 +153,29 @@ static const gb_real middle = (gb_real)(GB_SPREAD_LOW + GB_SPREAD_HIGH) / 2,
 static gb_err spread_forward(gb_node *l)
 {
   const gb_node *raw = l->in[0];
-  size_t c = raw->shape.c;
-  for (size_t i = 0; i < l->rows * l->width; i++)
-    l->v[i] = middle + reach * gb_tanh((raw->v[i * c + c - 1] - middle) / reach);
+  size_t c = raw->shape.c, n = l->rows * l->width;
+  gb_real *restrict v = l->v;
+  for (size_t i = 0, m; i < n; i += m) {
+    gb_real a[STRIP];
+    m = strip_end(i, n);
+    take(m, c, raw->v + i * c + c - 1, a);
+    for (size_t k = 0; k < m; k++) v[i + k] = middle + reach * gb_tanh((a[k] - middle) / reach);
+  }
   return GB_OK;
 }
 
 static gb_err spread_vjp(gb_node *l)
 {
   gb_node *raw = l->in[0];
-  size_t c = raw->shape.c;
-  for (size_t i = 0; i < l->rows * l->width; i++) {
-    gb_real t = (l->v[i] - middle) / reach;
-    raw->g[i * c + c - 1] += l->g[i] * (1 - t * t);
+  size_t c = raw->shape.c, n = l->rows * l->width;
+  for (size_t i = 0, m; i < n; i += m) {
+    gb_real a[STRIP];
+    m = strip_end(i, n);
+    for (size_t k = 0; k < m; k++) {
+      gb_real t = (l->v[i + k] - middle) / reach;
+      a[k] = l->g[i + k] * (1 - t * t);
+    }
+    add_into(m, c, a, raw->g + i * c + c - 1);
   }
   return GB_OK;
 }
@@ -109,12 +205,6 @@ gb_node *gb_rotor_spread(gb_graph *g, gb_node *raw)
   return per_site(g, &spread_op, raw, 1);
 }
 
-/* ln sigma^2 of site i, and where its gradient goes. */
-static double spread_of(const gb_node *l, const noisy *n, size_t i)
-{
-  return l ? (double)l->v[i] : n->fixed;
-}
-
 static void *make_context(gb_graph *g, gb_noise noise, double fixed, const gb_draws *draws)
 {
   noisy *n = gb_graph_context(g, sizeof *n);
@@ -124,64 +214,116 @@ static void *make_context(gb_graph *g, gb_noise noise, double fixed, const gb_dr
 
 /* Nodes of u and l as inputs 0 and 1; x, if any, comes last. */
 enum { U, L };
+enum { NLL_INPUTS = 2, FIELD_INPUTS = 1 }; /* without l */
 
-static const gb_node *spread_node(const gb_node *y, int n_without)
+static gb_node *spread_node(const gb_node *y, int n_without)
 {
   return y->n_in > n_without ? y->in[L] : NULL;
 }
 
-/* Residual x - direction, in (-pi, pi], and its cosine. */
-static double residual(double x, const gb_real *u, double *cosine)
+/* ln sigma^2 of the sites from i on. */
+static inline void take_spread(size_t m, const gb_node *l, const noisy *n, size_t i, gb_real *restrict out)
 {
-  double s, c;
-  sincos(x, &s, &c);
-  *cosine = c * (double)u[0] + s * (double)u[1];
-  return atan2(s * (double)u[0] - c * (double)u[1], *cosine);
+  for (size_t k = 0; k < m; k++) out[k] = l ? l->v[i + k] : (gb_real)n->fixed;
 }
 
-enum { NLL_INPUTS = 2, FIELD_INPUTS = 1 }; /* without l */
+/* A strip of sites of a likelihood: direction, sample, ln sigma^2. */
+typedef struct strip {
+  gb_real uc[STRIP], us[STRIP], xc[STRIP], xs[STRIP], l[STRIP], t[STRIP];
+} strip;
 
-/* Residual and its cosine of each site stay in y->work [sites, 2]. */
+/* Terms without their constant. Residual and kappa are left for the vjp. */
+static void gaussian_terms(size_t m, strip *s, gb_real *restrict residual, gb_real *restrict kappa)
+{
+  for (size_t k = 0; k < m; k++) {
+    gb_real c = s->xc[k] * s->uc[k] + s->xs[k] * s->us[k], sine = s->xs[k] * s->uc[k] - s->xc[k] * s->us[k];
+    gb_real d = gb_angle(c, sine), q = gb_exp(-s->l[k]);
+    s->t[k] = (d * d * q + s->l[k]) / 2;
+    residual[k] = d;
+    kappa[k] = q;
+  }
+}
+
+/* ln I0(kappa) - kappa cos d = (ln I0(kappa) - kappa) + kappa (1 - cos d), and 1 - cos d = |x - u|^2 / 2: no large
+ * numbers cancel. The derivative by l and kappa are left for the vjp. */
+static void von_mises_terms(size_t m, strip *s, gb_real *restrict by_l, gb_real *restrict kappa)
+{
+  for (size_t k = 0; k < m; k++) {
+    gb_real dc = s->xc[k] - s->uc[k], ds = s->xs[k] - s->us[k], q = gb_exp(-s->l[k]), less, lack;
+    gb_von_mises_less(q, &less, &lack);
+    gb_real far = q * ((dc * dc + ds * ds) / 2);
+    s->t[k] = less + far;
+    by_l[k] = lack - far;
+    kappa[k] = q;
+  }
+}
+
+/* Two numbers per site stay in y->work [rows, 2, sites]. */
 static gb_err nll_forward(gb_node *y)
 {
   const noisy *n = y->ctx;
   const gb_node *u = y->in[U], *l = spread_node(y, NLL_INPUTS), *x = y->in[y->n_in - 1];
-  const double ln_2pi = log(2 * M_PI);
+  size_t sites = x->width / 2;
+  double constant = (double)sites * log(2 * M_PI) * (n->noise == GB_GAUSSIAN ? 0.5 : 1);
+  strip s;
   for (size_t r = 0; r < y->rows; r++) {
-    double sum = 0, c;
-    for (size_t i = r * x->width; i < (r + 1) * x->width; i++) {
-      double spread = spread_of(l, n, i), d = residual((double)x->v[i], u->v + 2 * i, &c), kappa = exp(-spread);
-      sum += n->noise == GB_GAUSSIAN ? (d * d * kappa + spread + ln_2pi) / 2
-                                     : ln_2pi + gb_von_mises_log_i0(kappa) - kappa * c;
-      y->work[2 * i] = (gb_real)d;
-      y->work[2 * i + 1] = (gb_real)c;
+    gb_real *work = y->work + 2 * r * sites;
+    double sum = 0;
+    for (size_t k = 0, m; k < sites; k += m) {
+      size_t i = r * sites + k;
+      m = strip_end(k, sites);
+      split(m, u->v + 2 * i, s.uc, s.us);
+      split(m, x->v + 2 * i, s.xc, s.xs);
+      take_spread(m, l, n, i, s.l);
+      (n->noise == GB_GAUSSIAN ? gaussian_terms : von_mises_terms)(m, &s, work + k, work + sites + k);
+      sum += gb_sum(m, s.t);
     }
-    y->term[r] = sum;
+    y->term[r] = sum + constant;
   }
   return GB_OK;
+}
+
+/* Gradients by u into s->xc, s->xs, and by l into s->t, of a term whose weight is g. */
+static void gaussian_gradient(size_t m, strip *s, gb_real g, const gb_real *restrict residual,
+                              const gb_real *restrict kappa)
+{
+  for (size_t k = 0; k < m; k++) {
+    gb_real d = residual[k], q = kappa[k];
+    gb_real turn = -g * d * q / (s->uc[k] * s->uc[k] + s->us[k] * s->us[k]); /* by the direction's angle, over |u|^2 */
+    s->xc[k] = -turn * s->us[k];
+    s->xs[k] = turn * s->uc[k];
+    s->t[k] = g * (1 - d * d * q) / 2;
+  }
+}
+
+static void von_mises_gradient(size_t m, strip *s, gb_real g, const gb_real *restrict by_l,
+                               const gb_real *restrict kappa)
+{
+  for (size_t k = 0; k < m; k++) {
+    s->xc[k] = g * kappa[k] * (s->uc[k] - s->xc[k]);
+    s->xs[k] = g * kappa[k] * (s->us[k] - s->xs[k]);
+    s->t[k] = g * by_l[k];
+  }
 }
 
 static gb_err nll_vjp(gb_node *y)
 {
   const noisy *n = y->ctx;
-  gb_node *u = y->in[U], *x = y->in[y->n_in - 1];
-  gb_node *l = y->n_in > NLL_INPUTS ? y->in[L] : NULL;
-  for (size_t r = 0; r < y->rows; r++)
-    for (size_t i = r * x->width; i < (r + 1) * x->width; i++) {
-      double g = (double)y->g[r], kappa = exp(-spread_of(l, n, i)), d = (double)y->work[2 * i];
-      double uc = (double)u->v[2 * i], us = (double)u->v[2 * i + 1], s, c;
-      if (n->noise == GB_GAUSSIAN) {
-        double turn = -g * d * kappa / (uc * uc + us * us); /* by the direction's angle, over |u|^2 */
-        u->g[2 * i] += (gb_real)(-turn * us);
-        u->g[2 * i + 1] += (gb_real)(turn * uc);
-        if (l) l->g[i] += (gb_real)(g * (1 - d * d * kappa) / 2);
-      } else {
-        sincos((double)x->v[i], &s, &c);
-        u->g[2 * i] += (gb_real)(-g * kappa * c);
-        u->g[2 * i + 1] += (gb_real)(-g * kappa * s);
-        if (l) l->g[i] += (gb_real)(g * kappa * ((double)y->work[2 * i + 1] - gb_von_mises_length(kappa)));
-      }
+  gb_node *u = y->in[U], *x = y->in[y->n_in - 1], *l = spread_node(y, NLL_INPUTS);
+  size_t sites = x->width / 2;
+  strip s;
+  for (size_t r = 0; r < y->rows; r++) {
+    const gb_real *work = y->work + 2 * r * sites;
+    for (size_t k = 0, m; k < sites; k += m) {
+      size_t i = r * sites + k;
+      m = strip_end(k, sites);
+      split(m, u->v + 2 * i, s.uc, s.us);
+      split(m, x->v + 2 * i, s.xc, s.xs);
+      (n->noise == GB_GAUSSIAN ? gaussian_gradient : von_mises_gradient)(m, &s, y->g[r], work + k, work + sites + k);
+      add_pairs(m, s.xc, s.xs, u->g + 2 * i);
+      if (l) add_into(m, 1, s.t, l->g + i);
     }
+  }
   return GB_OK;
 }
 
@@ -192,31 +334,43 @@ gb_node *gb_rotor_nll(gb_graph *g, gb_noise noise, gb_node *x, gb_node *u, gb_no
   void *ctx = make_context(g, noise, fixed, NULL);
   gb_node *in[] = {u, l ? l : x, x};
   gb_node *y = ctx ? gb_graph_term(g, &nll_op, ctx, l ? 3 : 2, in) : NULL;
-  if (y) y->n_work = 2 * x->width;
+  if (y) y->n_work = x->width;
   return y;
 }
 
-/* Mean resultant length of the noise, and its derivative in l. */
-static double length_of(gb_noise noise, double spread, double *slope)
+/* Mean resultant length of the noise, and its derivative in l, of ln sigma^2 = l. */
+static void lengths(gb_noise noise, size_t m, const gb_real *restrict l, gb_real *restrict length,
+                    gb_real *restrict slope)
 {
   if (noise == GB_GAUSSIAN) {
-    double variance = exp(spread), r = exp(-variance / 2);
-    *slope = -variance * r / 2;
-    return r;
+    for (size_t k = 0; k < m; k++) {
+      gb_real half = gb_exp(l[k]) / 2;
+      length[k] = gb_exp(-half);
+      slope[k] = -half * length[k];
+    }
+    return;
   }
-  double kappa = exp(-spread);
-  *slope = -kappa * gb_von_mises_length_slope(kappa);
-  return gb_von_mises_length(kappa);
+  for (size_t k = 0; k < m; k++) {
+    double kappa = exp(-(double)l[k]);
+    length[k] = (gb_real)gb_von_mises_length(kappa);
+    slope[k] = (gb_real)(-kappa * gb_von_mises_length_slope(kappa));
+  }
 }
 
 static gb_err expected_forward(gb_node *s)
 {
   const noisy *n = s->ctx;
   const gb_node *u = s->in[U], *l = spread_node(s, FIELD_INPUTS);
-  for (size_t i = 0; i < s->rows * s->shape.h * s->shape.w; i++) {
-    double slope, r = length_of(n->noise, spread_of(l, n, i), &slope);
-    s->v[2 * i] = (gb_real)(r * (double)u->v[2 * i]);
-    s->v[2 * i + 1] = (gb_real)(r * (double)u->v[2 * i + 1]);
+  size_t all = sites_of(s);
+  for (size_t i = 0, m; i < all; i += m) {
+    gb_real spread[STRIP], r[STRIP], slope[STRIP];
+    m = strip_end(i, all);
+    take_spread(m, l, n, i, spread);
+    lengths(n->noise, m, spread, r, slope);
+    for (size_t k = 0; k < m; k++) {
+      s->v[2 * (i + k)] = r[k] * u->v[2 * (i + k)];
+      s->v[2 * (i + k) + 1] = r[k] * u->v[2 * (i + k) + 1];
+    }
   }
   return GB_OK;
 }
@@ -224,14 +378,22 @@ static gb_err expected_forward(gb_node *s)
 static gb_err expected_vjp(gb_node *s)
 {
   const noisy *n = s->ctx;
-  gb_node *u = s->in[U];
-  const gb_node *l = spread_node(s, FIELD_INPUTS);
-  for (size_t i = 0; i < s->rows * s->shape.h * s->shape.w; i++) {
-    double slope, r = length_of(n->noise, spread_of(l, n, i), &slope);
-    double gc = (double)s->g[2 * i], gs = (double)s->g[2 * i + 1];
-    u->g[2 * i] += (gb_real)(r * gc);
-    u->g[2 * i + 1] += (gb_real)(r * gs);
-    if (l) l->g[i] += (gb_real)(slope * (gc * (double)u->v[2 * i] + gs * (double)u->v[2 * i + 1]));
+  gb_node *u = s->in[U], *l = spread_node(s, FIELD_INPUTS);
+  size_t all = sites_of(s);
+  for (size_t i = 0, m; i < all; i += m) {
+    gb_real spread[STRIP], r[STRIP], slope[STRIP], gc[STRIP], gs[STRIP], uc[STRIP], us[STRIP];
+    m = strip_end(i, all);
+    take_spread(m, l, n, i, spread);
+    lengths(n->noise, m, spread, r, slope);
+    split(m, s->g + 2 * i, gc, gs);
+    split(m, u->v + 2 * i, uc, us);
+    for (size_t k = 0; k < m; k++) {
+      slope[k] *= gc[k] * uc[k] + gs[k] * us[k];
+      gc[k] *= r[k];
+      gs[k] *= r[k];
+    }
+    add_pairs(m, gc, gs, u->g + 2 * i);
+    if (l) add_into(m, 1, slope, l->g + i);
   }
   return GB_OK;
 }
@@ -249,50 +411,88 @@ gb_node *gb_rotor_expected(gb_graph *g, gb_noise noise, gb_node *u, gb_node *l, 
   return field(g, &expected_op, make_context(g, noise, fixed, NULL), u, l);
 }
 
-/* The variate of each site stays in s->work [sites]. */
+/* What stays of a row of a sampled field in s->work [rows, WORK, sites]. */
+enum { TURN, COSINE, SINE, WORK };
+
+/* Each site draws until it accepts: a stream of its own, numbered in the key. */
+static void von_mises_turns(const gb_draws *d, size_t r, size_t sites, const gb_node *l, const noisy *n, gb_real *turn)
+{
+  gb_key row = gb_rng_key(d->seed, GB_RNG_OUTPUT, d->first_row + r, d->step);
+  for (size_t k = 0; k < sites; k++) {
+    gb_key site = row;
+    site.k[1] ^= (uint32_t)k + 1;
+    turn[k] = (gb_real)gb_von_mises_draw(exp(-(l ? (double)l->v[r * sites + k] : n->fixed)), site);
+  }
+}
+
 static gb_err sample_forward(gb_node *s)
 {
   const noisy *n = s->ctx;
+  const gb_draws *d = n->draws;
   const gb_node *u = s->in[U], *l = spread_node(s, FIELD_INPUTS);
   size_t sites = s->shape.h * s->shape.w;
+  bool gaussian = n->noise == GB_GAUSSIAN;
+  if (gaussian) gb_normals(d->seed, GB_RNG_OUTPUT, d->first_row, d->step, s->rows, sites, WORK * sites, s->work);
   for (size_t r = 0; r < s->rows; r++) {
-    gb_real *turn = s->work + r * sites;
-    gb_key row = gb_rng_key(n->draws->seed, GB_RNG_OUTPUT, n->draws->first_row + r, n->draws->step);
-    if (n->noise == GB_GAUSSIAN) gb_rng_normal(row, sites, turn);
-    for (size_t k = 0; k < sites; k++) {
+    gb_real *turns = s->work + WORK * r * sites;
+    if (!gaussian) von_mises_turns(d, r, sites, l, n, turns);
+    for (size_t k = 0, m; k < sites; k += m) {
+      gb_real spread[STRIP], uc[STRIP], us[STRIP], vc[STRIP], vs[STRIP];
+      gb_real *restrict turn = turns + k, *restrict c = turn + COSINE * sites, *restrict sn = turn + SINE * sites;
       size_t i = r * sites + k;
-      double spread = spread_of(l, n, i), c, sn;
-      if (n->noise == GB_GAUSSIAN) {
-        turn[k] *= (gb_real)exp(spread / 2);
-      } else { /* each site draws until it accepts: a stream of its own, numbered in the key */
-        gb_key site = row;
-        site.k[1] ^= (uint32_t)k + 1;
-        turn[k] = (gb_real)gb_von_mises_draw(exp(-spread), site);
+      m = strip_end(k, sites);
+      take_spread(m, l, n, i, spread);
+      split(m, u->v + 2 * i, uc, us);
+      if (gaussian)
+        for (size_t j = 0; j < m; j++) turn[j] *= gb_exp(spread[j] / 2);
+      for (size_t j = 0; j < m; j++) {
+        gb_circle(turn[j], &c[j], &sn[j]);
+        vc[j] = c[j] * uc[j] - sn[j] * us[j];
+        vs[j] = sn[j] * uc[j] + c[j] * us[j];
       }
-      sincos((double)turn[k], &sn, &c);
-      s->v[2 * i] = (gb_real)(c * (double)u->v[2 * i] - sn * (double)u->v[2 * i + 1]);
-      s->v[2 * i + 1] = (gb_real)(sn * (double)u->v[2 * i] + c * (double)u->v[2 * i + 1]);
+      join(m, vc, vs, s->v + 2 * i);
     }
   }
   return GB_OK;
 }
 
+/* The derivative of a turn in l. */
+static void turn_slopes(gb_noise noise, size_t m, const gb_real *restrict l, const gb_real *restrict turn,
+                        gb_real *restrict slope)
+{
+  if (noise == GB_GAUSSIAN) {
+    for (size_t k = 0; k < m; k++) slope[k] = turn[k] / 2;
+    return;
+  }
+  for (size_t k = 0; k < m; k++) {
+    double kappa = exp(-(double)l[k]);
+    slope[k] = (gb_real)(-kappa * gb_von_mises_move(kappa, (double)turn[k]));
+  }
+}
+
 static gb_err sample_vjp(gb_node *s)
 {
   const noisy *n = s->ctx;
-  gb_node *u = s->in[U];
-  const gb_node *l = spread_node(s, FIELD_INPUTS);
-  for (size_t i = 0; i < s->rows * s->shape.h * s->shape.w; i++) {
-    double turn = (double)s->work[i], gc = (double)s->g[2 * i], gs = (double)s->g[2 * i + 1], c, sn;
-    sincos(turn, &sn, &c);
-    u->g[2 * i] += (gb_real)(c * gc + sn * gs);
-    u->g[2 * i + 1] += (gb_real)(c * gs - sn * gc);
-    if (!l) continue;
-    double by_turn = (double)s->v[2 * i] * gs - (double)s->v[2 * i + 1] * gc; /* d/d turn: the spin rotates */
-    double kappa = exp(-(double)l->v[i]);
-    double slope = n->noise == GB_GAUSSIAN ? turn / 2 : -kappa * gb_von_mises_move(kappa, turn);
-    l->g[i] += (gb_real)(by_turn * slope);
-  }
+  gb_node *u = s->in[U], *l = spread_node(s, FIELD_INPUTS);
+  size_t sites = s->shape.h * s->shape.w;
+  for (size_t r = 0; r < s->rows; r++)
+    for (size_t k = 0, m; k < sites; k += m) {
+      gb_real gc[STRIP], gs[STRIP], bc[STRIP], bs[STRIP], vc[STRIP], vs[STRIP], slope[STRIP];
+      const gb_real *turn = s->work + WORK * r * sites + k, *c = turn + COSINE * sites, *sn = turn + SINE * sites;
+      size_t i = r * sites + k;
+      m = strip_end(k, sites);
+      split(m, s->g + 2 * i, gc, gs);
+      for (size_t j = 0; j < m; j++) {
+        bc[j] = c[j] * gc[j] + sn[j] * gs[j];
+        bs[j] = c[j] * gs[j] - sn[j] * gc[j];
+      }
+      add_pairs(m, bc, bs, u->g + 2 * i);
+      if (!l) continue;
+      split(m, s->v + 2 * i, vc, vs);
+      turn_slopes(n->noise, m, l->v + i, turn, slope);
+      for (size_t j = 0; j < m; j++) slope[j] *= vc[j] * gs[j] - vs[j] * gc[j]; /* d/d turn: the spin rotates */
+      add_into(m, 1, slope, l->g + i);
+    }
   return GB_OK;
 }
 
@@ -301,6 +501,6 @@ static const gb_op sample_op = {"sampled field", sample_forward, sample_vjp};
 gb_node *gb_rotor_sample(gb_graph *g, gb_noise noise, gb_node *u, gb_node *l, double fixed, const gb_draws *draws)
 {
   gb_node *s = field(g, &sample_op, make_context(g, noise, fixed, draws), u, l);
-  if (s) s->n_work = s->shape.h * s->shape.w;
+  if (s) s->n_work = WORK * s->shape.h * s->shape.w;
   return s;
 }

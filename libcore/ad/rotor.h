@@ -2,7 +2,8 @@
  *
  * Two noise models about the direction: Gaussian (the residual wrapped into (-pi, pi], standard deviation sigma) and
  * von Mises (exact on the circle, kappa = 1 / sigma^2). Shapes: u [sites, 2] as (cos, sin), l [sites]; l is a node, or
- * NULL for one fixed value. docs/theory/hgvae.md has the derivations. All builders are Local. */
+ * NULL for one fixed value. Samples x [sites, 2] are unit vectors as well. docs/theory/hgvae.md has the derivations.
+ * All builders are Local. */
 #pragma once
 #include "ad/graph.h"
 
@@ -22,7 +23,7 @@ gb_node *gb_rotor_from_angle(gb_graph *g, gb_node *raw);
  *  Local. */
 gb_node *gb_rotor_spread(gb_graph *g, gb_node *raw);
 
-/** Loss term -ln p(x | u, l) of angles x [sites] in radians, in nats, summed over sites.
+/** Loss term -ln p(x | u, l) of the angles of x [sites, 2], in nats, summed over sites.
  *  Local.
  *  @param[in] fixed  ln sigma^2 where l is NULL */
 gb_node *gb_rotor_nll(gb_graph *g, gb_noise noise, gb_node *x, gb_node *u, gb_node *l, double fixed);

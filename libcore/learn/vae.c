@@ -9,6 +9,8 @@
 #include "ad/rotor.h"
 #include "base/mem.h"
 #include "learn/network.h"
+#include "linalg/normals.h"
+#include "linalg/vmath.h"
 #include "linalg/von_mises.h"
 #include "sim/energy.h"
 
@@ -42,6 +44,16 @@ static const gb_field objective_fields[] = {
     GB_NUMBER(gb_objective_opts, beta, "1", 0, 1e6, "1", GB_FIXED, "Weight of the KL term; 1 is the ELBO."),
     GB_NUMBER(gb_objective_opts, beta_warmup, "0", 0, 1e12, "steps", GB_FIXED,
               "The weight of the KL term rises linearly from 0 to beta over so many steps."),
+    GB_NUMBER(gb_objective_opts, beta_cycle, "0", 0, 1e12, "steps", GB_FIXED,
+              "Length of a cycle in which the weight of the KL term rises from 0 to beta again; 0: no cycles. Cyclical "
+              "annealing, arXiv:1903.10145."),
+    GB_NUMBER(gb_objective_opts, beta_cycles, "4", 1, 1e9, "cycles", GB_FIXED,
+              "How many such cycles; then the weight stays at beta."),
+    GB_NUMBER(gb_objective_opts, beta_ramp, "0.5", 0.001, 1, "1", GB_FIXED,
+              "Part of a cycle over which the weight rises, linearly."),
+    GB_NUMBER(gb_objective_opts, free_bits, "0", 0, 1e3, "nats", GB_FIXED,
+              "lambda: each latent's KL counts as max(lambda, KL), sample by sample, so that no latent gains by "
+              "carrying less; 0: none. arXiv:1606.04934, where the maximum is that of minibatch means."),
     GB_NUMBER(gb_objective_opts, energy_weight, "0", 0, 1e9, "nats", GB_FIXED,
               "Weight lambda_E of (E(x) - E(rec))^2 / N, the energy term (the H of HG-VAE); 0: none. It is a penalty, "
               "no part of "
@@ -53,10 +65,21 @@ static const gb_field objective_fields[] = {
     GB_WORD(gb_objective_opts, energy_mode, "sample", "mean|sample|expected", GB_FIXED,
             "Whose energy: of the mean field, of one noisy reconstruction, or the exact expectation over the noise."),
     {0}};
-const gb_schema gb_objective_schema = {"objective", "What is minimised: nll + beta kl + energy_weight energy.",
-                                       sizeof(gb_objective_opts), objective_fields, NULL};
 
-static const char *const term_names[GB_VAE_TERMS] = {"nll", "kl", "energy"};
+static gb_err check_objective(const void *opts)
+{
+  const gb_objective_opts *o = opts;
+  GB_CHECK(!o->beta_cycle || !o->beta_warmup, GB_ERR_CONFIG,
+           "objective.beta_cycle and objective.beta_warmup are both set, and the first cycle is a warm-up already. Set "
+           "one of them to 0.");
+  return GB_OK;
+}
+
+const gb_schema gb_objective_schema = {"objective",
+                                       "What is minimised: nll + beta (kl + free_bits) + energy_weight energy.",
+                                       sizeof(gb_objective_opts), objective_fields, check_objective};
+
+static const char *const term_names[GB_VAE_TERMS] = {"nll", "kl", "energy", "free_bits"};
 
 struct gb_vae {
   gb_vae_opts opts;
@@ -66,7 +89,7 @@ struct gb_vae {
   size_t rows, sites;
   gb_params *params;
   gb_graph *graph;
-  gb_node *angles, *vectors, *turns; /* data: x [sites], (cos x, sin x) [sites, 2], x / pi [sites] (or NULL) */
+  gb_node *vectors, *turns; /* data: (cos x, sin x) [sites, 2], x / pi [sites] (or NULL) */
   gb_node *eps, *mu, *logvar, *z, *direction, *spread, *term[GB_VAE_TERMS];
   gb_draws draws;
   double *turned; /* [rows] */
@@ -101,7 +124,6 @@ static void build(gb_vae *v, gb_text *table)
   bool vector = is(v->opts.encoding, "cossin"), learned = is(v->opts.spread, "learned");
   gb_shape site = {d->shape[0], d->shape[1], 1}, pair = {site.h, site.w, 2}, latent = {1, 1, (size_t)v->opts.latent};
   gb_shape raw = {site.h, site.w, (vector ? 2 : 1) + (learned ? 1 : 0)};
-  v->angles = gb_graph_data(g, site);
   v->vectors = gb_graph_data(g, pair);
   if (!vector) v->turns = gb_graph_data(g, site);
   gb_node *h =
@@ -114,8 +136,9 @@ static void build(gb_vae *v, gb_text *table)
   h = gb_network_site_head(g, "output", h, raw, table);
   v->direction = vector ? gb_rotor_from_vector(g, h) : gb_rotor_from_angle(g, h);
   v->spread = learned ? gb_rotor_spread(g, h) : NULL;
-  v->term[GB_VAE_NLL] = gb_rotor_nll(g, noise_of(v), v->angles, v->direction, v->spread, fixed_spread(v));
+  v->term[GB_VAE_NLL] = gb_rotor_nll(g, noise_of(v), v->vectors, v->direction, v->spread, fixed_spread(v));
   v->term[GB_VAE_KL] = gb_latent_kl(g, v->mu, v->logvar);
+  v->term[GB_VAE_FREE] = gb_latent_free_bits(g, v->mu, v->logvar, v->objective.free_bits);
   gb_node *field = v->direction;
   if (is(v->objective.energy_mode, "expected"))
     field = gb_rotor_expected(g, noise_of(v), v->direction, v->spread, fixed_spread(v));
@@ -170,30 +193,57 @@ size_t gb_vae_bytes(const gb_vae *v)
   return gb_graph_bytes(v->graph);
 }
 
+/* Turn n vectors by (c, s). */
+static void turn(size_t n, double c, double s, gb_real *restrict v)
+{
+  gb_real tc = (gb_real)c, ts = (gb_real)s;
+  for (size_t i = 0; i < n; i++) {
+    gb_real x = v[2 * i], y = v[2 * i + 1];
+    v[2 * i] = x * tc - y * ts;
+    v[2 * i + 1] = y * tc + x * ts;
+  }
+}
+
+/* The vectors of n angles, and their sum. */
+static void unit_vectors(size_t n, const float *restrict angle, gb_real *restrict v, double sum[2])
+{
+  enum { STRIP = 128 };
+  gb_real c[STRIP], s[STRIP];
+  sum[0] = sum[1] = 0;
+  for (size_t i = 0, m; i < n; i += m) {
+    m = n - i < STRIP ? n - i : STRIP;
+    for (size_t k = 0; k < m; k++) gb_circle((gb_real)angle[i + k], &c[k], &s[k]);
+    for (size_t k = 0; k < m; k++) {
+      v[2 * (i + k)] = c[k];
+      v[2 * (i + k) + 1] = s[k];
+    }
+    sum[0] += gb_sum(m, c);
+    sum[1] += gb_sum(m, s);
+  }
+}
+
 /* Fill the data nodes with n samples. */
 static void load(gb_vae *v, size_t n, const float *x)
 {
   for (size_t r = 0; r < n; r++) {
-    const float *from = x + r * v->sites;
-    gb_real *angle = v->angles->v + r * v->sites, *vector = v->vectors->v + 2 * r * v->sites;
-    double mc = 0, ms = 0;
-    v->turned[r] = 0;
+    gb_real *vector = v->vectors->v + 2 * r * v->sites;
+    double sum[2], c, s;
+    unit_vectors(v->sites, x + r * v->sites, vector, sum);
+    v->turned[r] = v->opts.align ? atan2(sum[1], sum[0]) : 0;
     if (v->opts.align) {
-      for (size_t i = 0; i < v->sites; i++) {
-        mc += cos((double)from[i]);
-        ms += sin((double)from[i]);
-      }
-      v->turned[r] = atan2(ms, mc);
+      sincos(-v->turned[r], &s, &c);
+      turn(v->sites, c, s, vector);
     }
-    for (size_t i = 0; i < v->sites; i++) {
-      double a = remainder((double)from[i] - v->turned[r], 2 * M_PI), c, s;
-      sincos(a, &s, &c);
-      angle[i] = (gb_real)a;
-      vector[2 * i] = (gb_real)c;
-      vector[2 * i + 1] = (gb_real)s;
-      if (v->turns) v->turns->v[r * v->sites + i] = (gb_real)(a / M_PI);
-    }
+    if (!v->turns) continue;
+    gb_real *restrict turns = v->turns->v + r * v->sites;
+    for (size_t i = 0; i < v->sites; i++) turns[i] = gb_angle(vector[2 * i], vector[2 * i + 1]) * (gb_real)(1 / M_PI);
   }
+}
+
+/* Without free bits that term is always 0, and no one has to see it. */
+static int n_terms(const gb_vae *v)
+{
+  return v->objective.free_bits > 0 ? GB_VAE_TERMS : GB_VAE_FREE;
 }
 
 static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
@@ -201,23 +251,28 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
   gb_vae *v = self;
   size_t m = v->eps->width;
   load(v, n, x);
-  for (size_t r = 0; r < n; r++)
-    gb_rng_normal(gb_rng_key(v->seed, GB_RNG_LATENT, pass.first_row + r, pass.step), m, v->eps->v + r * m);
+  gb_normals(v->seed, GB_RNG_LATENT, pass.first_row, pass.step, n, m, m, v->eps->v);
   v->draws.step = pass.step;
   v->draws.first_row = pass.first_row;
   v->draws.training = pass.training;
   v->last_rows = n;
   GB_TRY(gb_graph_run(v->graph, NULL, NULL, n, parts));
-  for (int k = 0; k < GB_VAE_TERMS; k++) term[k] = v->term[k]->term;
+  for (int k = 0; k < n_terms(v); k++) term[k] = v->term[k]->term;
   return GB_OK;
 }
 
 static gb_err backward(void *self, const double *weight, const gb_gradient *out)
 {
   gb_vae *v = self;
-  int n_terms =
-      weight[GB_VAE_ENERGY] > 0 ? GB_VAE_TERMS : GB_VAE_ENERGY; /* it is the last: without it there is less to do */
-  return gb_graph_backward(v->graph, n_terms, v->term, weight, out);
+  gb_node *term[GB_VAE_TERMS];
+  double of[GB_VAE_TERMS];
+  int n = 0;
+  for (int k = 0; k < n_terms(v); k++) {
+    if (weight[k] == 0) continue;
+    term[n] = v->term[k];
+    of[n++] = weight[k];
+  }
+  return gb_graph_backward(v->graph, n, term, of, out);
 }
 
 /* A weight that is 0 before step `start` and rises linearly over the next `warmup` steps. */
@@ -228,19 +283,33 @@ static double warmed(double weight, uint64_t step, int64_t start, int64_t warmup
   return since < (uint64_t)warmup ? weight * (double)since / (double)warmup : weight;
 }
 
+/* Cycles: 0 at the start of each, linear up to beta over beta_ramp of it, then beta.
+ * Source: H. Fu et al., arXiv:1903.10145, eqs. 6 and 7, whose t - 1 is our step and whose T / M the length of a cycle.
+ */
+static double beta_of(const gb_objective_opts *o, uint64_t step)
+{
+  uint64_t length = (uint64_t)o->beta_cycle;
+  if (!length) return warmed(o->beta, step, 0, o->beta_warmup);
+  if (step / length >= (uint64_t)o->beta_cycles) return o->beta;
+  double along = (double)(step % length) / (double)length;
+  return along < o->beta_ramp ? o->beta * along / o->beta_ramp : o->beta;
+}
+
 static void weights(const void *self, uint64_t step, double *weight)
 {
-  const gb_objective_opts *o = &((const gb_vae *)self)->objective;
+  const gb_vae *v = self;
+  const gb_objective_opts *o = &v->objective;
   weight[GB_VAE_NLL] = 1;
-  weight[GB_VAE_KL] = warmed(o->beta, step, 0, o->beta_warmup);
+  weight[GB_VAE_KL] = beta_of(o, step);
   weight[GB_VAE_ENERGY] = warmed(o->energy_weight, step, o->energy_start, o->energy_warmup);
+  if (n_terms(v) > GB_VAE_FREE) weight[GB_VAE_FREE] = weight[GB_VAE_KL];
 }
 
 gb_model gb_vae_model(gb_vae *v)
 {
   return (gb_model){.self = v,
                     .rows = v->rows,
-                    .n_terms = GB_VAE_TERMS,
+                    .n_terms = n_terms(v),
                     .term = term_names,
                     .forward = forward,
                     .backward = backward,

@@ -2,7 +2,8 @@
  *
  * Encoder: samples -> q(z|x) = N(mu, diag exp(logvar)). Decoder: z -> on every site a direction and a spread. Loss
  * terms in nats per sample: `nll` = -ln p(x|z) at one sampled z, `kl` = KL(q(z|x) || N(0, I)), `energy` = N (e(x) -
- * e(rec))^2; loss = nll + beta kl + energy_weight energy. The ladder of arXiv:1705.09524 is two keys: model.spread
+ * e(rec))^2, and with free bits `free_bits` = sum_j max(0, lambda - KL_j); loss = nll + beta (kl + free_bits) +
+ * energy_weight energy. The ladder of arXiv:1705.09524 is two keys: model.spread
  * (fixed: no G, learned: G) and objective.energy_weight (0: no H). Derivations: docs/theory/hgvae.md. */
 #pragma once
 #include "config/schema.h"
@@ -22,14 +23,15 @@ extern const gb_schema gb_vae_schema; /* section "model" */
 
 typedef struct gb_objective_opts {
   double beta;
-  int64_t beta_warmup;
+  int64_t beta_warmup, beta_cycle, beta_cycles;
+  double beta_ramp, free_bits;
   double energy_weight;
   int64_t energy_start, energy_warmup;
   const char *energy_mode;
 } gb_objective_opts;
 extern const gb_schema gb_objective_schema; /* section "objective" */
 
-enum { GB_VAE_NLL, GB_VAE_KL, GB_VAE_ENERGY, GB_VAE_TERMS };
+enum { GB_VAE_NLL, GB_VAE_KL, GB_VAE_ENERGY, GB_VAE_FREE, GB_VAE_TERMS }; /* the last one only with free bits */
 
 typedef struct gb_vae gb_vae;
 

@@ -18,7 +18,9 @@ typedef struct bench {
   gb_node *term[MOST_TERMS];
   gb_node *data[4];
   int n_data;
-  gb_node *near, *direction; /* angles `near` are put near `direction`: the wrapped residual jumps at pi */
+  gb_node *near, *direction; /* vectors `near` are put near `direction`: the wrapped residual jumps at pi */
+  gb_node *mu, *logvar;      /* NULL, or latents whose KL has a kink here */
+  double kink;
 } bench;
 
 static const double term_weight[MOST_TERMS] = {0.7, -1.3};
@@ -94,6 +96,18 @@ static double loss(bench *b)
   return sum;
 }
 
+/* Latents are on both sides of the kink, and 0.01 away from it: a step of the differences moves a KL by less. */
+static void check_kinks(const bench *b)
+{
+  size_t below = 0, n = ROWS * b->mu->width;
+  for (size_t i = 0; i < n; i++) {
+    double l = b->logvar->v[i], kl = (exp(l) + b->mu->v[i] * b->mu->v[i] - 1 - l) / 2;
+    CHECK(fabs(kl - b->kink) > 0.01);
+    below += kl < b->kink;
+  }
+  CHECK(below > 3 && below < n - 3);
+}
+
 /* Every weight: |gradient - difference| <= 1e-7 of the largest gradient (difference: error h^4 and 1e-16/h at h =
  * 1e-3). */
 static void finish(bench *b)
@@ -105,9 +119,11 @@ static void finish(bench *b)
   for (int k = 0; k < b->n_data; k++)
     gb_rng_normal(gb_rng_key(5, GB_RNG_TEST, (uint64_t)k, 0), ROWS * b->data[k]->width, b->data[k]->v);
   loss(b);
-  for (size_t i = 0; b->near && i < ROWS * b->near->width; i++)
-    b->near->v[i] = atan2(b->direction->v[2 * i + 1], b->direction->v[2 * i]) + 1.5 * mark(i);
+  for (size_t i = 0; b->near && i < ROWS * b->near->width / 2; i++)
+    sincos(atan2(b->direction->v[2 * i + 1], b->direction->v[2 * i]) + 1.5 * mark(i), &b->near->v[2 * i + 1],
+           &b->near->v[2 * i]);
   loss(b);
+  if (b->mu) check_kinks(b);
   CHECK_OK(gb_graph_backward(b->g, b->n_terms, b->term, term_weight, &(gb_gradient){.block = grad, .parts = 1}));
   for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(grad[i]));
   CHECK(largest > 1e-3);
@@ -181,6 +197,23 @@ static void latent(void **state)
   finish(&b);
 }
 
+/* lambda amid the latents' KL: some are below it, some above, and none so near that a difference steps over the kink.
+ */
+static void free_bits(void **state)
+{
+  (void)state;
+  static const double lambda = 0.31;
+  bench b;
+  begin(&b);
+  gb_shape m = {1, 1, 7};
+  gb_node *mu = source(&b, "mu", m), *l = source(&b, "logvar", m);
+  b.term[b.n_terms++] = gb_latent_free_bits(b.g, mu, l, lambda);
+  b.kink = lambda;
+  b.mu = mu;
+  b.logvar = l;
+  finish(&b);
+}
+
 static gb_node *rotor(bench *b, bool vector, bool learned, gb_node **l)
 {
   gb_node *raw = source(b, "raw", (gb_shape){SIDE, SIDE, (vector ? 2 : 1) + (learned ? 1 : 0)});
@@ -197,7 +230,7 @@ static void likelihoods(void **state)
     begin(&b);
     gb_node *l, *u = rotor(&b, i & 1, i & 2, &l);
     b.direction = u;
-    b.near = data(&b, (gb_shape){SIDE, SIDE, 1});
+    b.near = data(&b, (gb_shape){SIDE, SIDE, 2});
     b.term[b.n_terms++] = gb_rotor_nll(b.g, i & 4 ? GB_VON_MISES : GB_GAUSSIAN, b.near, u, l, -0.4);
     finish(&b);
   }
@@ -318,9 +351,9 @@ static void energy_term(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(dense_layers),        TEST(convolutions),   TEST(latent),         TEST(likelihoods),
-      TEST(expected_fields),     TEST(sampled_fields), TEST(von_mises_move), TEST(von_mises_draws),
-      TEST(von_mises_functions), TEST(energy_term),
+      TEST(dense_layers),    TEST(convolutions),        TEST(latent),         TEST(free_bits),
+      TEST(likelihoods),     TEST(expected_fields),     TEST(sampled_fields), TEST(von_mises_move),
+      TEST(von_mises_draws), TEST(von_mises_functions), TEST(energy_term),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

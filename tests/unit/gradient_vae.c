@@ -49,7 +49,7 @@ static double loss(bench *b)
   static const gb_pass pass = {.step = 5, .first_row = 7};
   double sum[GB_VAE_TERMS], all = 0;
   CHECK_OK(gb_model_sums(&b->m, ROWS, b->x, pass, sum));
-  for (int k = 0; k < GB_VAE_TERMS; k++) all += b->weight[k] * sum[k];
+  for (int k = 0; k < b->m.n_terms; k++) all += b->weight[k] * sum[k];
   return all;
 }
 
@@ -346,13 +346,13 @@ static void likelihoods_are_densities(void **state)
       double sum = 0, spread = 2 * log(sigma[k]);
       CHECK_OK(gb_params_create(&p));
       CHECK_OK(gb_graph_create(p, POINTS, &g));
-      gb_node *x = gb_graph_data(g, (gb_shape){1, 1, 1}), *u = gb_graph_data(g, (gb_shape){1, 1, 2}),
+      gb_node *x = gb_graph_data(g, (gb_shape){1, 1, 2}), *u = gb_graph_data(g, (gb_shape){1, 1, 2}),
               *l = learned ? gb_graph_data(g, (gb_shape){1, 1, 1}) : NULL;
       gb_node *nll = gb_rotor_nll(g, noise, x, u, l, learned ? NAN : spread);
       CHECK_OK(gb_params_freeze(p, 1));
       CHECK_OK(gb_graph_plan(g));
       for (size_t q = 0; q < POINTS; q++) {
-        x->v[q] = M_PI * (2 * ((double)q + 0.5) / POINTS - 1) + turn; /* beyond pi: angles are periodic */
+        sincos(M_PI * (2 * ((double)q + 0.5) / POINTS - 1) + turn, &x->v[2 * q + 1], &x->v[2 * q]);
         u->v[2 * q] = cos(turn);
         u->v[2 * q + 1] = sin(turn);
         if (learned) l->v[q] = spread;

@@ -145,12 +145,12 @@ static void sums_are_of_all_rows(void **state)
   gb_vae *v = create(&small, &hg, ROWS, 5);
   gb_model m = gb_vae_model(v);
   double sum[GB_VAE_TERMS], expected[GB_VAE_TERMS] = {0};
-  CHECK(m.rows == ROWS && m.n_terms == GB_VAE_TERMS);
+  CHECK(m.rows == ROWS && m.n_terms == GB_VAE_FREE);
   angles(1, ROWS * N, x);
   CHECK_OK(gb_model_sums(&m, ROWS - 2, x, (gb_pass){3, 0, false}, sum));
   for (size_t r = 0; r < ROWS - 2; r++)
-    for (int k = 0; k < GB_VAE_TERMS; k++) expected[k] += gb_vae_look(v).term[k][r];
-  for (int k = 0; k < GB_VAE_TERMS; k++) CHECK_NEAR(sum[k], expected[k], 1e-12 * fabs(sum[k]));
+    for (int k = 0; k < m.n_terms; k++) expected[k] += gb_vae_look(v).term[k][r];
+  for (int k = 0; k < m.n_terms; k++) CHECK_NEAR(sum[k], expected[k], 1e-12 * fabs(sum[k]));
   gb_vae_destroy(&v);
 }
 
@@ -211,7 +211,7 @@ static void aligned_samples_have_no_direction(void **state)
     CHECK_OK(gb_model_sums(&m, ROWS, y, (gb_pass){3, 0, false}, sum[1]));
     gb_vae_output(v, false, (gb_pass){3, 0, false}, turned);
     if (o.align) {
-      for (int k = 0; k < GB_VAE_TERMS; k++) CHECK_NEAR(sum[0][k], sum[1][k], 1e-3);
+      for (int k = 0; k < m.n_terms; k++) CHECK_NEAR(sum[0][k], sum[1][k], 1e-3 + 1e-6 * sum[0][k]);
       for (size_t q = 0; q < ROWS * N; q++)
         CHECK_NEAR(remainder((double)turned[q] - (double)at[q] - 2.5, 2 * M_PI), 0, 1e-4);
     } else {
@@ -298,6 +298,60 @@ static void weights_of_terms_warm_up(void **state)
   gb_vae_destroy(&v);
 }
 
+/* Three cycles of 10 steps, up in 4, then beta for ever. */
+static void beta_goes_in_cycles(void **state)
+{
+  (void)state;
+  gb_objective_opts o = {.beta = 2, .beta_cycle = 10, .beta_cycles = 3, .beta_ramp = 0.4, .energy_mode = "mean"};
+  double w[GB_VAE_TERMS];
+  gb_vae *v = create(&small, &o, 1, 5);
+  gb_model m = gb_vae_model(v);
+  static const double cycle[] = {0, 0.5, 1, 1.5, 2, 2, 2, 2, 2, 2};
+  for (uint64_t step = 0; step < 60; step++) {
+    m.weights(m.self, step, w);
+    CHECK_NEAR(w[GB_VAE_KL], step < 30 ? cycle[step % 10] : 2, 1e-15);
+  }
+  m.weights(m.self, GB_PASS_FIXED, w);
+  CHECK(w[GB_VAE_KL] == 2);
+  gb_vae_destroy(&v);
+  CHECK_OK(gb_objective_schema.check(&o));
+  o.beta_warmup = 5;
+  CHECK_FAILS(gb_objective_schema.check(&o), GB_ERR_CONFIG, "objective.beta_cycle and objective.beta_warmup");
+}
+
+/* With free bits there is a fourth term, weighted as the KL; both together are sum_j max(lambda, KL_j) of each row. */
+static void free_bits_are_a_term(void **state)
+{
+  (void)state;
+  static const double lambda = 0.1;
+  static float x[ROWS * N];
+  gb_objective_opts o = hg;
+  double w[GB_VAE_TERMS];
+  size_t below = 0;
+  o.free_bits = lambda;
+  o.beta_warmup = 10;
+  gb_vae *v = create(&small, &o, ROWS, 5);
+  gb_model m = gb_vae_model(v);
+  CHECK(m.n_terms == GB_VAE_TERMS);
+  assert_string_equal(m.term[GB_VAE_FREE], "free_bits");
+  m.weights(m.self, 5, w);
+  CHECK(w[GB_VAE_FREE] == w[GB_VAE_KL] && w[GB_VAE_KL] == 1);
+  angles(1, ROWS * N, x);
+  forward(v, ROWS, x, 0);
+  gb_vae_view view = gb_vae_look(v);
+  for (size_t r = 0; r < ROWS; r++) {
+    double expected = 0;
+    for (size_t i = r * LATENT; i < (r + 1) * LATENT; i++) {
+      double l = (double)view.logvar[i], mu = (double)view.mu[i], kl = (exp(l) + mu * mu - 1 - l) / 2;
+      expected += fmax(lambda, kl);
+      below += kl < lambda;
+    }
+    CHECK_NEAR(view.term[GB_VAE_KL][r] + view.term[GB_VAE_FREE][r], expected, 1e-5);
+  }
+  CHECK(below > 3 && below < ROWS * LATENT - 3);
+  gb_vae_destroy(&v);
+}
+
 static void names_of_the_ladder(void **state)
 {
   (void)state;
@@ -378,6 +432,8 @@ int main(void)
                                      TEST(aligned_samples_have_no_direction),
                                      TEST(noise_has_its_width),
                                      TEST(weights_of_terms_warm_up),
+                                     TEST(beta_goes_in_cycles),
+                                     TEST(free_bits_are_a_term),
                                      TEST(names_of_the_ladder),
                                      TEST(nan_reaches_the_loss),
                                      TEST(refusals)};

@@ -1,4 +1,4 @@
-/* tests/unit/test_vmath.c - exp and tanh of floats against libm in double, over the whole line. */
+/* tests/unit/test_vmath.c - functions of floats against libm in double, over the whole line. */
 #include "linalg/vmath.h"
 
 #include "base/real.h"
@@ -95,9 +95,87 @@ static void vectors_and_scalars_agree(void **state)
   }
 }
 
+/* Angles up to 8192, and any number of half turns. Near 0 the sine keeps its digits. */
+static void circle_is_near(void **state)
+{
+  (void)state;
+  double worst = 0, worst_turn = 0, worst_small = 0;
+  for (uint32_t b = 0; b <= to_bits(8192); b += 5 * STRIDE)
+    for (int negative = 0; negative < 2; negative++) {
+      float x = negative ? -from_bits(b) : from_bits(b), c, s;
+      gb_circle(x, &c, &s);
+      worst = fmax(worst, fmax(fabs((double)c - cos((double)x)), fabs((double)s - sin((double)x))));
+      if (fabsf(x) < 0.5f && b > to_bits(1e-30f)) worst_small = fmax(worst_small, fabs((double)s / sin((double)x) - 1));
+    }
+  for (uint32_t b = 0; b <= to_bits(3e38f); b += 9 * STRIDE)
+    for (int negative = 0; negative < 2; negative++) {
+      float x = negative ? -from_bits(b) : from_bits(b), c, s;
+      double a = M_PI * remainder((double)x, 2);
+      gb_circle_half_turns(x, &c, &s);
+      worst_turn = fmax(worst_turn, fmax(fabs((double)c - cos(a)), fabs((double)s - sin(a))));
+    }
+  CHECK(worst > 1e-8 && worst_turn > 1e-8);
+  CHECK_NEAR(worst, 0, 1.5e-7);
+  CHECK_NEAR(worst_turn, 0, 1.5e-7);
+  CHECK_NEAR(worst_small, 0, 2e-7);
+}
+
+/* All around the circle, of long and short vectors; small angles keep their digits; a vector of no length has angle 0.
+ */
+static void angle_is_near(void **state)
+{
+  (void)state;
+  double worst = 0, worst_small = 0;
+  for (int i = 0; i < 1 << 20; i++) {
+    double a = M_PI * (2 * (i + 0.5) / (1 << 20) - 1), length = exp(sin(0.7 * i) * 20);
+    float c = (float)(length * cos(a)), s = (float)(length * sin(a));
+    worst = fmax(worst, fabs((double)gb_angle(c, s) - atan2((double)s, (double)c)));
+  }
+  for (double a = 1e-20; a < 0.4; a *= 1.01) {
+    float c = (float)cos(a), s = (float)-sin(a);
+    worst_small = fmax(worst_small, fabs((double)gb_angle(c, s) / atan2((double)s, (double)c) - 1));
+  }
+  CHECK(worst > 1e-8);
+  CHECK_NEAR(worst, 0, 3.3e-7);
+  CHECK_NEAR(worst_small, 0, 8e-7);
+  assert_true(gb_angle(0, 0) == 0 && gb_angle(1, 0) == 0);
+  assert_true(isnan(gb_angle(NAN, 1)) && isnan(gb_angle(1, NAN)));
+}
+
+static void log_is_near(void **state)
+{
+  (void)state;
+  double worst = 0;
+  for (uint32_t b = to_bits(1.2e-38f); b <= to_bits(3e38f); b += 5 * STRIDE) {
+    float x = from_bits(b);
+    double exact = log((double)x);
+    if (exact != 0) worst = fmax(worst, fabs((double)gb_log(x) - exact) / fabs(exact));
+  }
+  CHECK(worst > 1e-8);
+  CHECK_NEAR(worst, 0, 3e-7);
+  assert_true(gb_log(1) == 0);
+}
+
+/* Sums in double lose nothing of floats whose sum is exact; every length of the rest. */
+static void sums_are_double(void **state)
+{
+  (void)state;
+  enum { N = 133 };
+  float x[N];
+  for (size_t n = 0; n <= N; n++) {
+    double expected = 0;
+    for (size_t i = 0; i < n; i++) {
+      x[i] = i % 2 ? 1 : 0x1p27f * (float)(i + 1); /* 1 is lost in a float sum */
+      expected += (double)x[i];
+    }
+    assert_true(gb_sum(n, x) == expected);
+  }
+}
+
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(exp_is_near), TEST(exp_saturates), TEST(nan_stays_nan), TEST(tanh_is_near),
-                                     TEST(vectors_and_scalars_agree)};
+  const struct CMUnitTest tests[] = {TEST(exp_is_near),  TEST(exp_saturates),   TEST(nan_stays_nan),
+                                     TEST(tanh_is_near), TEST(circle_is_near),  TEST(angle_is_near),
+                                     TEST(log_is_near),  TEST(sums_are_double), TEST(vectors_and_scalars_agree)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,9 +126,32 @@ static void draws_follow_the_distribution(void **state)
   }
 }
 
+/* The float versions for network data, over all the kappa that a spread can give, and around their switch at 6. */
+static void loops_have_their_accuracy(void **state)
+{
+  (void)state;
+  for (double kappa = 1e-9; kappa < 1e9; kappa *= 1.003) {
+    float k = (float)kappa, less, lack;
+    double log_less, one_minus;
+    gb_von_mises_less(k, &less, &lack);
+    kappa = (double)k;
+    log_less = gb_von_mises_log_i0(kappa) - kappa;
+    one_minus =
+        kappa < 1e4 ? kappa * (1 - gb_von_mises_length(kappa)) : 0.5 + 1 / (8 * kappa) + 1 / (8 * kappa * kappa);
+    CHECK_NEAR((double)less, log_less, 1.5e-6 * fmax(1, fabs(log_less)));
+    CHECK_NEAR((double)lack, one_minus, 1.5e-6);
+  }
+  float less, lack;
+  gb_von_mises_less(0, &less, &lack);
+  assert_true(less == 0 && lack == 0);
+  gb_von_mises_less(NAN, &less, &lack);
+  assert_true(isnan(less) && isnan(lack));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {TEST(functions_have_their_accuracy), TEST(slope_is_a_variance),
-                                     TEST(move_is_the_implicit_derivative), TEST(draws_follow_the_distribution)};
+                                     TEST(move_is_the_implicit_derivative), TEST(draws_follow_the_distribution),
+                                     TEST(loops_have_their_accuracy)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
