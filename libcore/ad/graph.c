@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "linalg/narrow.h"
 
 enum { MOST = 1024, LINE = GB_ALIGN / sizeof(gb_real) };
 
@@ -231,7 +232,7 @@ gb_err gb_graph_plan(gb_graph *g)
   GB_CHECK(wanted(g) < 0x1p58, GB_ERR_MEMORY, "a pass over %zu rows needs %.2g numbers: use smaller layers", g->rows,
            wanted(g));
   lay_out(g);
-  GB_TRY(gb_new(&g->arena, g->n_arena));
+  GB_TRY(gb_new(&g->arena, g->n_arena + GB_NARROW_ROOM));
   GB_TRY(gb_new(&g->terms, g->n_terms));
   GB_TRY(gb_new(&g->scratch, g->n_scratch));
   lay_out(g);

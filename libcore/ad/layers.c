@@ -5,13 +5,18 @@
  * The pixels that a position sees, and the positions that see a pixel, are tables of offsets; the products read through
  * them (linalg/gemm.h), so nothing is gathered and periodic edges cost nothing. Pixels are sorted into stride x stride
  * classes: those of a class are seen by the same elements of the window, so no product multiplies zeros between pixels.
- */
+ *
+ * Which kernel computes what (the bits are the same):
+ *   few small channels, stride 1, onto a lattice     narrow_conv   3 times faster than the general product
+ *   gradient of W, few small channels                narrow_outer  6 times
+ *   all else                                         gemm_rows, gemm_outer */
 #include "ad/layers.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 #include "linalg/gemm.h"
+#include "linalg/narrow.h"
 
 /* The pixels of a class, as rows of positions. */
 typedef struct pixels {
@@ -95,16 +100,20 @@ static void fill_class(sliding *s, size_t a, size_t b, pixels *p, room *left)
     }
 }
 
+static size_t larger(size_t a, size_t b)
+{
+  return a > b ? a : b;
+}
+
 /* All tables of a window, in memory of the graph. */
 static sliding *make_sliding(gb_graph *g, gb_shape large, gb_shape small, gb_window win, gb_activation a)
 {
   size_t taps = win.kernel * win.kernel, positions = small.h * small.w, n_pixels = large.h * large.w;
-  size_t most = large.c > small.c ? large.c : small.c;
   sliding *s = gb_graph_context(g, sizeof *s);
   pixels *seen = gb_graph_context(g, win.stride * win.stride * sizeof *seen);
   size_t *tap = gb_graph_context(g, taps * sizeof *tap);
   int32_t *table = gb_graph_context(g, (2 * positions * taps + n_pixels) * sizeof *table);
-  gb_real *zeros = gb_graph_context(g, most * sizeof *zeros);
+  gb_real *zeros = gb_graph_context(g, (larger(large.c, small.c) + GB_NARROW_ROOM) * sizeof *zeros);
   if (!zeros) return NULL;
   *s = (sliding){large, small, win, a, {positions, taps, large.c, table, gb_shape_width(large), zeros}, 0, seen};
   fill_positions(s, table);
@@ -117,11 +126,6 @@ static sliding *make_sliding(gb_graph *g, gb_shape large, gb_shape small, gb_win
   return s;
 }
 
-static size_t larger(size_t a, size_t b)
-{
-  return a > b ? a : b;
-}
-
 /* Numbers of packed weights come first in the scratch, then what the product itself needs. */
 static size_t packed_room(const sliding *s)
 {
@@ -130,17 +134,40 @@ static size_t packed_room(const sliding *s)
   return n;
 }
 
+static bool is_narrow(const sliding *s)
+{
+  return s->small.c <= GB_NARROW;
+}
+
+static bool is_narrow_conv(const sliding *s)
+{
+  return is_narrow(s) && s->window.stride == 1 && s->large.w >= 8;
+}
+
+static gb_lattice lattice_of(const sliding *s)
+{
+  return (gb_lattice){s->large.h, s->large.w, s->large.c, s->window.kernel, s->window.zero};
+}
+
 static size_t scratch_room(const sliding *s, size_t rows)
 {
+  gb_lattice l = lattice_of(s);
   size_t n = gb_gemm_rows_scratch(&s->positions);
   for (size_t k = 0; k < s->classes; k++) n = larger(n, gb_gemm_rows_scratch(&s->seen[k].runs));
-  return larger(packed_room(s) * sizeof(gb_real) + n, gb_gemm_outer_scratch(&s->positions, rows, s->small.c));
+  n = larger(packed_room(s) * sizeof(gb_real) + n, gb_gemm_outer_scratch(&s->positions, rows, s->small.c));
+  if (is_narrow(s)) n = larger(n, gb_narrow_outer_scratch(&s->positions, rows));
+  return is_narrow_conv(s) ? larger(n, gb_narrow_conv_scratch(&l)) : n;
 }
 
 static void to_small(const gb_node *y, const gb_real *large, const gb_real *w, const gb_finish *f, gb_real *small)
 {
   const sliding *s = y->ctx;
   gb_real *packed = y->scratch;
+  if (is_narrow_conv(s)) {
+    gb_lattice l = lattice_of(s);
+    gb_narrow_conv(y->rows, &l, large, s->small.c, w, f, small, y->scratch);
+    return;
+  }
   gb_gemm_pack(s->positions.taps, s->large.c, s->small.c, w, NULL, s->small.c, false, packed);
   gb_gemm_rows(y->rows, &s->positions, large, s->small.c, packed, f, small, gb_shape_width(s->small), NULL,
                packed + packed_room(s));
@@ -185,7 +212,8 @@ static void start_vjp(gb_node *y)
 static void gradient_of_w(gb_node *y, const gb_real *large, const gb_real *small)
 {
   const sliding *s = y->ctx;
-  gb_gemm_outer(y->rows, y->parts, y->add, &s->positions, large, s->small.c, small, y->in[W]->g, y->scratch);
+  (is_narrow(s) ? gb_narrow_outer : gb_gemm_outer)(y->rows, y->parts, y->add, &s->positions, large, s->small.c, small,
+                                                   y->in[W]->g, y->scratch);
 }
 
 static void gradient_of_x(gb_node *y, direction *go)

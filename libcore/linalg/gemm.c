@@ -7,50 +7,22 @@
 #include "linalg/gemm.h"
 
 #include <string.h>
-#if defined(__AVX512F__) || defined(__FMA__)
-#include <immintrin.h>
-#endif
 
-#include "base/lanes.h"
+#include "linalg/vectors.h"
 
 #if defined(__AVX512F__)
-enum { BYTES = 64, MR = 8 }; /* 16 of 32 registers hold the block */
+enum { MR = 8 }; /* 16 of 32 registers hold the block */
 #else
-enum { BYTES = 32, MR = 6 }; /* 12 of 16 */
+enum { MR = 6 }; /* 12 of 16 */
 #endif
 enum {
-  VL = BYTES / (int)sizeof(gb_real),
-  NR = 2 * VL,
+  NR = 2 * GB_VR,
   WIDE = 2 * MR,        /* columns of A that are copied together for A^T G */
   GROUP = 64 / MR * MR, /* rows whose runs are looked up together */
   INNER = 512,          /* inner numbers of a pass over C */
   CHAIN = 256,          /* rows of a pass over D */
   LEVELS = 9            /* of pieces within such a pass: 2^8 */
 };
-typedef gb_real vec __attribute__((vector_size(BYTES), aligned(sizeof(gb_real)), may_alias));
-
-/* a b + c, rounded once, lane by lane. */
-GB_INLINE vec fma_of(vec a, vec b, vec c)
-{
-#if defined(GB_DOUBLE) && defined(__AVX512F__)
-  return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#elif defined(GB_DOUBLE) && defined(__FMA__)
-  return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-#elif defined(__AVX512F__)
-  return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__FMA__)
-  return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
-  for (int l = 0; l < VL; l++) c[l] = GB_FMA(a[l], b[l], c[l]);
-  return c;
-#endif
-}
-
-GB_INLINE vec all(gb_real x)
-{
-  return x - (vec){0};
-}
-
 static size_t up(size_t n, size_t step)
 {
   return (n + step - 1) / step * step;
@@ -61,38 +33,16 @@ size_t gb_gemm_packed(size_t k, size_t n)
   return k * up(n, NR);
 }
 
-typedef __typeof__((vec){0} == (vec){0}) mask;
-
-/* VL vectors as the columns of what they were the rows of. */
-static void transpose(vec v[VL])
-{
-#pragma GCC unroll 4
-  for (int s = VL / 2; s > 0; s /= 2) {
-    mask low, high;
-    for (int e = 0; e < VL; e++) {
-      low[e] = e & s ? VL + e - s : e;
-      high[e] = e & s ? VL + e : e + s;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < VL; i++) {
-      if (i & s) continue;
-      vec a = v[i], b = v[i + s];
-      v[i] = __builtin_shuffle(a, b, low);
-      v[i + s] = __builtin_shuffle(a, b, high);
-    }
-  }
-}
-
 /* One run of a panel whose columns are the rows of a matrix in memory. */
 static void pack_transposed(size_t c, size_t m, const gb_real *from, size_t column, gb_real *packed)
 {
   size_t i = 0;
-  for (; m == NR && i + VL <= c; i += VL)
+  for (; m == NR && i + GB_VR <= c; i += GB_VR)
     for (int h = 0; h < 2; h++) {
-      vec v[VL];
-      for (int j = 0; j < VL; j++) v[j] = *(const vec *)(from + (size_t)(h * VL + j) * column + i);
-      transpose(v);
-      for (int j = 0; j < VL; j++) *(vec *)(packed + (i + (size_t)j) * NR + h * VL) = v[j];
+      gb_vr v[GB_VR];
+      for (int j = 0; j < GB_VR; j++) v[j] = *(const gb_vr *)(from + (size_t)(h * GB_VR + j) * column + i);
+      gb_vr_transpose(v);
+      for (int j = 0; j < GB_VR; j++) *(gb_vr *)(packed + (i + (size_t)j) * NR + h * GB_VR) = v[j];
     }
   for (; i < c; i++) {
     for (size_t j = 0; j < m; j++) packed[i * NR + j] = from[i + j * column];
@@ -145,18 +95,18 @@ static void look_up(const gb_runs *a, const gb_real *x, size_t first, size_t row
 
 /* acc += MR rows times a panel: the inner loop of rows(). */
 GB_INLINE const gb_real *chain_rows(int cols, size_t taps, size_t c, size_t skip, const gb_real *const *run,
-                                    const gb_real *b, vec acc[MR][2])
+                                    const gb_real *b, gb_vr acc[MR][2])
 {
   for (size_t t = 0; t < taps; t++, run += MR) {
     const gb_real *p[MR];
     for (int i = 0; i < MR; i++) p[i] = run[i] + skip;
     for (size_t k = 0; k < c; k++, b += NR) {
-      vec b0 = *(const vec *)b, b1 = *(const vec *)(b + VL);
+      gb_vr b0 = *(const gb_vr *)b, b1 = *(const gb_vr *)(b + GB_VR);
 #pragma GCC unroll 8
       for (int i = 0; i < MR; i++) {
-        vec x = all(p[i][k]);
-        acc[i][0] = fma_of(x, b0, acc[i][0]);
-        if (cols > 1) acc[i][1] = fma_of(x, b1, acc[i][1]);
+        gb_vr x = gb_vr_all(p[i][k]);
+        acc[i][0] = gb_vr_fma(x, b0, acc[i][0]);
+        if (cols > 1) acc[i][1] = gb_vr_fma(x, b1, acc[i][1]);
       }
     }
   }
@@ -176,18 +126,18 @@ typedef struct block {
 
 GB_INLINE void one_block(int cols, const block *k, const gb_finish *f)
 {
-  vec acc[MR][2];
+  gb_vr acc[MR][2];
   gb_real edge[MR][NR];
-  bool whole = k->columns == (size_t)(cols * VL);
+  bool whole = k->columns == (size_t)(cols * GB_VR);
   for (int i = 0; i < MR; i++) {
     const gb_real *from = k->load ? k->to[i] : k->bias;
     if (from && !whole) from = memcpy(edge[i], from, k->columns * sizeof *from);
-    for (int j = 0; j < cols; j++) acc[i][j] = from ? *(const vec *)(from + j * VL) : all(0);
+    for (int j = 0; j < cols; j++) acc[i][j] = from ? *(const gb_vr *)(from + j * GB_VR) : gb_vr_all(0);
   }
   chain_rows(cols, k->taps, k->c, k->skip, k->run, k->panel, acc);
   for (size_t i = 0; i < k->rows; i++) {
     gb_real *to = whole ? k->to[i] : edge[i];
-    for (int j = 0; j < cols; j++) *(vec *)(to + j * VL) = acc[i][j];
+    for (int j = 0; j < cols; j++) *(gb_vr *)(to + j * GB_VR) = acc[i][j];
     if (!whole) memcpy(k->to[i], edge[i], k->columns * sizeof *to);
     if (k->last && f->activate) f->activate(f->kind, k->columns, k->to[i]);
   }
@@ -195,7 +145,7 @@ GB_INLINE void one_block(int cols, const block *k, const gb_finish *f)
 
 size_t gb_gemm_rows_scratch(const gb_runs *a)
 {
-  return up(GROUP * a->taps * sizeof(gb_real *), BYTES);
+  return up(GROUP * a->taps * sizeof(gb_real *), GB_VR_BYTES);
 }
 
 /* All columns of a group of rows, for one block of inner numbers. */
@@ -214,7 +164,7 @@ static void one_group(const gb_runs *a, block k, size_t first, size_t rows, size
         size_t at = first + r + (i < k.rows ? i : 0), p = at % a->rows;
         k.to[i] = c + at / a->rows * c_image + (place ? (size_t)place[p] : p * n) + j;
       }
-      if (k.columns > VL)
+      if (k.columns > GB_VR)
         one_block(2, &k, f);
       else
         one_block(1, &k, f);
@@ -297,47 +247,47 @@ typedef struct cell {
   size_t elements, columns, n; /* of D that are there; from one row of D to the next */
 } cell;
 
-GB_INLINE void chain_outer(int cols, size_t rows, const gb_real *a, const gb_real *g, vec acc[MR][2])
+GB_INLINE void chain_outer(int cols, size_t rows, const gb_real *a, const gb_real *g, gb_vr acc[MR][2])
 {
   for (size_t r = 0; r < rows; r++, a += WIDE, g += NR) {
-    vec g0 = *(const vec *)g, g1 = *(const vec *)(g + VL);
+    gb_vr g0 = *(const gb_vr *)g, g1 = *(const gb_vr *)(g + GB_VR);
 #pragma GCC unroll 8
     for (int i = 0; i < MR; i++) {
-      vec x = all(a[i]);
-      acc[i][0] = fma_of(x, g0, acc[i][0]);
-      if (cols > 1) acc[i][1] = fma_of(x, g1, acc[i][1]);
+      gb_vr x = gb_vr_all(a[i]);
+      acc[i][0] = gb_vr_fma(x, g0, acc[i][0]);
+      if (cols > 1) acc[i][1] = gb_vr_fma(x, g1, acc[i][1]);
     }
   }
 }
 
 /* acc = what is at `from`, or that + acc */
-GB_INLINE void take(int cols, const gb_real *from, bool plus, vec acc[MR][2])
+GB_INLINE void take(int cols, const gb_real *from, bool plus, gb_vr acc[MR][2])
 {
   for (int i = 0; i < MR; i++)
     for (int j = 0; j < cols; j++) {
-      vec v = *(const vec *)(from + i * NR + j * VL);
+      gb_vr v = *(const gb_vr *)(from + i * NR + j * GB_VR);
       if (plus) v += acc[i][j];
       acc[i][j] = v;
     }
 }
 
-GB_INLINE void put(int cols, vec acc[MR][2], gb_real *to)
+GB_INLINE void put(int cols, gb_vr acc[MR][2], gb_real *to)
 {
   for (int i = 0; i < MR; i++)
-    for (int j = 0; j < cols; j++) *(vec *)(to + i * NR + j * VL) = acc[i][j];
+    for (int j = 0; j < cols; j++) *(gb_vr *)(to + i * NR + j * GB_VR) = acc[i][j];
 }
 
 GB_INLINE void one_cell(int cols, const cell *k, const stretch *s)
 {
   gb_real edge[MR * NR], inside[LEVELS][MR * NR];
-  vec acc[MR][2];
+  gb_vr acc[MR][2];
   size_t rows = s->rows / s->pieces, p = 0;
   do {
     if (s->add) {
       for (size_t i = 0; i < k->elements; i++) memcpy(edge + i * NR, k->d + i * k->n, k->columns * sizeof *edge);
       take(cols, edge, false, acc);
     } else if (s->first)
-      for (int i = 0; i < MR; i++) acc[i][0] = acc[i][1] = all(0);
+      for (int i = 0; i < MR; i++) acc[i][0] = acc[i][1] = gb_vr_all(0);
     else
       take(cols, k->strip + k->growing, false, acc);
     chain_outer(cols, rows, k->a + p * rows * WIDE, k->g + p * rows * NR, acc);
@@ -393,7 +343,7 @@ size_t gb_gemm_outer_scratch(const gb_runs *a, size_t images, size_t n)
     size_t strips = n_strips(images * a->rows / parts, parts);
     most = strips > most ? strips : most;
   }
-  return up(CHAIN * a->taps * sizeof(gb_real *), BYTES) +
+  return up(CHAIN * a->taps * sizeof(gb_real *), GB_VR_BYTES) +
          (CHAIN * (WIDE + up(n, NR)) + most * level_size(a, n)) * sizeof(gb_real);
 }
 
@@ -436,7 +386,7 @@ static void one_stretch(const outer *o, const gb_runs *a, size_t n, const stretc
                   .elements = end - at < MR ? end - at : MR,
                   .columns = n - j < NR ? n - j : NR,
                   .n = n};
-        if (k.columns > VL)
+        if (k.columns > GB_VR)
           one_cell(2, &k, s);
         else
           one_cell(1, &k, s);
@@ -449,7 +399,7 @@ void gb_gemm_outer(size_t images, size_t parts, bool add, const gb_runs *a, cons
 {
   size_t piece = images * a->rows / parts, q = pieces_at_once(piece, parts), whole = q * piece;
   outer o = {.run = scratch};
-  o.columns = (gb_real *)((char *)scratch + up(CHAIN * a->taps * sizeof *o.run, BYTES));
+  o.columns = (gb_real *)((char *)scratch + up(CHAIN * a->taps * sizeof *o.run, GB_VR_BYTES));
   o.panels = o.columns + CHAIN * WIDE;
   o.strips = o.panels + CHAIN * up(n, NR);
   for (size_t p = 0; p < parts / q; p++)

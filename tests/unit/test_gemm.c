@@ -1,5 +1,5 @@
 /* tests/unit/test_gemm.c - products bit by bit against chains of fused multiply-adds, whatever shares the product. */
-#include "linalg/gemm.h"
+#include "linalg/narrow.h"
 
 #include <string.h>
 
@@ -182,13 +182,71 @@ static void weight_gradients_are_trees_of_chains(void **state)
       }
 }
 
+/* A lattice of h x h sites, as runs. */
+static gb_runs windows(const gb_lattice *l, int32_t *offset, const float *zeros)
+{
+  int n = (int)l->h, k = (int)l->kernel, before = (k - 1) / 2;
+  for (int i = 0; i < n * n * k * k; i++) {
+    int y = i / k / k / n + i / k % k - before, x = i / k / k % n + i % k - before;
+    bool out = y < 0 || x < 0 || y >= n || x >= n;
+    offset[i] = l->zero && out ? -1 : ((y + n) % n * n + (x + n) % n) * (int)l->c;
+  }
+  return (gb_runs){l->h * l->w, l->kernel * l->kernel, l->c, offset, l->h * l->w * l->c, zeros};
+}
+
+static void narrow_kernels_give_the_same_bits(void **state)
+{
+  (void)state;
+  enum { IMAGES = 4, MOST = 18 * 18 * 9 };
+  static int32_t offset[MOST];
+  float zeros[32 + GB_NARROW_ROOM] = {0};
+  for (int i = 0; i < 64; i++) {
+    size_t side = (size_t[]){8, 9, 16, 18}[i & 3], n = 1 + (size_t)(i >> 2 & 3), c = i & 16 ? 20 : 3;
+    gb_lattice l = {side, side, c, i & 1 ? 2 : 3, i & 32};
+    gb_runs a = windows(&l, offset, zeros);
+    size_t k = a.taps * c, rows = IMAGES * a.rows;
+    float *x = numbers(IMAGES * a.image + GB_NARROW_ROOM, 1), *w = numbers(k * n, 2), *bias = numbers(n, 3);
+    float *y[2], *d[2], *packed = gb_alloc(gb_gemm_packed(k, n), sizeof *packed);
+    void *scratch = gb_alloc(gb_gemm_rows_scratch(&a) + gb_gemm_outer_scratch(&a, IMAGES, n) +
+                                 gb_narrow_conv_scratch(&l) + gb_narrow_outer_scratch(&a, IMAGES),
+                             1);
+    for (int v = 0; v < 2; v++) {
+      y[v] = numbers(rows * n, 4);
+      d[v] = gb_alloc(k * n, sizeof *d[v]);
+    }
+    gb_gemm_pack(a.taps, c, n, w, NULL, n, false, packed);
+    for (int start = GB_START_ZERO; start <= GB_START_ADD; start++) {
+      gb_finish f = {(gb_start)start, bias, twice, 2};
+      gb_gemm_rows(IMAGES, &a, x, n, packed, &f, y[0], a.rows * n, NULL, scratch);
+      gb_narrow_conv(IMAGES, &l, x, n, w, &f, y[1], scratch);
+      CHECK(!memcmp(y[0], y[1], rows * n * sizeof **y));
+    }
+    for (size_t parts = 1; parts <= 4; parts *= 2) {
+      gb_gemm_outer(IMAGES, parts, false, &a, x, n, y[0], d[0], scratch);
+      gb_narrow_outer(IMAGES, parts, false, &a, x, n, y[0], d[1], scratch);
+      CHECK(!memcmp(d[0], d[1], k * n * sizeof **d));
+    }
+    gb_gemm_outer(1, 1, true, &a, x, n, y[0], d[0], scratch);
+    gb_narrow_outer(1, 1, true, &a, x, n, y[0], d[1], scratch);
+    CHECK(!memcmp(d[0], d[1], k * n * sizeof **d));
+    for (int v = 0; v < 2; v++) {
+      gb_free(&y[v]);
+      gb_free(&d[v]);
+    }
+    gb_free(&x);
+    gb_free(&w);
+    gb_free(&bias);
+    gb_free(&packed);
+    gb_free(&scratch);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(every_element_is_a_chain),
-      TEST(rows_know_nothing_of_each_other),
-      TEST(a_transposed_matrix_packs_alike),
-      TEST(weight_gradients_are_trees_of_chains),
+      TEST(every_element_is_a_chain),          TEST(rows_know_nothing_of_each_other),
+      TEST(a_transposed_matrix_packs_alike),   TEST(weight_gradients_are_trees_of_chains),
+      TEST(narrow_kernels_give_the_same_bits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

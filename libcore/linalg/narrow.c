@@ -1,0 +1,257 @@
+/* linalg/narrow.c - vectors along the inner index for A^T G, along the lattice for windows. */
+#include "linalg/narrow.h"
+
+#include <string.h>
+
+#include "linalg/vectors.h"
+
+enum { CHAIN = 256, BLOCK = 6, MOST_LEVELS = 24 }; /* rows of a stretch; vectors of A, or of sites, held at once */
+
+/* A^T G: the transposed result [n, taps, vectors of c] is what is kept; few columns make it small. */
+
+static size_t vectors_of(size_t c)
+{
+  return (c + GB_VR - 1) / GB_VR;
+}
+
+static size_t strip_size(const gb_runs *a)
+{
+  return GB_NARROW * a->taps * vectors_of(a->c) * GB_VR;
+}
+
+static size_t levels(size_t parts)
+{
+  size_t l = 0;
+  while ((size_t)1 << l < parts) l++;
+  return l;
+}
+
+size_t gb_narrow_outer_scratch(const gb_runs *a, size_t images)
+{
+  return (levels(images) + 2) * strip_size(a) * sizeof(gb_real) + CHAIN * a->taps * sizeof(gb_real *);
+}
+
+static void look_up(const gb_runs *a, const gb_real *x, size_t first, size_t rows, const gb_real **run)
+{
+  for (size_t r = 0; r < rows; r++) {
+    size_t row = first + r;
+    const int32_t *offset = a->offset + row % a->rows * a->taps;
+    for (size_t t = 0; t < a->taps; t++)
+      run[t * CHAIN + r] = offset[t] < 0 ? a->zeros : x + row / a->rows * a->image + offset[t];
+  }
+}
+
+/* Chains of `count` vectors, from vector `first` of a row on, over the rows of a stretch. */
+GB_INLINE void chain(int n, int count, size_t rows, const gb_real *const *const from[BLOCK], const size_t at[BLOCK],
+                     const gb_real *g, gb_real *strip, size_t line)
+{
+  gb_vr acc[GB_NARROW][BLOCK];
+  for (int j = 0; j < n; j++)
+    for (int v = 0; v < count; v++) acc[j][v] = *(const gb_vr *)(strip + (size_t)j * line + (size_t)v * GB_VR);
+  for (size_t r = 0; r < rows; r++, g += n) {
+    gb_vr x[BLOCK];
+    for (int v = 0; v < count; v++) x[v] = *(const gb_vr *)(from[v][r] + at[v]);
+    for (int j = 0; j < n; j++) {
+      gb_vr s = gb_vr_all(g[j]);
+      for (int v = 0; v < count; v++) acc[j][v] = gb_vr_fma(x[v], s, acc[j][v]);
+    }
+  }
+  for (int j = 0; j < n; j++)
+    for (int v = 0; v < count; v++) *(gb_vr *)(strip + (size_t)j * line + (size_t)v * GB_VR) = acc[j][v];
+}
+
+/* With sizes known to the compiler, so that the sums stay in registers. */
+static void some_chains(size_t n, size_t count, size_t rows, const gb_real *const *const from[BLOCK],
+                        const size_t at[BLOCK], const gb_real *g, gb_real *strip, size_t line)
+{
+  if (count == BLOCK) switch (n) {
+    case 1: chain(1, BLOCK, rows, from, at, g, strip, line); return;
+    case 2: chain(2, BLOCK, rows, from, at, g, strip, line); return;
+    case 3: chain(3, BLOCK, rows, from, at, g, strip, line); return;
+    default: chain(4, BLOCK, rows, from, at, g, strip, line); return;
+    }
+  for (size_t v = 0; v < count; v++) switch (n) {
+    case 1: chain(1, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    case 2: chain(2, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    case 3: chain(3, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    default: chain(4, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    }
+}
+
+static void one_stretch(const gb_runs *a, const gb_real *const *run, size_t rows, size_t n, const gb_real *g,
+                        gb_real *strip)
+{
+  size_t per_run = vectors_of(a->c), all = a->taps * per_run;
+  for (size_t first = 0; first < all; first += BLOCK) {
+    const gb_real *const *from[BLOCK];
+    size_t at[BLOCK], count = all - first < BLOCK ? all - first : BLOCK;
+    for (size_t v = 0; v < count; v++) {
+      from[v] = run + (first + v) / per_run * CHAIN;
+      at[v] = (first + v) % per_run * GB_VR;
+    }
+    some_chains(n, count, rows, from, at, g, strip + first * GB_VR, all * GB_VR);
+  }
+}
+
+/* Between D [taps * c, n] and a strip [n, taps, vectors of c]. */
+static void exchange(const gb_runs *a, size_t n, gb_real *d, gb_real *strip, bool to_strip)
+{
+  size_t padded = vectors_of(a->c) * GB_VR;
+  for (size_t t = 0; t < a->taps; t++)
+    for (size_t i = 0; i < a->c; i++)
+      for (size_t j = 0; j < n; j++) {
+        gb_real *in_d = d + (t * a->c + i) * n + j, *in_strip = strip + (j * a->taps + t) * padded + i;
+        if (to_strip)
+          *in_strip = *in_d;
+        else
+          *in_d = *in_strip;
+      }
+}
+
+void gb_narrow_outer(size_t images, size_t parts, bool add, const gb_runs *a, const gb_real *x, size_t n,
+                     const gb_real *g, gb_real *d, void *scratch)
+{
+  size_t piece = images * a->rows / parts, size = strip_size(a);
+  gb_real *level = scratch, *sum = level + (levels(images) + 1) * size;
+  const gb_real **run = (const gb_real **)(sum + size);
+  for (size_t p = 0; p < parts; p++) {
+    memset(sum, 0, size * sizeof *sum);
+    if (add) exchange(a, n, d, sum, true);
+    for (size_t done = 0, rows; done < piece; done += rows) {
+      rows = piece - done < CHAIN ? piece - done : CHAIN;
+      look_up(a, x, p * piece + done, rows, run);
+      one_stretch(a, run, rows, n, g + (p * piece + done) * n, sum);
+    }
+    size_t l = 0;
+    for (; p >> l & 1; l++)
+      for (size_t i = 0; i < size; i++) sum[i] = level[l * size + i] + sum[i];
+    memcpy(level + l * size, sum, size * sizeof *sum);
+  }
+  exchange(a, n, d, sum, false);
+}
+
+/* Windows: an image is turned into planes, one per channel, with the sites beyond the edges in place. */
+
+static size_t plane_width(const gb_lattice *l)
+{
+  return (l->w + GB_VR - 1) / GB_VR * GB_VR + l->kernel - 1;
+}
+
+static size_t plane_size(const gb_lattice *l)
+{
+  return (l->h + l->kernel - 1) * plane_width(l);
+}
+
+size_t gb_narrow_conv_scratch(const gb_lattice *l)
+{
+  return ((l->c + GB_VR) * plane_size(l) + l->w * l->c + GB_NARROW_ROOM) * sizeof(gb_real);
+}
+
+/* c numbers of w sites become w numbers in c planes. */
+static void turn_row(const gb_lattice *l, const gb_real *x, gb_real *planes)
+{
+  size_t c = l->c, size = plane_size(l), i = 0;
+  for (; i + GB_VR <= l->w; i += GB_VR)
+    for (size_t k = 0; k < c; k += GB_VR) {
+      gb_vr v[GB_VR];
+      for (int s = 0; s < GB_VR; s++) v[s] = *(const gb_vr *)(x + (i + (size_t)s) * c + k);
+      gb_vr_transpose(v);
+      for (size_t s = 0; s < GB_VR && k + s < c; s++) *(gb_vr *)(planes + (k + s) * size + i) = v[s];
+    }
+  for (; i < l->w; i++)
+    for (size_t k = 0; k < c; k++) planes[k * size + i] = x[i * c + k];
+}
+
+static void turn_image(const gb_lattice *l, const gb_real *x, gb_real *planes)
+{
+  size_t before = (l->kernel - 1) / 2, after = l->kernel - 1 - before, width = plane_width(l), size = plane_size(l);
+  memset(planes, 0, l->c * size * sizeof *planes);
+  for (size_t y = 0; y < l->h; y++) turn_row(l, x + y * l->w * l->c, planes + (before + y) * width + before);
+  for (size_t k = 0; k < l->c; k++) {
+    gb_real *plane = planes + k * size, *edge = plane + before * width + before + l->w;
+    for (size_t y = 0; y < l->h; y++, edge += width) {
+      for (size_t i = 0; i < after; i++) edge[i] = l->zero ? 0 : edge[(ptrdiff_t)i - (ptrdiff_t)l->w];
+      for (size_t i = 1; i <= before; i++) edge[-(ptrdiff_t)(l->w + i)] = l->zero ? 0 : edge[-(ptrdiff_t)i];
+    }
+    if (l->zero) continue;
+    memcpy(plane, plane + l->h * width, before * width * sizeof *plane);
+    memcpy(plane + (before + l->h) * width, plane + before * width, after * width * sizeof *plane);
+  }
+}
+
+/* `count` vectors of sites, all n columns. */
+GB_INLINE void windows(int n, int count, const gb_lattice *l, const gb_real *planes, const size_t at[],
+                       const gb_real *w, gb_vr acc[GB_NARROW][BLOCK])
+{
+  size_t width = plane_width(l), size = plane_size(l);
+  for (size_t ky = 0; ky < l->kernel; ky++)
+    for (size_t kx = 0; kx < l->kernel; kx++) {
+      const gb_real *p = planes + ky * width + kx;
+      for (size_t k = 0; k < l->c; k++, p += size, w += n) {
+        gb_vr x[BLOCK];
+        for (int v = 0; v < count; v++) x[v] = *(const gb_vr *)(p + at[v]);
+        for (int j = 0; j < n; j++) {
+          gb_vr s = gb_vr_all(w[j]);
+          for (int v = 0; v < count; v++) acc[j][v] = gb_vr_fma(x[v], s, acc[j][v]);
+        }
+      }
+    }
+}
+
+static void some_windows(size_t n, size_t count, const gb_lattice *l, const gb_real *planes, const size_t at[],
+                         const gb_real *w, gb_vr acc[GB_NARROW][BLOCK])
+{
+  if (count == BLOCK) switch (n) {
+    case 1: windows(1, BLOCK, l, planes, at, w, acc); return;
+    case 2: windows(2, BLOCK, l, planes, at, w, acc); return;
+    case 3: windows(3, BLOCK, l, planes, at, w, acc); return;
+    default: windows(4, BLOCK, l, planes, at, w, acc); return;
+    }
+  for (size_t v = 0; v < count; v++) {
+    gb_vr one[GB_NARROW][BLOCK];
+    for (size_t j = 0; j < n; j++) one[j][0] = acc[j][v];
+    switch (n) {
+    case 1: windows(1, 1, l, planes, at + v, w, one); break;
+    case 2: windows(2, 1, l, planes, at + v, w, one); break;
+    case 3: windows(3, 1, l, planes, at + v, w, one); break;
+    default: windows(4, 1, l, planes, at + v, w, one); break;
+    }
+    for (size_t j = 0; j < n; j++) acc[j][v] = one[j][0];
+  }
+}
+
+static void one_image(const gb_lattice *l, const gb_real *planes, size_t n, const gb_real *w, const gb_finish *f,
+                      gb_real *y)
+{
+  size_t per_row = vectors_of(l->w), all = l->h * per_row;
+  for (size_t first = 0; first < all; first += BLOCK) {
+    size_t count = all - first < BLOCK ? all - first : BLOCK, at[BLOCK];
+    gb_vr acc[GB_NARROW][BLOCK];
+    for (size_t v = 0; v < count; v++) {
+      size_t row = (first + v) / per_row, i = (first + v) % per_row * GB_VR;
+      at[v] = row * plane_width(l) + i;
+      for (size_t j = 0; j < n; j++) {
+        acc[j][v] = gb_vr_all(f->start == GB_START_BIAS ? f->bias[j] : 0);
+        for (size_t s = 0; f->start == GB_START_ADD && s < GB_VR && i + s < l->w; s++)
+          acc[j][v][s] = y[(row * l->w + i + s) * n + j];
+      }
+    }
+    some_windows(n, count, l, planes, at, w, acc);
+    for (size_t v = 0; v < count; v++) {
+      size_t row = (first + v) / per_row, i = (first + v) % per_row * GB_VR;
+      for (size_t s = 0; s < GB_VR && i + s < l->w; s++)
+        for (size_t j = 0; j < n; j++) y[(row * l->w + i + s) * n + j] = acc[j][v][s];
+    }
+  }
+}
+
+void gb_narrow_conv(size_t images, const gb_lattice *l, const gb_real *x, size_t n, const gb_real *w,
+                    const gb_finish *finish, gb_real *y, void *scratch)
+{
+  size_t sites = l->h * l->w;
+  for (size_t i = 0; i < images; i++) {
+    turn_image(l, x + i * sites * l->c, scratch);
+    one_image(l, scratch, n, w, finish, y + i * sites * n);
+    if (finish->activate) finish->activate(finish->kind, sites * n, y + i * sites * n);
+  }
+}

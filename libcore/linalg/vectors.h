@@ -1,0 +1,59 @@
+/* linalg/vectors.h - vectors of network numbers, for the kernels of products. */
+#pragma once
+#include "base/lanes.h"
+#include "base/real.h"
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+enum { GB_VR_BYTES = 64 };
+#else
+enum { GB_VR_BYTES = 32 };
+#endif
+enum { GB_VR = GB_VR_BYTES / (int)sizeof(gb_real) }; /* numbers in a vector */
+typedef gb_real gb_vr __attribute__((vector_size(GB_VR_BYTES), aligned(sizeof(gb_real)), may_alias));
+typedef __typeof__((gb_vr){0} == (gb_vr){0}) gb_vr_mask;
+
+/** a b + c, rounded once, lane by lane. Local. */
+GB_INLINE gb_vr gb_vr_fma(gb_vr a, gb_vr b, gb_vr c)
+{
+#if defined(GB_DOUBLE) && defined(__AVX512F__)
+  return (gb_vr)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(GB_DOUBLE) && defined(__FMA__)
+  return (gb_vr)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__AVX512F__)
+  return (gb_vr)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (gb_vr)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  for (int l = 0; l < GB_VR; l++) c[l] = GB_FMA(a[l], b[l], c[l]);
+  return c;
+#endif
+}
+
+/** All lanes equal. Local. */
+GB_INLINE gb_vr gb_vr_all(gb_real x)
+{
+  return x - (gb_vr){0};
+}
+
+/** GB_VR vectors become the columns of what they were the rows of. Local. */
+static inline void gb_vr_transpose(gb_vr v[GB_VR])
+{
+#pragma GCC unroll 4
+  for (int s = GB_VR / 2; s > 0; s /= 2) {
+    gb_vr_mask low, high;
+    for (int e = 0; e < GB_VR; e++) {
+      low[e] = e & s ? GB_VR + e - s : e;
+      high[e] = e & s ? GB_VR + e : e + s;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < GB_VR; i++) {
+      if (i & s) continue;
+      gb_vr a = v[i], b = v[i + s];
+      v[i] = __builtin_shuffle(a, b, low);
+      v[i + s] = __builtin_shuffle(a, b, high);
+    }
+  }
+}
