@@ -32,7 +32,7 @@ typedef struct bucket {
 } bucket;
 
 struct gb_exchange {
-  gb_node node;
+  gb_cluster cluster;
   bool fast;
   size_t n, n_tensors, n_blocks, n_shards;
   size_t *block;     /* [n_blocks + 1] first elements */
@@ -66,12 +66,12 @@ struct gb_exchange {
 
 static size_t nodes(const gb_exchange *x)
 {
-  return (size_t)x->node.lane.size;
+  return (size_t)x->cluster.lane.size;
 }
 
 static size_t ranks(const gb_exchange *x)
 {
-  return (size_t)x->node.all.size;
+  return (size_t)x->cluster.all.size;
 }
 
 /* First block of what node m owns in lane l of bucket k; m = nodes is the end. */
@@ -92,7 +92,7 @@ static gb_range piece_of(const gb_exchange *x, size_t k, size_t lane, size_t m)
 
 static gb_range lane_of(const gb_exchange *x, size_t k)
 {
-  size_t lane = (size_t)x->node.here.rank;
+  size_t lane = (size_t)x->cluster.here.rank;
   return elements(x, cut_at(x, k, lane, 0), cut_at(x, k, lane, nodes(x)));
 }
 
@@ -134,7 +134,8 @@ static gb_err cut_pieces(gb_exchange *x, const gb_exchange_opts *o)
       x->cut[k * (p + 1) + q] = k + 1 == x->n_buckets && q == p ? x->n_blocks : b;
     }
   for (size_t k = 0; k < x->n_buckets; k++) {
-    x->piece[k] = x->fast ? (gb_range){0, x->n} : piece_of(x, k, (size_t)x->node.here.rank, (size_t)x->node.lane.rank);
+    x->piece[k] =
+        x->fast ? (gb_range){0, x->n} : piece_of(x, k, (size_t)x->cluster.here.rank, (size_t)x->cluster.lane.rank);
     x->owned += x->piece[k].count;
   }
   return GB_OK;
@@ -143,7 +144,7 @@ static gb_err cut_pieces(gb_exchange *x, const gb_exchange_opts *o)
 /* Shards are shared out in the order of node.all: those of a node follow each other. */
 static gb_err cut_shards(gb_exchange *x)
 {
-  gb_comm all = x->node.all, here = x->node.here;
+  gb_comm all = x->cluster.all, here = x->cluster.here;
   size_t n = 0;
   gb_range mine = gb_comm_share(all, x->n_shards);
   x->n_parts = x->fast ? mine.count > 0 : gb_tree_cut(mine, x->part);
@@ -159,7 +160,7 @@ static gb_err cut_shards(gb_exchange *x)
     x->n_here[r] = gb_tree_cut(gb_comm_share(of, x->n_shards), x->part_here + n);
     n += x->n_here[r];
   }
-  for (int m = 0; m < x->node.lane.size; m++) {
+  for (int m = 0; m < x->cluster.lane.size; m++) {
     gb_comm of = {.rank = m * here.size, .size = all.size};
     gb_range a = gb_comm_share(of, x->n_shards);
     of.rank += here.size - 1;
@@ -173,7 +174,7 @@ static gb_err cut_shards(gb_exchange *x)
 /* Counts and places of all messages; memory for them. */
 static gb_err plan_messages(gb_exchange *x)
 {
-  size_t m_n = nodes(x), lane = (size_t)x->node.here.rank, me = (size_t)x->node.lane.rank, sends = 0;
+  size_t m_n = nodes(x), lane = (size_t)x->cluster.here.rank, me = (size_t)x->cluster.lane.rank, sends = 0;
   size_t mine = x->sent_by[me + 1] - x->sent_by[me], all = x->sent_by[m_n], at[2] = {0};
   GB_TRY(gb_new(&x->bucket, x->n_buckets));
   for (size_t k = 0; k < x->n_buckets; k++) x->bucket[k].request = MPI_REQUEST_NULL;
@@ -219,7 +220,7 @@ static gb_real *gradient_of(const gb_exchange *x, int rank, size_t part)
 
 static gb_err share_memory(gb_exchange *x)
 {
-  gb_comm here = x->fast ? gb_comm_self() : x->node.here;
+  gb_comm here = x->fast ? gb_comm_self() : x->cluster.here;
   size_t vectors = x->n_parts ? x->n_parts : 1, weights = (x->n * sizeof(gb_real) + GB_ALIGN - 1) / GB_ALIGN * GB_ALIGN;
   GB_TRY(gb_shared_create(here, GB_ALIGN + vectors * x->n * sizeof(gb_real), &x->gradients));
   GB_TRY(gb_shared_create(here, here.rank ? 0 : weights + x->n_blocks * sizeof(double), &x->common));
@@ -231,14 +232,14 @@ static gb_err share_memory(gb_exchange *x)
   return GB_OK;
 }
 
-gb_err gb_exchange_create(const gb_node *node, const gb_exchange_opts *o, gb_exchange **out)
+gb_err gb_exchange_create(const gb_cluster *cluster, const gb_exchange_opts *o, gb_exchange **out)
 {
   gb_exchange *x = NULL;
   GB_ASSERT(o->n_shards >= 1 && o->n_shards <= (size_t)1 << GB_TREE_BITS);
   gb_err e = gb_new(&x, 1);
   if (!e) {
     *x = (gb_exchange){
-        .node = *node, .fast = o->fast, .n_tensors = o->n_tensors, .n_shards = o->n_shards, .n_side = o->n_side};
+        .cluster = *cluster, .fast = o->fast, .n_tensors = o->n_tensors, .n_shards = o->n_shards, .n_side = o->n_side};
     e = cut_blocks(x, o);
     if (!e) e = cut_shards(x);
     if (!e) e = cut_pieces(x, o);
@@ -246,8 +247,8 @@ gb_err gb_exchange_create(const gb_node *node, const gb_exchange_opts *o, gb_exc
     if (!e) e = gb_new(&x->lane_squares, x->n_blocks);
     if (!e) e = gb_new(&x->side, x->n_side + 1);
   }
-  e = gb_comm_agree(node->all, e);
-  if (!e) e = gb_comm_agree(node->all, share_memory(x));
+  e = gb_comm_agree(cluster->all, e);
+  if (!e) e = gb_comm_agree(cluster->all, share_memory(x));
   if (e) gb_exchange_destroy(&x);
   *out = x;
   return e;
@@ -287,7 +288,7 @@ const gb_range *gb_exchange_parts(const gb_exchange *x, size_t *n)
 gb_real *gb_exchange_gradient(gb_exchange *x, size_t i)
 {
   GB_ASSERT(i < x->n_parts);
-  return gradient_of(x, x->fast ? 0 : x->node.here.rank, i);
+  return gradient_of(x, x->fast ? 0 : x->cluster.here.rank, i);
 }
 
 gb_real *gb_exchange_weights(gb_exchange *x)
@@ -317,7 +318,7 @@ bool gb_exchange_overlaps(const gb_exchange *x)
 static void start_bucket(gb_exchange *x, size_t k)
 {
   bucket *b = &x->bucket[k];
-  size_t me = (size_t)x->node.lane.rank, lane = (size_t)x->node.here.rank, first = x->sent_by[me];
+  size_t me = (size_t)x->cluster.lane.rank, lane = (size_t)x->cluster.here.rank, first = x->sent_by[me];
   size_t mine = x->sent_by[me + 1] - first;
   for (size_t m = 0; m < nodes(x); m++) {
     gb_range piece = piece_of(x, k, lane, m);
@@ -332,18 +333,18 @@ static void start_bucket(gb_exchange *x, size_t k)
       part++, in++;
     }
   }
-  MPI_Ialltoallv(b->send, b->send_count, b->send_at, REAL, b->recv, b->recv_count, b->recv_at, REAL, x->node.lane.mpi,
-                 &b->request);
+  MPI_Ialltoallv(b->send, b->send_count, b->send_at, REAL, b->recv, b->recv_count, b->recv_at, REAL,
+                 x->cluster.lane.mpi, &b->request);
 }
 
 void gb_exchange_passed(gb_exchange *x, size_t first)
 {
   int done;
   if (!gb_exchange_overlaps(x)) return;
-  atomic_store_explicit(watermark(x, x->node.here.rank), first, memory_order_release);
+  atomic_store_explicit(watermark(x, x->cluster.here.rank), first, memory_order_release);
   while (x->started < x->n_buckets) {
     size_t k = x->n_buckets - 1 - x->started;
-    for (int r = 0; r < x->node.here.size; r++)
+    for (int r = 0; r < x->cluster.here.size; r++)
       if (atomic_load_explicit(watermark(x, r), memory_order_acquire) > x->block[cut_at(x, k, 0, 0)]) goto poll;
     start_bucket(x, k);
     x->started++;
@@ -376,12 +377,12 @@ static double scaled(gb_real scale, size_t n, gb_real *v)
 /* The result goes over the first part of this rank: of my pieces (my lane, between nodes) I am the only reader. */
 static gb_real *result(gb_exchange *x)
 {
-  return gradient_of(x, x->fast ? 0 : x->node.here.rank, 0);
+  return gradient_of(x, x->fast ? 0 : x->cluster.here.rank, 0);
 }
 
 static void sum_piece(gb_exchange *x, size_t k, gb_real scale, double *squares)
 {
-  size_t lane = (size_t)x->node.here.rank, me = (size_t)x->node.lane.rank, begin = cut_at(x, k, lane, me);
+  size_t lane = (size_t)x->cluster.here.rank, me = (size_t)x->cluster.lane.rank, begin = cut_at(x, k, lane, me);
   size_t end = cut_at(x, k, lane, me + 1), start = x->block[begin], all = x->sent_by[nodes(x)];
   bool wide = nodes(x) > 1;
   gb_range shards = {0, x->n_shards};
@@ -400,9 +401,9 @@ static void sum_piece(gb_exchange *x, size_t k, gb_real scale, double *squares)
 /* Sums of squares of all blocks, on all ranks. */
 static void merge_squares(gb_exchange *x)
 {
-  size_t lane = (size_t)x->node.here.rank;
+  size_t lane = (size_t)x->cluster.here.rank;
   if (nodes(x) > 1) {
-    gb_comm_merge(x->node.lane, x->lane_squares, x->n_blocks);
+    gb_comm_merge(x->cluster.lane, x->lane_squares, x->n_blocks);
     for (size_t k = 0; k < x->n_buckets; k++) {
       size_t first = cut_at(x, k, lane, 0), end = cut_at(x, k, lane, nodes(x));
       memcpy(x->squares + first, x->lane_squares + first, (end - first) * sizeof *x->squares);
@@ -428,7 +429,7 @@ static void merge_side(gb_exchange *x, double *side)
   for (size_t i = 0; i < x->n_side; i++) x->side[i] = isnan(side[i]) ? INFINITY : side[i];
   x->side[x->n_side] = 0;
   gb_shared_fence(x->gradients);
-  gb_comm_max(x->node.all, x->side, x->n_side + 1);
+  gb_comm_max(x->cluster.all, x->side, x->n_side + 1);
   gb_shared_fence(x->gradients);
   for (size_t i = 0; i < x->n_side; i++) side[i] = x->side[i];
 }
@@ -436,7 +437,7 @@ static void merge_side(gb_exchange *x, double *side)
 static void sum_fast(gb_exchange *x, gb_real scale)
 {
   if (!x->n_parts) memset(result(x), 0, x->n * sizeof(gb_real));
-  MPI_Allreduce(MPI_IN_PLACE, result(x), (int)x->n, REAL, MPI_SUM, x->node.all.mpi);
+  MPI_Allreduce(MPI_IN_PLACE, result(x), (int)x->n, REAL, MPI_SUM, x->cluster.all.mpi);
   for (size_t b = 0; b < x->n_blocks; b++)
     x->squares[b] = scaled(scale, x->block[b + 1] - x->block[b], result(x) + x->block[b]);
 }
@@ -451,7 +452,7 @@ size_t gb_exchange_sum(gb_exchange *x, double scale, double *side, const gb_real
     sum_fast(x, (gb_real)scale);
     return verdict(x, norm);
   }
-  atomic_store(watermark(x, x->node.here.rank), x->n); /* of the next step; all ranks have stopped to look at it */
+  atomic_store(watermark(x, x->cluster.here.rank), x->n); /* of the next step; all ranks have stopped to look at it */
   for (; wide && x->started < x->n_buckets; x->started++) start_bucket(x, x->n_buckets - 1 - x->started);
   x->started = 0;
   if (wide) {
@@ -470,7 +471,7 @@ void gb_exchange_share(gb_exchange *x)
   if (x->fast) return;
   for (size_t k = 0; k < x->n_buckets && nodes(x) > 1; k++)
     MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, x->weights, x->bucket[k].piece_count, x->bucket[k].piece_at,
-                    REAL, x->node.lane.mpi, &x->bucket[k].request);
+                    REAL, x->cluster.lane.mpi, &x->bucket[k].request);
   for (size_t k = 0; k < x->n_buckets; k++) MPI_Wait(&x->bucket[k].request, MPI_STATUS_IGNORE);
   gb_shared_sync(x->common);
 }
@@ -478,12 +479,12 @@ void gb_exchange_share(gb_exchange *x)
 /* The piece of any rank. */
 static gb_range piece_of_rank(const gb_exchange *x, size_t k, int rank)
 {
-  return piece_of(x, k, (size_t)(rank % x->node.here.size), (size_t)(rank / x->node.here.size));
+  return piece_of(x, k, (size_t)(rank % x->cluster.here.size), (size_t)(rank / x->cluster.here.size));
 }
 
 void gb_exchange_gather(gb_exchange *x, const gb_real *mine, gb_real *all)
 {
-  gb_comm c = x->node.all;
+  gb_comm c = x->cluster.all;
   for (size_t k = 0, at = 0; k < x->n_buckets; at += x->piece[k++].count)
     if (c.rank == 0)
       memcpy(all + x->piece[k].first, mine + at, x->piece[k].count * sizeof *mine);
@@ -498,7 +499,7 @@ void gb_exchange_gather(gb_exchange *x, const gb_real *mine, gb_real *all)
 
 void gb_exchange_deal(gb_exchange *x, const gb_real *all, gb_real *mine)
 {
-  gb_comm c = x->node.all;
+  gb_comm c = x->cluster.all;
   if (x->fast) {
     if (c.rank == 0) memcpy(mine, all, x->n * sizeof *mine);
     gb_comm_bcast(c, mine, x->n * sizeof *mine);

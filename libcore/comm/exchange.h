@@ -8,7 +8,7 @@
  *
  * One step: fill the parts; gb_exchange_sum(); write the weights of the pieces; gb_exchange_share(). */
 #pragma once
-#include "comm/node.h"
+#include "comm/cluster.h"
 #include "comm/tree.h"
 
 typedef struct gb_exchange gb_exchange;
@@ -25,10 +25,10 @@ typedef struct gb_exchange_opts {
 } gb_exchange_opts;
 
 /** Everything is set up here: no memory is asked for later.
- *  Collective over node->all.
- *  @param[in] node  copied; closed after the exchange is destroyed
+ *  Collective over cluster->all.
+ *  @param[in] cluster  copied; closed after the exchange is destroyed
  *  @return GB_ERR_MEMORY */
-gb_err gb_exchange_create(const gb_node *node, const gb_exchange_opts *opts, gb_exchange **out);
+gb_err gb_exchange_create(const gb_cluster *cluster, const gb_exchange_opts *opts, gb_exchange **out);
 void gb_exchange_destroy(gb_exchange **x);
 
 /** The parts of the sum that this rank provides: whole subtrees of shards (fast: all its shards at once). A rank
@@ -63,7 +63,7 @@ bool gb_exchange_overlaps(const gb_exchange *x);
 void gb_exchange_passed(gb_exchange *x, size_t first);
 
 /** gradient = scale * sum over all shards, in the pieces of this rank.
- *  Collective over node->all. A rank that failed takes part with whatever is in its parts, and says so in `side`.
+ *  Collective over cluster->all. A rank that failed takes part with whatever is in its parts, and says so in `side`.
  *  @param[in,out] side  [n_side] in: -INFINITY where this rank has nothing to say, else the value; out: the largest
  * over the ranks, that is every value on every rank; INFINITY for what was not finite
  *  @param[out] gradient  indexed like the weights, of use in the pieces only. Borrowed until gb_exchange_share().
@@ -73,11 +73,11 @@ void gb_exchange_passed(gb_exchange *x, size_t first);
 size_t gb_exchange_sum(gb_exchange *x, double scale, double *side, const gb_real **gradient, double *norm);
 
 /** The weights that every rank wrote in its pieces are now everywhere.
- *  Collective over node->all. */
+ *  Collective over cluster->all. */
 void gb_exchange_share(gb_exchange *x);
 
 /** Put a vector together of which every rank has its pieces, on rank 0; and deal it out.
- *  Collective over node->all.
+ *  Collective over cluster->all.
  *  @param[in]  mine  [gb_exchange_owned()] the pieces, one after the other
  *  @param[out] all   [elements of all tensors] on rank 0 */
 void gb_exchange_gather(gb_exchange *x, const gb_real *mine, gb_real *all);

@@ -37,7 +37,7 @@ typedef struct setting {
 } setting;
 
 typedef struct exchange {
-  gb_node node;
+  gb_cluster cluster;
   gb_exchange *x;
   const gb_range *part, *piece;
   size_t n_parts, n_pieces;
@@ -47,8 +47,8 @@ static exchange open_exchange(setting s)
 {
   exchange t = {0};
   gb_exchange_opts o = {TENSORS, size, statistic, s.shards, SIDE, s.bucket, s.fast};
-  CHECK_OK(gb_node_open(s.c, s.ranks_per_node, &t.node));
-  CHECK_OK(gb_exchange_create(&t.node, &o, &t.x));
+  CHECK_OK(gb_cluster_open(s.c, s.ranks_per_node, &t.cluster));
+  CHECK_OK(gb_exchange_create(&t.cluster, &o, &t.x));
   t.part = gb_exchange_parts(t.x, &t.n_parts);
   t.piece = gb_exchange_pieces(t.x, &t.n_pieces);
   return t;
@@ -59,7 +59,7 @@ static void close_exchange(exchange *t)
   gb_exchange_destroy(&t->x);
   CHECK(t->x == NULL);
   gb_exchange_destroy(&t->x); /* NULL is allowed */
-  gb_node_close(&t->node);
+  gb_cluster_close(&t->cluster);
 }
 
 /* Fill my parts from the end, as a backward pass does, and say so at uneven intervals. */
@@ -277,18 +277,18 @@ static void fast_sum(void **state)
 static void empty_cases(void **state)
 {
   (void)state;
-  gb_node node;
+  gb_cluster cluster;
   gb_exchange *x;
   double side = world.rank, norm;
   const gb_real *mine;
   size_t one = 1, n, n_pieces;
-  CHECK_OK(gb_node_open(world, 0, &node));
+  CHECK_OK(gb_cluster_open(world, 0, &cluster));
   gb_exchange_opts o = {.n_shards = 1, .n_side = 1};
-  CHECK_OK(gb_exchange_create(&node, &o, &x));
+  CHECK_OK(gb_exchange_create(&cluster, &o, &x));
   CHECK(gb_exchange_sum(x, 1, &side, &mine, &norm) == 0 && side == world.size - 1 && norm == 0);
   gb_exchange_destroy(&x);
   o = (gb_exchange_opts){.n_tensors = 1, .size = &one, .n_shards = 1};
-  CHECK_OK(gb_exchange_create(&node, &o, &x));
+  CHECK_OK(gb_exchange_create(&cluster, &o, &x));
   gb_exchange_parts(x, &n);
   CHECK(n == (world.rank == 0)); /* one shard: the others have none */
   if (n) *gb_exchange_gradient(x, 0) = GB_R(0.75);
@@ -298,7 +298,7 @@ static void empty_cases(void **state)
   gb_exchange_share(x);
   CHECK(*gb_exchange_weights(x) == 1.5);
   gb_exchange_destroy(&x);
-  gb_node_close(&node);
+  gb_cluster_close(&cluster);
 }
 
 /* The machine is one node; its ranks can be dealt into several, but not into unequal ones. */
@@ -306,15 +306,15 @@ static void nodes_of_ranks(void **state)
 {
   (void)state;
   for (int most = 0; most <= world.size + 1; most++) {
-    gb_node node;
-    CHECK_OK(gb_node_open(world, most, &node));
+    gb_cluster cluster;
+    CHECK_OK(gb_cluster_open(world, most, &cluster));
     int here = most == 0 || most > world.size ? world.size : world.size % most ? 1 : most;
-    CHECK(node.here.size == here && node.lane.size == world.size / here && node.all.size == world.size);
-    CHECK(node.all.rank == node.lane.rank * here + node.here.rank && node.all.rank == world.rank);
+    CHECK(cluster.here.size == here && cluster.lane.size == world.size / here && cluster.all.size == world.size);
+    CHECK(cluster.all.rank == cluster.lane.rank * here + cluster.here.rank && cluster.all.rank == world.rank);
     gb_shared *s;
-    CHECK_OK(gb_shared_create(node.here, node.here.rank == 1 ? 0 : 100 * sizeof(int), &s));
-    int *mine = gb_shared_of(s, node.here.rank);
-    if (node.here.rank != 1) {
+    CHECK_OK(gb_shared_create(cluster.here, cluster.here.rank == 1 ? 0 : 100 * sizeof(int), &s));
+    int *mine = gb_shared_of(s, cluster.here.rank);
+    if (cluster.here.rank != 1) {
       for (int i = 0; i < 100; i++) CHECK(mine[i] == 0);
       for (int i = 0; i < 100; i++) mine[i] = world.rank + i;
     }
@@ -322,12 +322,12 @@ static void nodes_of_ranks(void **state)
     for (int r = 0; r < here; r++) {
       int *of = gb_shared_of(s, r);
       CHECK((uintptr_t)of % GB_ALIGN == 0);
-      for (int i = 0; i < 100 && r != 1; i++) CHECK(of[i] == world.rank - node.here.rank + r + i);
+      for (int i = 0; i < 100 && r != 1; i++) CHECK(of[i] == world.rank - cluster.here.rank + r + i);
     }
     gb_shared_sync(s);
     gb_shared_destroy(&s);
     gb_shared_destroy(&s); /* NULL is allowed */
-    gb_node_close(&node);
+    gb_cluster_close(&cluster);
   }
 }
 

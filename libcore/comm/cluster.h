@@ -1,19 +1,20 @@
-/* comm/node.h - the ranks of one machine, which share memory, and the order of all ranks in which they are neighbours.
+/* comm/cluster.h - the ranks of one machine, which share memory, and the order of all ranks in which they are
+ * neighbours.
  */
 #pragma once
 #include "comm/comm.h"
 
-typedef struct gb_node {
+typedef struct gb_cluster {
   gb_comm all;  /* every rank, node after node; rank 0 is the rank 0 it was made of */
   gb_comm here; /* the ranks of this node */
   gb_comm lane; /* the ranks in my place on their nodes: lane.rank is the number of this node, lane.size that of all */
-} gb_node;
+} gb_cluster;
 
 /** Find out who shares memory with whom. Nodes have equally many ranks: where they have not, every rank is a node of
- * its own. Collective over c. Closed by gb_node_close().
+ * its own. Collective over c. Closed by gb_cluster_close().
  *  @param[in] ranks_per_node  cut the ranks of a machine into nodes of so many; 0: a machine is a node */
-gb_err gb_node_open(gb_comm c, int ranks_per_node, gb_node *out);
-void gb_node_close(gb_node *n);
+gb_err gb_cluster_open(gb_comm c, int ranks_per_node, gb_cluster *out);
+void gb_cluster_close(gb_cluster *n);
 
 /* Memory of which every rank of a node has a part that all of them can use. */
 typedef struct gb_shared gb_shared;

@@ -1,5 +1,5 @@
-/* comm/node.c - MPI-3 shared windows. A rank that is alone on its node needs no window: its memory is its own. */
-#include "comm/node.h"
+/* comm/cluster.c - MPI-3 shared windows. A rank that is alone on its node needs no window: its memory is its own. */
+#include "comm/cluster.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ static gb_comm neighbours(gb_comm c, int most)
   return group;
 }
 
-gb_err gb_node_open(gb_comm c, int ranks_per_node, gb_node *out)
+gb_err gb_cluster_open(gb_comm c, int ranks_per_node, gb_cluster *out)
 {
   gb_comm here = neighbours(c, ranks_per_node);
   int sizes[2] = {here.size, -here.size}, first = c.rank;
@@ -32,11 +32,11 @@ gb_err gb_node_open(gb_comm c, int ranks_per_node, gb_node *out)
   }
   MPI_Bcast(&first, 1, MPI_INT, 0, here.mpi); /* its lowest rank stands for a node */
   gb_comm lane = gb_comm_split(c, here.rank, first);
-  *out = (gb_node){.all = gb_comm_split(c, 0, lane.rank * here.size + here.rank), .here = here, .lane = lane};
+  *out = (gb_cluster){.all = gb_comm_split(c, 0, lane.rank * here.size + here.rank), .here = here, .lane = lane};
   return GB_OK;
 }
 
-void gb_node_close(gb_node *n)
+void gb_cluster_close(gb_cluster *n)
 {
   gb_comm_close(&n->all);
   gb_comm_close(&n->here);
