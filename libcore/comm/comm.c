@@ -37,6 +37,20 @@ gb_err gb_comm_open(MPI_Comm mpi, gb_comm *out)
   return GB_OK;
 }
 
+gb_comm gb_comm_split(gb_comm c, int color, int key)
+{
+  MPI_Comm part;
+  MPI_Comm_split(c.mpi, color, key, &part);
+  return own(part);
+}
+
+gb_comm gb_comm_machine(gb_comm c)
+{
+  MPI_Comm machine;
+  MPI_Comm_split_type(c.mpi, MPI_COMM_TYPE_SHARED, c.rank, MPI_INFO_NULL, &machine);
+  return own(machine);
+}
+
 gb_comm gb_comm_self(void)
 {
   return (gb_comm){.mpi = MPI_COMM_SELF, .rank = 0, .size = 1};
@@ -44,10 +58,8 @@ gb_comm gb_comm_self(void)
 
 gb_err gb_comm_teams(gb_comm c, int size, gb_comm *out)
 {
-  MPI_Comm team;
   GB_ASSERT(size > 0 && c.size % size == 0);
-  MPI_Comm_split(c.mpi, c.rank / size, c.rank, &team);
-  *out = own(team);
+  *out = gb_comm_split(c, c.rank / size, c.rank);
   return GB_OK;
 }
 

@@ -20,6 +20,14 @@ typedef struct gb_range {
 gb_err gb_comm_open(MPI_Comm mpi, gb_comm *out);
 void gb_comm_close(gb_comm *c);
 
+/** The ranks of every color by themselves, in the order of their keys.
+ *  Collective over c. Closed by gb_comm_close(). */
+gb_comm gb_comm_split(gb_comm c, int color, int key);
+
+/** The ranks that share memory with this one, in their order.
+ *  Collective over c. Closed by gb_comm_close(). */
+gb_comm gb_comm_machine(gb_comm c);
+
 /** This rank alone.
  *  Local. Need not be closed. */
 gb_comm gb_comm_self(void);

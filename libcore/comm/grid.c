@@ -38,7 +38,7 @@ static int neighbour(const gb_grid *g, gb_side side)
   return (int)(y * nx + x);
 }
 
-void gb_grid_begin(const gb_grid *g, int n, const gb_message m[], gb_exchange *x)
+void gb_grid_begin(const gb_grid *g, int n, const gb_message m[], gb_messages *x)
 {
   static const gb_side opposite[] = {GB_DOWN, GB_UP, GB_LEFT, GB_RIGHT};
   GB_ASSERT(n <= GB_GRID_MESSAGES);
@@ -54,13 +54,13 @@ void gb_grid_begin(const gb_grid *g, int n, const gb_message m[], gb_exchange *x
   }
 }
 
-void gb_grid_end(gb_exchange *x)
+void gb_grid_end(gb_messages *x)
 {
   if (x->n) MPI_Waitall(x->n, x->request, MPI_STATUSES_IGNORE);
   x->n = 0;
 }
 
-void gb_grid_poke(gb_exchange *x)
+void gb_grid_poke(gb_messages *x)
 {
   int done;
   if (x->n) MPI_Testall(x->n, x->request, &done, MPI_STATUSES_IGNORE);

@@ -18,10 +18,10 @@ typedef struct gb_message {
 } gb_message;
 
 enum { GB_GRID_MESSAGES = 8 };
-typedef struct gb_exchange {
+typedef struct gb_messages {
   MPI_Request request[2 * GB_GRID_MESSAGES];
   int n;
-} gb_exchange; /* messages on their way */
+} gb_messages; /* messages on their way */
 
 /** Divide ny x nx sites among the ranks so that boxes have equal sides, multiples of unit_y and unit_x. Boxes are whole
  *  rows if they can be `tall` sites high, else they have the shortest boundary.
@@ -31,9 +31,9 @@ gb_err gb_grid_make(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_
 
 /** Start and finish an exchange; in between the buffers may be neither read (receive) nor changed (send).
  *  Collective over g->c. */
-void gb_grid_begin(const gb_grid *g, int n, const gb_message m[], gb_exchange *x);
-void gb_grid_end(gb_exchange *x);
+void gb_grid_begin(const gb_grid *g, int n, const gb_message m[], gb_messages *x);
+void gb_grid_end(gb_messages *x);
 
 /** Let messages on their way make progress: libraries without a thread of their own need that.
  *  Local. */
-void gb_grid_poke(gb_exchange *x);
+void gb_grid_poke(gb_messages *x);

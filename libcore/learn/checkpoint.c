@@ -15,19 +15,20 @@
 enum { VERSION = 1 };
 typedef enum number { FORMAT, STEP, BEST_STEP, STALE, STOPPED_EARLY, DATA, N_NUMBERS } number;
 
-/* The three vectors a file can hold, and their folders. */
+/* The vectors a file can hold, and their folders. */
 typedef struct part {
   const char *folder, *doc;
   gb_real *v;
 } part;
 
-enum { PARTS = 3 };
+enum { PARTS = 4 };
 
 static void parts_of(const gb_state *s, part out[PARTS])
 {
   out[0] = (part){"/weights", "Weights.", gb_params_value(s->params)};
   out[1] = (part){"/adam/m", "Adam's first moment.", s->m};
   out[2] = (part){"/adam/v", "Adam's second moment.", s->v};
+  out[3] = (part){"/average", "Running average of the weights.", s->average};
 }
 
 static void name_of(const part *p, const gb_param_info *info, char out[160])
@@ -183,14 +184,11 @@ static gb_err read_file(gb_comm alone, const char *path, gb_state *s)
 
 gb_err gb_checkpoint_load(gb_comm c, const char *path, gb_state *s)
 {
-  part p[PARTS];
   uint64_t *numbers[] = {&s->step, &s->best_step, &s->stale, &s->stopped_early, &s->data};
   GB_TRY(gb_comm_agree(c, c.rank == 0 ? read_file(alone_of(c), path, s) : GB_OK));
-  parts_of(s, p);
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) gb_comm_bcast(c, numbers[i], sizeof **numbers);
   gb_comm_bcast(c, &s->best, sizeof s->best);
-  for (int i = 0; i < PARTS; i++)
-    if (p[i].v) gb_comm_bcast(c, p[i].v, gb_params_size(s->params) * sizeof *p[i].v);
+  gb_comm_bcast(c, gb_params_value(s->params), gb_params_size(s->params) * sizeof(gb_real));
   return GB_OK;
 }
 

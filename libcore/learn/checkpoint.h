@@ -11,7 +11,8 @@ typedef struct gb_state {
   uint64_t stopped_early; /* 1: patience ran out */
   uint64_t data;          /* fingerprint of the data set */
   gb_params *params;      /* borrowed */
-  gb_real *m, *v;         /* Adam's moments, [gb_params_size(params)]; NULL: not part of this file */
+  gb_real *m, *v;         /* Adam's moments, [gb_params_size(params)] on rank 0; NULL: not part of this file */
+  gb_real *average;       /* of the weights, likewise */
 } gb_state;
 
 /** Write a checkpoint: aside, checksummed, synced, renamed; the old file stays until then.
@@ -20,8 +21,8 @@ typedef struct gb_state {
  *  @return GB_ERR_IO, the same on all ranks */
 gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const gb_state *s);
 
-/** Read a checkpoint into a state whose params have the same tensors.
- *  Collective over c; rank 0 reads.
+/** Read a checkpoint into a state whose params have the same tensors. Weights and numbers come to all ranks, moments
+ * and the average to rank 0. Collective over c; rank 0 reads.
  *  @return GB_ERR_IO if the file is damaged or holds other tensors */
 gb_err gb_checkpoint_load(gb_comm c, const char *path, gb_state *s);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "comm/tree.h"
 #include "learn/checkpoint.h"
 #include "learn/trainer.h"
 
@@ -48,21 +49,18 @@ static void defining_sections(const gb_physics *physics, const gb_schema *out[12
   out[n] = NULL;
 }
 
-static size_t shard_rows(const experiment *x)
-{
-  return (size_t)(x->train.batch / x->train.shards);
-}
-
 gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_text *out)
 {
   experiment x;
   gb_vae *vae = NULL;
   gb_dataset *data = NULL;
+  gb_range part[GB_TREE_PARTS];
   char a[32], b[32];
   read_options(cfg, &x);
-  GB_TRY(gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, sim, shard_rows(&x), (uint64_t)x.run.seed, out, &vae)));
+  GB_TRY(gb_comm_agree(
+      c, gb_vae_create(&x.model, &x.objective, sim, gb_train_rows(&x.train, c.size), (uint64_t)x.run.seed, out, &vae)));
   double weights = (double)gb_params_size(gb_vae_params(vae)) * sizeof(gb_real);
-  double slots = weights * (double)((x.train.shards + c.size - 1) / c.size), held = 0;
+  double slots = weights * (double)gb_tree_cut(gb_comm_share(c, (size_t)x.train.shards), part), held = 0;
   int there = c.rank == 0 && access(x.data_path, R_OK) == 0;
   gb_err e = GB_OK;
   gb_comm_bcast(c, &there, sizeof there);
@@ -122,9 +120,10 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
   gb_config_print_fixed(cfg, sections, &config);
   GB_GOTO(e, gb_comm_agree(c, gb_text_done(&config)), done);
   GB_GOTO(e, gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data), done);
-  GB_GOTO(
-      e, gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, sim, shard_rows(&x), (uint64_t)x.run.seed, NULL, &vae)),
-      done);
+  GB_GOTO(e,
+          gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, sim, gb_train_rows(&x.train, c.size),
+                                         (uint64_t)x.run.seed, NULL, &vae)),
+          done);
   gb_model model = gb_vae_model(vae);
   const char *name = gb_vae_name(&x.model, &x.objective);
   gb_run_log(run, "start", 3,

@@ -1,4 +1,4 @@
-/* learn/trainer.c - the loop: shards, reduction, update, validation, checkpoints. */
+/* learn/trainer.c - the loop: gradients, exchange, update, validation, checkpoints. */
 #include "learn/trainer.h"
 
 #include <math.h>
@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
-#include "comm/reduce.h"
-#include "learn/checkpoint.h"
+#include "learn/passes.h"
+#include "learn/update.h"
 
 static const gb_field fields[] = {
     GB_NUMBER(gb_train_opts, steps, "10000", 1, 1e12, "steps", GB_FREE,
@@ -18,11 +19,21 @@ static const gb_field fields[] = {
     GB_NUMBER(
         gb_train_opts, shards, "4", 1, 65536, "1", GB_FIXED,
         "Pieces of a batch, a divisor of it: the most ranks that can work. Results depend on it, not on the ranks."),
+    GB_NUMBER(gb_train_opts, micro_batch, "0", 0, 1e7, "samples", GB_FREE,
+              "Most samples that a rank computes at once: bounds its memory, changes no result; 0: all it has."),
+    GB_WORD(
+        gb_train_opts, reduction, "exact", "exact|fast", GB_FIXED,
+        "How gradients are added. exact: results do not depend on the number of ranks; fast: as the MPI library likes, "
+        "to see what exactness costs."),
+    GB_NUMBER(gb_train_opts, ranks_per_node, "0", 0, 1e6, "ranks", GB_FREE,
+              "Ranks that share memory, and one copy of the weights; 0: all of a machine. Changes no result."),
     GB_NUMBER(gb_train_opts, log_every, "100", 1, 1e9, "steps", GB_FREE, "Interval of training lines in log.jsonl."),
     GB_NUMBER(gb_train_opts, validate_every, "500", 1, 1e9, "steps", GB_FIXED,
               "Interval of validations; the best one is kept in best.h5."),
     GB_NUMBER(gb_train_opts, save_every, "500", 1, 1e9, "steps", GB_FREE,
               "Interval of checkpoints; a killed run loses at most the steps since."),
+    GB_NUMBER(gb_train_opts, hash_every, "1000", 0, 1e12, "steps", GB_FREE,
+              "Interval at which the ranks compare their weights; 0: never."),
     GB_NUMBER(gb_train_opts, patience, "0", 0, 1e9, "validations", GB_FIXED,
               "Stop after so many validations without a better one; 0: never."),
     {0}};
@@ -38,58 +49,43 @@ static gb_err check(const void *opts)
 
 const gb_schema gb_train_schema = {"train", "The training loop.", sizeof(gb_train_opts), fields, check};
 
+size_t gb_train_rows(const gb_train_opts *o, int ranks)
+{
+  return gb_passes_rows((size_t)(o->batch / o->shards), (size_t)o->shards, (size_t)ranks, (size_t)o->micro_batch,
+                        !strcmp(o->reduction, "fast"));
+}
+
+/* What ranks tell each other in every step, after the terms of all shards. The two halves of the hash, and the same
+ * negated: a largest value is then also a smallest one. */
+enum { WISH, FAILED, HIGH, NOT_HIGH, LOW, NOT_LOW, TOLD };
+
 typedef struct loop {
   gb_comm c;
   const gb_train_opts *opts;
   const gb_optim_opts *optim;
-  uint64_t seed;
   const gb_model *model;
   gb_dataset *data;
   gb_run *run;
   const char *config;
-  gb_state state;
-  gb_reduce *reduce;
-  size_t shard_rows, n_side;
-  double *side;                                /* [shards, n_terms] sums of the terms, then the wish to stop */
-  gb_real *grad;                               /* of the mean loss */
-  uint64_t *row;                               /* [shard_rows] */
-  float *x;                                    /* [shard_rows, width] */
+  gb_state state; /* without its vectors: they are in `update` */
+  gb_cluster cluster;
+  gb_exchange *exchange;
+  gb_passes *passes;
+  gb_update *update;
+  gb_times times;
+  size_t n_sums;                               /* shards * n_terms */
+  double *side;                                /* [n_sums + TOLD] sums of the terms of shards, then what is told */
+  uint64_t hash;                               /* of the weights */
   double log_sum[GB_MOST_TERMS + 1], log_norm; /* since the last log line: terms, loss */
   uint64_t log_steps;
   double log_time;
 } loop;
-
-static size_t shards(const loop *t)
-{
-  return (size_t)t->opts->shards;
-}
 
 static double weighted(const gb_model *model, const double *weight, const double *term)
 {
   double sum = 0;
   for (int k = 0; k < model->n_terms; k++) sum += weight[k] * term[k];
   return sum;
-}
-
-static double sum_of(size_t n, const double *v)
-{
-  double sum = 0;
-  for (size_t i = 0; i < n; i++) sum += v[i];
-  return sum;
-}
-
-static gb_err one_shard(loop *t, size_t shard, const double *weight)
-{
-  size_t first = shard * t->shard_rows;
-  gb_pass pass = {t->state.step, first, true};
-  gb_dataset_batch(t->data, t->seed, t->state.step, (size_t)t->opts->batch, first, t->shard_rows, t->row);
-  GB_TRY(gb_dataset_read(t->data, GB_TRAIN, t->shard_rows, t->row, t->x));
-  const double *term[GB_MOST_TERMS];
-  double *sum = t->side + shard * (size_t)t->model->n_terms;
-  GB_TRY(t->model->forward(t->model->self, t->shard_rows, 1, t->x, pass, term));
-  for (int k = 0; k < t->model->n_terms; k++) sum[k] = sum_of(t->shard_rows, term[k]);
-  return t->model->backward(t->model->self, weight,
-                            &(gb_gradient){.block = gb_reduce_slot(t->reduce, shard), .parts = 1});
 }
 
 /* A loss or gradient that is not finite: the same verdict on all ranks, since all see the same sums. */
@@ -131,34 +127,68 @@ static void log_line(loop *t, double rate, const double *weight)
   t->log_time = now;
 }
 
+/* Before the exchange of a step: all ranks must have computed with the same weights. */
+static void tell(loop *t, double *told, gb_err e)
+{
+  told[WISH] = gb_run_stop_wanted(t->run);
+  told[FAILED] = e != GB_OK;
+  if (!t->opts->hash_every || (t->state.step + 1) % (uint64_t)t->opts->hash_every) return;
+  t->hash = gb_hash64(gb_params_value(t->state.params), gb_params_size(t->state.params) * sizeof(gb_real));
+  told[HIGH] = (double)(t->hash >> 32);
+  told[LOW] = (double)(t->hash & 0xffffffff);
+  told[NOT_HIGH] = -told[HIGH];
+  told[NOT_LOW] = -told[LOW];
+}
+
+/* Name the lowest of the ranks whose weights are not those of rank 0. */
+static gb_err check_hashes(loop *t, const double *told)
+{
+  if (told[HIGH] == -told[NOT_HIGH] && told[LOW] == -told[NOT_LOW]) return GB_OK;
+  if (told[HIGH] == -INFINITY) return GB_OK; /* not compared in this step */
+  uint64_t of_0 = t->hash;
+  gb_comm_bcast(t->c, &of_0, sizeof of_0);
+  int64_t n = t->hash != of_0;
+  double lowest = n ? -t->c.rank : -t->c.size;
+  gb_comm_max(t->c, &lowest, 1);
+  gb_comm_sum_i64(t->c, &n, 1);
+  return GB_FAIL(
+      GB_ERR_NUMERIC,
+      "step %llu: the weights of rank %.0f (%lld of %d ranks in all) are not those of rank 0: a machine or the "
+      "network damages data. The last checkpoint is older; start again from it, on other machines.",
+      (unsigned long long)t->state.step, -lowest, (long long)n, t->c.size);
+}
+
+/* Gradients of my rows, then their sum over all; what all ranks have to say of it. */
+static gb_err gradient(loop *t, const double *weight, double *mean, const gb_real **grad, double *norm, bool *stop)
+{
+  size_t n_terms = (size_t)t->model->n_terms;
+  double *told = t->side + t->n_sums, batch = (double)t->opts->batch;
+  for (size_t i = 0; i < t->n_sums + TOLD; i++) t->side[i] = -INFINITY;
+  gb_err e = gb_passes_run(t->passes, t->state.step, weight, t->side, &t->times);
+  tell(t, told, e);
+  size_t bad = gb_exchange_sum(t->exchange, 1 / batch, t->side, grad, norm);
+  gb_times_end(&t->times, GB_TIME_EXCHANGE);
+  *stop = told[WISH] > 0;
+  if (told[FAILED] > 0) return gb_comm_agree(t->c, e);
+  for (size_t i = 0; i < t->n_sums; i++) mean[i % n_terms] += t->side[i] / batch;
+  e = check_hashes(t, told);
+  if (!e) e = check_finite(t, mean, bad);
+  if (e) gb_err_set_common();
+  return e;
+}
+
 /* One step. `stop`: did any rank get the wish? */
 static gb_err step(loop *t, bool *stop)
 {
-  size_t n_terms = (size_t)t->model->n_terms, bad;
-  double weight[GB_MOST_TERMS], mean[GB_MOST_TERMS] = {0}, batch = (double)t->opts->batch;
-  gb_range mine = gb_reduce_mine(t->reduce);
-  gb_err e = GB_OK;
-  t->model->weights(t->model->self, t->state.step, weight);
-  for (size_t i = 0; i < t->n_side; i++) t->side[i] = -INFINITY;
-  for (size_t s = mine.first; s < mine.first + mine.count && !e; s++) e = one_shard(t, s, weight);
-  double *wish = t->side + shards(t) * n_terms, *failed = wish + 1;
-  *wish = gb_run_stop_wanted(t->run);
-  *failed = e != GB_OK;
-  bad = gb_reduce_sum(t->reduce, 1 / batch, t->side, t->grad);
-  *stop = *wish > 0;
-  if (*failed > 0) return gb_comm_agree(t->c, e);
-  for (size_t s = 0; s < shards(t); s++)
-    for (size_t k = 0; k < n_terms; k++) mean[k] += t->side[s * n_terms + k] / batch;
-  e = check_finite(t, mean, bad);
-  if (e) {
-    gb_err_set_common();
-    return e;
-  }
-  size_t n = gb_params_size(t->state.params);
-  double norm = gb_optim_norm(n, t->grad), clip = t->optim->clip_norm;
+  size_t n_terms = (size_t)t->model->n_terms;
+  double weight[GB_MOST_TERMS], mean[GB_MOST_TERMS] = {0}, norm;
+  const gb_real *grad;
   double rate = gb_optim_rate(t->optim, t->state.step, (uint64_t)t->opts->steps);
-  gb_optim_step(t->optim, rate, clip > 0 && norm > clip ? clip / norm : 1, t->state.step, n, t->grad, t->state.m,
-                t->state.v, gb_params_value(t->state.params));
+  gb_times_begin(&t->times);
+  t->model->weights(t->model->self, t->state.step, weight);
+  GB_TRY(gradient(t, weight, mean, &grad, &norm, stop));
+  gb_update_step(t->update, rate, t->state.step, grad, norm);
+  gb_times_end(&t->times, GB_TIME_UPDATE);
   t->state.step++;
   for (size_t k = 0; k < n_terms; k++) t->log_sum[k] += mean[k];
   t->log_sum[n_terms] += weighted(t->model, weight, mean);
@@ -168,40 +198,68 @@ static gb_err step(loop *t, bool *stop)
   return GB_OK;
 }
 
-gb_err gb_train_evaluate(gb_comm c, const gb_model *model, gb_dataset *data, gb_split split, double *mean)
+/* Rows are added in groups of fixed size, each by one rank, and groups in their order. */
+enum { GROUP = 16 };
+
+/* The terms of the groups of this rank, in passes of whatever size. */
+static gb_err evaluate_groups(const gb_model *model, gb_dataset *data, gb_split split, gb_range groups, double *sum)
 {
-  size_t rows = gb_dataset_rows(data, split), n_terms = (size_t)model->n_terms;
-  size_t passes = (rows + model->rows - 1) / model->rows;
-  double *sum = NULL;
+  size_t rows = gb_dataset_rows(data, split), end = (groups.first + groups.count) * GROUP, n;
+  const double *term[GB_MOST_TERMS];
   float *x = NULL;
   uint64_t *row = NULL;
-  gb_err e = gb_new(&sum, passes * n_terms);
-  if (!e) e = gb_new(&x, model->rows * gb_dataset_width(data));
+  gb_err e = gb_new(&x, model->rows * gb_dataset_width(data));
   if (!e) e = gb_new(&row, model->rows);
-  for (size_t p = (size_t)c.rank; p < passes && !e; p += (size_t)c.size) {
-    size_t first = p * model->rows, n = rows - first < model->rows ? rows - first : model->rows;
+  if (end > rows) end = rows;
+  for (size_t first = groups.first * GROUP; first < end && !e; first += n) {
+    n = end - first < model->rows ? end - first : model->rows;
     for (size_t i = 0; i < n; i++) row[i] = first + i;
     e = gb_dataset_read(data, split, n, row, x);
-    if (!e) e = gb_model_sums(model, n, x, (gb_pass){GB_PASS_FIXED, first, false}, sum + p * n_terms);
+    if (!e) e = model->forward(model->self, n, 1, x, (gb_pass){GB_PASS_FIXED, first, false}, term);
+    for (size_t i = 0; i < n && !e; i++)
+      for (int k = 0; k < model->n_terms; k++)
+        sum[(first + i) / GROUP * (size_t)model->n_terms + (size_t)k] += term[k][i];
   }
-  e = gb_comm_agree(c, e);
-  if (!e) {
-    gb_comm_merge(c, sum, passes * n_terms);
-    for (size_t k = 0; k < n_terms; k++) mean[k] = 0;
-    for (size_t p = 0; p < passes; p++)
-      for (size_t k = 0; k < n_terms; k++) mean[k] += sum[p * n_terms + k] / (double)rows;
-  }
-  gb_free(&sum);
   gb_free(&x);
   gb_free(&row);
   return e;
 }
 
-static gb_err save(loop *t, const char *name, bool with_moments)
+gb_err gb_train_evaluate(gb_comm c, const gb_model *model, gb_dataset *data, gb_split split, double *mean)
 {
-  gb_state s = t->state;
-  if (!with_moments) s.m = s.v = NULL;
-  return gb_checkpoint_save(t->c, gb_run_path(t->run, name), t->config, &s);
+  size_t rows = gb_dataset_rows(data, split), n_terms = (size_t)model->n_terms, n = (rows + GROUP - 1) / GROUP;
+  double *sum = NULL;
+  gb_err e = gb_new(&sum, n * n_terms);
+  if (!e) e = evaluate_groups(model, data, split, gb_comm_share(c, n), sum);
+  e = gb_comm_agree(c, e);
+  if (!e) {
+    gb_comm_merge(c, sum, n * n_terms);
+    for (size_t k = 0; k < n_terms; k++) mean[k] = 0;
+    for (size_t i = 0; i < n * n_terms; i++) mean[i % n_terms] += sum[i] / (double)rows;
+  }
+  gb_free(&sum);
+  return e;
+}
+
+static gb_err save(loop *t)
+{
+  gb_err e = gb_update_save(t->update, gb_run_path(t->run, "checkpoint.h5"), t->config, &t->state);
+  gb_times_end(&t->times, GB_TIME_SAVE);
+  return e;
+}
+
+/* Keep what is validated now as the best, or count another one that was not better. */
+static gb_err judge(loop *t, double loss)
+{
+  if (loss < t->state.best) {
+    t->state.best = loss;
+    t->state.best_step = t->state.step;
+    t->state.stale = 0;
+    return gb_checkpoint_save(t->c, gb_run_path(t->run, "best.h5"), t->config, &t->state);
+  }
+  t->state.stale++;
+  t->state.stopped_early = t->opts->patience > 0 && t->state.stale >= (uint64_t)t->opts->patience;
+  return GB_OK;
 }
 
 static gb_err validate(loop *t)
@@ -210,19 +268,14 @@ static gb_err validate(loop *t)
   gb_kv kv[GB_MOST_TERMS + 4];
   size_t n = 0;
   if (!gb_dataset_rows(t->data, GB_VALIDATION)) return GB_OK;
+  gb_times_begin(&t->times);
+  gb_update_swap(t->update);
   GB_TRY(gb_train_evaluate(t->c, t->model, t->data, GB_VALIDATION, mean));
   t->model->weights(t->model->self, GB_PASS_FIXED, weight);
   double loss = weighted(t->model, weight, mean);
-  bool better = loss < t->state.best;
-  if (better) {
-    t->state.best = loss;
-    t->state.best_step = t->state.step;
-    t->state.stale = 0;
-    GB_TRY(save(t, "best.h5", false));
-  } else {
-    t->state.stale++;
-    t->state.stopped_early = t->opts->patience > 0 && t->state.stale >= (uint64_t)t->opts->patience;
-  }
+  GB_TRY(judge(t, loss));
+  gb_update_swap(t->update);
+  gb_times_end(&t->times, GB_TIME_VALIDATION);
   kv[n++] = (gb_kv){"step", (double)t->state.step, NULL};
   kv[n++] = (gb_kv){"loss", loss, NULL};
   for (int k = 0; k < t->model->n_terms; k++) kv[n++] = (gb_kv){t->model->term[k], mean[k], NULL};
@@ -233,7 +286,7 @@ static gb_err validate(loop *t)
 
 static gb_err stop_here(loop *t)
 {
-  GB_TRY(save(t, "checkpoint.h5", true));
+  GB_TRY(save(t));
   gb_run_stop_done(t->run);
   gb_err e = GB_FAIL(GB_STOPPED, "stopped on request after step %llu; everything is saved in %s",
                      (unsigned long long)t->state.step, gb_run_get(t->run)->dir);
@@ -261,7 +314,7 @@ static gb_err run_loop(loop *t)
     gb_run_progress(t->run, "training", (double)t->state.step, (double)t->opts->steps, "steps", extra);
     if (t->state.step % (uint64_t)t->opts->validate_every == 0 || t->state.step == (uint64_t)t->opts->steps)
       GB_TRY(validate(t));
-    if (t->state.step % (uint64_t)t->opts->save_every == 0 || finished(t)) GB_TRY(save(t, "checkpoint.h5", true));
+    if (t->state.step % (uint64_t)t->opts->save_every == 0 || finished(t)) GB_TRY(save(t));
     if (stop && !finished(t)) return stop_here(t);
   }
   return GB_OK;
@@ -274,7 +327,7 @@ static gb_err restore(loop *t)
   int there = t->c.rank == 0 && access(path, F_OK) == 0;
   gb_comm_bcast(t->c, &there, sizeof there);
   if (!there) return GB_OK;
-  GB_TRY(gb_checkpoint_load(t->c, path, &t->state));
+  GB_TRY(gb_update_load(t->update, path, &t->state));
   gb_err e = t->state.data == data
                  ? GB_OK
                  : GB_FAIL(GB_ERR_CONFIG,
@@ -288,53 +341,80 @@ static gb_err restore(loop *t)
   return GB_OK;
 }
 
-static gb_err prepare(loop *t)
+static gb_err check_start(const loop *t)
 {
-  size_t n = gb_params_size(t->state.params), n_blocks = (size_t)gb_params_n(t->state.params);
-  size_t *block = NULL;
-  gb_err e = gb_new(&block, n_blocks);
-  for (size_t i = 0; i < n_blocks && !e; i++) { /* a block reaches to the next one: padding included */
-    size_t next = i + 1 < n_blocks ? gb_params_info(t->state.params, (int)i + 1)->first : n;
-    block[i] = next - gb_params_info(t->state.params, (int)i)->first;
+  GB_CHECK(gb_dataset_rows(t->data, GB_TRAIN), GB_ERR_CONFIG, "the data set holds no training samples");
+  GB_CHECK(
+      t->c.size <= t->opts->shards, GB_ERR_CONFIG,
+      "train.shards = %lld: %d ranks cannot share so few pieces. Start at most %lld ranks, or raise train.shards (a "
+      "new run: results depend on it).",
+      (long long)t->opts->shards, t->c.size, (long long)t->opts->shards);
+  return GB_OK;
+}
+
+/* Sizes of the tensors, padding included, and which are not part of a gradient's length. */
+static gb_err open_exchange(loop *t, bool fast)
+{
+  const gb_params *p = t->state.params;
+  int n = gb_params_n(p);
+  size_t *size = NULL;
+  bool *statistic = NULL;
+  gb_err e = gb_new(&size, (size_t)n);
+  if (!e) e = gb_new(&statistic, (size_t)n);
+  for (int i = 0; i < n && !e; i++) {
+    const gb_param_info *info = gb_params_info(p, i);
+    size[i] = (i + 1 < n ? gb_params_info(p, i + 1)->first : gb_params_size(p)) - info->first;
+    statistic[i] = info->statistic;
   }
-  if (!e) e = gb_new(&t->side, t->n_side);
-  if (!e) e = gb_new(&t->grad, n);
-  if (!e) e = gb_new(&t->state.m, n);
-  if (!e) e = gb_new(&t->state.v, n);
-  if (!e) e = gb_new(&t->row, t->shard_rows);
-  if (!e) e = gb_new(&t->x, t->shard_rows * gb_dataset_width(t->data));
-  if (!e && !gb_dataset_rows(t->data, GB_TRAIN)) e = GB_FAIL(GB_ERR_CONFIG, "the data set holds no training samples");
-  if (!e && t->c.size > t->opts->shards)
-    e = GB_FAIL(GB_ERR_CONFIG,
-                "train.shards = %lld: %d ranks cannot share so few pieces. Start at most %lld ranks, or raise "
-                "train.shards (a new run: results depend on it).",
-                (long long)t->opts->shards, t->c.size, (long long)t->opts->shards);
+  gb_exchange_opts o = {.n_tensors = (size_t)n,
+                        .size = size,
+                        .unclipped = statistic,
+                        .n_shards = (size_t)t->opts->shards,
+                        .n_side = t->n_sums + TOLD,
+                        .fast = fast};
   e = gb_comm_agree(t->c, e);
-  if (!e) e = gb_reduce_create(t->c, n_blocks, block, shards(t), t->n_side, &t->reduce);
-  gb_free(&block);
+  if (!e) e = gb_exchange_create(&t->cluster, &o, &t->exchange);
+  gb_free(&size);
+  gb_free(&statistic);
   return e;
+}
+
+static gb_err prepare(loop *t, uint64_t seed)
+{
+  size_t most = (size_t)t->opts->micro_batch, rows = t->model->rows;
+  gb_batch batch = {.data = t->data,
+                    .seed = seed,
+                    .rows = (size_t)t->opts->batch,
+                    .shard_rows = (size_t)(t->opts->batch / t->opts->shards),
+                    .most = most && most < rows ? most : rows,
+                    .fast = !strcmp(t->opts->reduction, "fast")};
+  GB_TRY(gb_comm_agree(t->c, check_start(t)));
+  GB_TRY(gb_cluster_open(t->c, (int)t->opts->ranks_per_node, &t->cluster));
+  GB_TRY(open_exchange(t, batch.fast));
+  gb_err e = gb_new(&t->side, t->n_sums + TOLD);
+  if (!e) e = gb_passes_create(&batch, t->model, gb_params_size(t->state.params), t->exchange, &t->passes);
+  GB_TRY(gb_comm_agree(t->c, e));
+  GB_TRY(gb_update_create(t->c, t->optim, t->state.params, t->exchange, &t->update));
+  GB_TRY(restore(t));
+  return gb_update_begin(t->update);
 }
 
 gb_err gb_train(gb_comm c, const gb_train_opts *opts, const gb_optim_opts *optim, uint64_t seed, const gb_model *model,
                 gb_params *params, gb_dataset *data, gb_run *run, const char *config, gb_train_result *out)
 {
-  loop t = {
-      .c = c, .opts = opts, .optim = optim, .seed = seed, .model = model, .data = data, .run = run, .config = config};
+  loop t = {.c = c, .opts = opts, .optim = optim, .model = model, .data = data, .run = run, .config = config};
   t.state = (gb_state){.best = INFINITY, .params = params, .data = gb_dataset_fingerprint(data)};
-  t.shard_rows = (size_t)(opts->batch / opts->shards);
-  t.n_side = (size_t)(opts->shards * model->n_terms) + 2;
+  t.n_sums = (size_t)(opts->shards * model->n_terms);
   t.log_time = gb_clock_now();
-  GB_ASSERT(model->n_terms <= GB_MOST_TERMS && model->rows >= t.shard_rows);
-  gb_err e = prepare(&t);
-  if (!e) e = restore(&t);
+  GB_ASSERT(model->n_terms <= GB_MOST_TERMS && model->rows > 0);
+  gb_err e = prepare(&t, seed);
   if (!e) e = run_loop(&t);
-  *out = (gb_train_result){t.state.step, t.state.best_step, t.state.best};
-  gb_reduce_destroy(&t.reduce);
+  *out = (gb_train_result){t.state.step, t.state.best_step, t.state.best, t.times};
+  gb_err kept = gb_update_destroy(&t.update);
+  if (!e) e = gb_comm_agree(c, kept);
+  gb_passes_destroy(&t.passes);
+  gb_exchange_destroy(&t.exchange);
+  gb_cluster_close(&t.cluster);
   gb_free(&t.side);
-  gb_free(&t.grad);
-  gb_free(&t.state.m);
-  gb_free(&t.state.v);
-  gb_free(&t.row);
-  gb_free(&t.x);
   return e;
 }

@@ -4,7 +4,7 @@
 #include "xy/xy.h"
 
 /* What goes out is copied: rows at the border may change while it travels. */
-void gb_xy_send_rows(gb_xy *s, gb_xy_state *state, size_t depth, gb_exchange *x)
+void gb_xy_send_rows(gb_xy *s, gb_xy_state *state, size_t depth, gb_messages *x)
 {
   size_t n = depth * s->slots, bytes = n * sizeof(gb_xy_spin);
   int64_t d = (int64_t)depth, ny = (int64_t)s->ny;
@@ -20,7 +20,7 @@ void gb_xy_send_rows(gb_xy *s, gb_xy_state *state, size_t depth, gb_exchange *x)
 }
 
 /* The first spins of all rows go left, the last ones right. */
-void gb_xy_send_columns(gb_xy *s, gb_xy_state *state, size_t q, gb_exchange *x)
+void gb_xy_send_columns(gb_xy *s, gb_xy_state *state, size_t q, gb_messages *x)
 {
   size_t bytes = 2 * s->ny * sizeof(float);
   for (size_t y = 0; y < s->ny; y++) {
@@ -37,7 +37,7 @@ void gb_xy_send_columns(gb_xy *s, gb_xy_state *state, size_t q, gb_exchange *x)
 /* The corner is what the box above got from its right: columns first, then rows. */
 void gb_xy_fetch_halo(gb_xy *s, gb_xy_state *state)
 {
-  gb_exchange x;
+  gb_messages x;
   for (size_t q = 0; q < 2 && s->grid.size[1] > 1; q++) {
     float *right = s->column[q][0];
     gb_xy_send_columns(s, state, q, &x);

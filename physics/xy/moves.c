@@ -105,7 +105,7 @@ static void one_row(work *w, size_t k, int64_t y, int part)
  * ... hi + i hi_step. In the order of this loop no row runs ahead of what its neighbours still need: they then have had
  * k or k + 1, and the latter changes the other colour. */
 static void pass(work *w, size_t first, int64_t n, int64_t lo, int64_t lo_step, int64_t hi, int64_t hi_step,
-                 gb_exchange *x)
+                 gb_messages *x)
 {
   int64_t begin = lo + (lo_step < 0 ? n * lo_step : lo_step), end = hi + (hi_step > 0 ? n * hi_step : hi_step) + n;
   for (int64_t front = begin; front < end; front++) {
@@ -126,7 +126,7 @@ static void run_deep(work *w, size_t half_sweeps)
   for (size_t first = 0, n; first < half_sweeps; first += n) {
     n = half_sweeps - first < GB_XY_DEPTH ? half_sweeps - first : GB_XY_DEPTH;
     int64_t d = (int64_t)n;
-    gb_exchange x;
+    gb_messages x;
     gb_xy_send_rows(w->s, w->state, n, &x);
     pass(w, first, d, 0, 1, ny - 1, -1, &x);
     gb_grid_end(&x);
@@ -141,7 +141,7 @@ static void run_boxes(work *w, size_t half_sweeps)
   gb_xy *s = w->s;
   int64_t last = (int64_t)s->ny - 1;
   for (size_t k = 0; k < half_sweeps; k++) {
-    gb_exchange rows, columns;
+    gb_messages rows, columns;
     gb_xy_send_rows(s, w->state, 1, &rows);
     gb_xy_send_columns(s, w->state, 1 - k % 2, &columns);
     for (int64_t y = 1; y < last; y++) one_row(w, k, y, BODY);

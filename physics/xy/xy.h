@@ -145,9 +145,9 @@ GB_INLINE gb_vf gb_xy_unit(gb_vu words)
 /* ---- halo.c: what a box needs of its neighbours; replicas need nothing */
 
 /** Start to fetch `depth` rows of both colours above and below my box; gb_grid_end() waits for them. */
-void gb_xy_send_rows(gb_xy *s, gb_xy_state *state, size_t depth, gb_exchange *x);
+void gb_xy_send_rows(gb_xy *s, gb_xy_state *state, size_t depth, gb_messages *x);
 /** Start to fetch the spins beyond both ends of all rows of colour q. */
-void gb_xy_send_columns(gb_xy *s, gb_xy_state *state, size_t q, gb_exchange *x);
+void gb_xy_send_columns(gb_xy *s, gb_xy_state *state, size_t q, gb_messages *x);
 /** The row above and the column to the right of both colours, with the corner. */
 void gb_xy_fetch_halo(gb_xy *s, gb_xy_state *state);
 

@@ -72,7 +72,7 @@ static void exchange(const gb_grid *g)
   static const gb_side to[GB_GRID_MESSAGES] = {GB_UP, GB_DOWN, GB_RIGHT, GB_LEFT, GB_UP, GB_LEFT, GB_UP, GB_DOWN};
   static int32_t send[GB_GRID_MESSAGES][LONG], receive[GB_GRID_MESSAGES][LONG];
   gb_message m[GB_GRID_MESSAGES];
-  gb_exchange x;
+  gb_messages x;
   for (int n = 0; n <= GB_GRID_MESSAGES; n++)
     for (int round = 0; round < ROUNDS; round++) {
       for (int i = 0; i < n; i++) {

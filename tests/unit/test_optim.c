@@ -1,4 +1,5 @@
-/* tests/unit/test_optim.c - Adam and AdamW against ten lines of scalar double, schedules at their corners, the norm. */
+/* tests/unit/test_optim.c - Adam and AdamW against ten lines of scalar double, schedules at their corners, clipping,
+ * averages. */
 #include "learn/optim.h"
 
 #include "base/rng.h"
@@ -123,29 +124,92 @@ static void schedules(void **state)
   assert_true(gb_optim_rate(&o, 3, 30) == 0);
 }
 
-static void norm(void **state)
+/* Down by a factor at every interval after the warm-up. */
+static void step_schedule(void **state)
 {
   (void)state;
-  enum { MOST = 100 };
-  gb_real v[MOST];
-  for (size_t n = 0; n < MOST; n++) { /* every length: whole lanes and rests */
-    double square = 0;
-    for (size_t i = 0; i < n; i++) {
-      v[i] = (gb_real)(cos(5.1 * (double)i) * pow(10, (double)(i % 4)));
-      square += (double)v[i] * (double)v[i];
+  gb_optim_opts o = plain;
+  o.learning_rate = 0.5;
+  o.schedule = "step";
+  o.warmup = 10;
+  o.step_every = 20;
+  o.step_factor = 0.1;
+  CHECK_NEAR(gb_optim_rate(&o, 4, 100), 0.25, 1e-16);
+  assert_true(gb_optim_rate(&o, 10, 100) == 0.5 && gb_optim_rate(&o, 29, 100) == 0.5);
+  CHECK_NEAR(gb_optim_rate(&o, 30, 100), 0.05, 1e-17);
+  CHECK_NEAR(gb_optim_rate(&o, 49, 5), 0.05, 1e-17); /* whatever the length */
+  CHECK_NEAR(gb_optim_rate(&o, 50, 100), 0.005, 1e-18);
+}
+
+static void clipping(void **state)
+{
+  (void)state;
+  gb_optim_opts o = plain;
+  assert_true(gb_optim_shortened(&o, 1e30) == 1);
+  o.clip_norm = 2;
+  assert_true(gb_optim_shortened(&o, 2) == 1 && gb_optim_shortened(&o, 8) == 0.25);
+  o = plain;
+  o.clip_value = 0.75; /* as if the gradient had been limited before */
+  gb_real w[2][N] = {0}, m[2][N] = {0}, v[2][N] = {0}, g[2][N];
+  for (uint64_t t = 0; t < 5; t++) {
+    for (size_t i = 0; i < N; i++) {
+      g[0][i] = (gb_real)(2 * sin(3.7 * (double)(i + t)));
+      g[1][i] = (gb_real)fmax(-0.75, fmin(0.75, (double)g[0][i]));
     }
-    CHECK_NEAR(gb_optim_norm(n, v), sqrt(square), 1e-14 * sqrt(square));
+    gb_optim_step(&o, 0.1, 1, t, N, g[0], m[0], v[0], w[0]);
+    gb_optim_step(&plain, 0.1, 1, t, N, g[1], m[1], v[1], w[1]);
   }
-  v[0] = (gb_real)3e38; /* its square is beyond a float */
-  v[1] = (gb_real)-3e38;
-  CHECK_NEAR(gb_optim_norm(2, v) / sqrt(2) / (double)(gb_real)3e38, 1, 1e-15);
-  v[1] = NAN;
-  assert_true(isnan(gb_optim_norm(2, v)));
+  assert_memory_equal(w[0], w[1], sizeof w[0]);
+  assert_memory_equal(v[0], v[1], sizeof v[0]);
+  assert_true(w[0][3] != 0);
+}
+
+static void schema_refuses_two_kinds_of_clipping(void **state)
+{
+  (void)state;
+  gb_optim_opts o = plain;
+  o.clip_norm = o.clip_value = 1;
+  assert_int_equal(gb_optim_schema.check(&o), GB_ERR_CONFIG);
+  gb_err_clear();
+  o.clip_norm = 0;
+  assert_int_equal(gb_optim_schema.check(&o), GB_OK);
+}
+
+/* Statistics and averages in double. */
+static void followers(void **state)
+{
+  (void)state;
+  gb_optim_opts o = plain;
+  o.ema = 0.99;
+  gb_real w[N], average[N], value[N];
+  double x[N], y[N];
+  for (size_t i = 0; i < N; i++) x[i] = y[i] = (double)(w[i] = average[i] = (gb_real)cos(2.1 * (double)i));
+  for (int t = 0; t < 2000; t++) {
+    double decay = fmin(0.99, (1.0 + t) / (10.0 + t));
+    for (size_t i = 0; i < N; i++) {
+      value[i] = (gb_real)(2 + sin(0.3 * t + (double)i));
+      x[i] = 0.9 * x[i] + 0.1 * (double)value[i];
+      y[i] = decay * y[i] + (1 - decay) * x[i];
+    }
+    gb_optim_follow(N, value, w);
+    gb_optim_average(&o, (uint64_t)t, N, w, average);
+    for (size_t i = 0; i < N; i++) {
+      CHECK_NEAR((double)w[i], x[i], 3e-6);
+      CHECK_NEAR((double)average[i], y[i], 3e-5);
+    }
+  }
+  CHECK_NEAR((double)average[0], 2, 0.05); /* the start is forgotten */
 }
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(agrees_with_the_papers), TEST(first_step_is_the_rate), TEST(zero_stays_zero),
-                                     TEST(schedules), TEST(norm)};
+  const struct CMUnitTest tests[] = {TEST(agrees_with_the_papers),
+                                     TEST(first_step_is_the_rate),
+                                     TEST(zero_stays_zero),
+                                     TEST(schedules),
+                                     TEST(step_schedule),
+                                     TEST(clipping),
+                                     TEST(schema_refuses_two_kinds_of_clipping),
+                                     TEST(followers)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
