@@ -52,7 +52,6 @@ typedef struct loop {
   size_t shard_rows, n_side;
   double *side;                                /* [shards, n_terms] sums of the terms, then the wish to stop */
   gb_real *grad;                               /* of the mean loss */
-  uint64_t *row;                               /* [shard_rows] */
   float *x;                                    /* [shard_rows, width] */
   double log_sum[GB_MOST_TERMS + 1], log_norm; /* since the last log line: terms, loss */
   uint64_t log_steps;
@@ -82,8 +81,7 @@ static gb_err one_shard(loop *t, size_t shard, const double *weight)
 {
   size_t first = shard * t->shard_rows;
   gb_pass pass = {t->state.step, first, true};
-  gb_dataset_batch(t->data, t->seed, t->state.step, (size_t)t->opts->batch, first, t->shard_rows, t->row);
-  GB_TRY(gb_dataset_read(t->data, GB_TRAIN, t->shard_rows, t->row, t->x));
+  GB_TRY(gb_dataset_training(t->data, t->seed, t->state.step, (size_t)t->opts->batch, first, t->shard_rows, t->x));
   const double *term[GB_MOST_TERMS];
   double *sum = t->side + shard * (size_t)t->model->n_terms;
   GB_TRY(t->model->forward(t->model->self, t->shard_rows, 1, t->x, pass, term));
@@ -301,7 +299,6 @@ static gb_err prepare(loop *t)
   if (!e) e = gb_new(&t->grad, n);
   if (!e) e = gb_new(&t->state.m, n);
   if (!e) e = gb_new(&t->state.v, n);
-  if (!e) e = gb_new(&t->row, t->shard_rows);
   if (!e) e = gb_new(&t->x, t->shard_rows * gb_dataset_width(t->data));
   if (!e && !gb_dataset_rows(t->data, GB_TRAIN)) e = GB_FAIL(GB_ERR_CONFIG, "the data set holds no training samples");
   if (!e && t->c.size > t->opts->shards)
@@ -311,6 +308,11 @@ static gb_err prepare(loop *t)
                 (long long)t->opts->shards, t->c.size, (long long)t->opts->shards);
   e = gb_comm_agree(t->c, e);
   if (!e) e = gb_reduce_create(t->c, n_blocks, block, shards(t), t->n_side, &t->reduce);
+  if (!e) {
+    gb_range mine = gb_reduce_mine(t->reduce);
+    e = gb_comm_agree(t->c, gb_dataset_ahead(t->data, t->seed, (size_t)t->opts->batch, mine.first * t->shard_rows,
+                                             mine.count * t->shard_rows));
+  }
   gb_free(&block);
   return e;
 }
@@ -334,7 +336,6 @@ gb_err gb_train(gb_comm c, const gb_train_opts *opts, const gb_optim_opts *optim
   gb_free(&t.grad);
   gb_free(&t.state.m);
   gb_free(&t.state.v);
-  gb_free(&t.row);
   gb_free(&t.x);
   return e;
 }
