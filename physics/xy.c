@@ -186,6 +186,8 @@ static const gb_ensemble ensemble = {.n_obs = GB_XY_OBS,
                                      .summary = summary,
                                      .setting = setting,
                                      .n_moment = N_MOMENT,
+                                     .symmetries = GB_SPIN_ROTATION | GB_SPIN_REFLECTION | GB_TRANSLATION |
+                                                   GB_LATTICE_REFLECTION | GB_LATTICE_ROTATION,
                                      .start = gb_xy_start,
                                      .step = gb_xy_step,
                                      .measure = gb_xy_measure,

@@ -2,6 +2,7 @@
 #include "data/dataset.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,12 +15,32 @@
 static const gb_field fields[] = {
     GB_WORD(gb_dataset_opts, path, "", NULL, GB_FREE,
             "Data set to learn from: a dataset.h5 of greybox-generate. Empty: dataset.h5 in run.dir."),
-    GB_NUMBER(gb_dataset_opts, memory, "4", 0, 1e6, "GiB", GB_FREE,
-              "A data set up to this size is held in the memory of every rank; a larger one is read row by row."),
+    GB_NUMBER(
+        gb_dataset_opts, memory, "4", 0, 1e6, "GiB", GB_FREE,
+        "A data set up to this size is held in the memory of every rank; of a larger one the rows of the next step "
+        "are read while a step computes."),
+    GB_WORD(gb_dataset_opts, augment, "[]", NULL, GB_FIXED,
+            "Training samples are moved by random elements of these symmetries, anew in every step: any "
+            "of " GB_SYMMETRIES ", as far as the physics has them."),
     {0}};
 const gb_schema gb_dataset_schema = {"data", "What to learn from.", sizeof(gb_dataset_opts), fields, NULL};
 
 enum { LEAD = 3 }; /* axes before those of a sample: temperature, chain, sample */
+
+typedef struct wanted {
+  uint64_t at, i;
+} wanted; /* a row: its place in the file, its number in a list */
+
+/* A list of rows, as stored, in the order of the file: neighbours are read together. */
+typedef struct shelf {
+  enum { EMPTY, READING, FULL } state; /* of the rows of `step`, if it is used for training */
+  uint64_t step;
+  size_t n, n_block, room; /* rows; runs of neighbours; rows that there is room for */
+  wanted *row;             /* [n] sorted by place */
+  uint64_t *list, *where;  /* [n] places in the order of the list; where in x they are */
+  gb_h5_block *block;      /* [n_block] */
+  char *x;                 /* [n, stored] */
+} shelf;
 
 struct gb_dataset {
   gb_h5 *file;
@@ -33,8 +54,14 @@ struct gb_dataset {
   size_t n_rows[GB_SPLITS];
   gb_h5_type type; /* of /configurations: GB_H5_F32, angles; GB_H5_U16, codes of io/angle16.h */
   void *x;         /* [n, width] as stored, or NULL */
-  uint16_t *code;  /* [width] one sample on its way from the file */
+  uint64_t *hash;  /* [n] checksums, if x is NULL */
   uint64_t fingerprint;
+  shelf one, now, next;      /* for gb_dataset_read(); of this step and the next one */
+  size_t batch, first, mine; /* what is read ahead: rows [first, first + mine) of a batch; mine = 0: nothing */
+  uint64_t seed;
+  unsigned symmetries;
+  float *still;      /* [width] a sample before it is moved */
+  uint32_t *scratch; /* of gb_symmetry_move() */
 };
 
 /* Where a row stands in the file. */
@@ -88,7 +115,6 @@ static gb_err read_shape(gb_dataset *d, int ndim, const size_t shape[])
   d->n = d->shape[0] * d->shape[1] * d->shape[2];
   d->width = 1;
   for (int i = 0; i < ndim; i++) d->width *= shape[i];
-  GB_TRY(gb_new(&d->code, d->width));
   GB_TRY(gb_new(&d->grid, n_T));
   d->temperature = (gb_reals){n_T, d->grid};
   return gb_h5_read_all(d->file, "/temperature", GB_H5_F64, n_T, d->grid);
@@ -128,7 +154,10 @@ static gb_err read_samples(gb_dataset *d, bool hold)
     if (!e) e = gb_h5_read_all(d->file, "/configurations", d->type, d->n * d->width, x);
     for (size_t i = 0; i < d->n && !e; i++) e = verify(d, i, x + i * stored_bytes(d), hash[i]);
   }
-  gb_free(&hash);
+  if (!e && !hold)
+    d->hash = hash;
+  else
+    gb_free(&hash);
   return e;
 }
 
@@ -147,12 +176,22 @@ gb_err gb_dataset_open(gb_comm c, const gb_dataset_opts *opts, int ndim, const s
   if (!e && access(opts->path, F_OK))
     e = GB_FAIL(GB_ERR_IO, "%s: %s. Make it with greybox-generate, or let data.path name another data set.", opts->path,
                 strerror(errno));
+  if (!e) e = gb_h5_open(gb_comm_self(), opts->path, &d->file);
+  if (!e) e = read_all(d, opts, ndim, shape);
   e = gb_comm_agree(c, e);
-  if (!e) e = gb_h5_open(c, opts->path, &d->file);
-  if (!e) e = gb_comm_agree(c, read_all(d, opts, ndim, shape));
   if (e) gb_dataset_close(&d);
   *out = d;
   return e;
+}
+
+static void empty(shelf *s)
+{
+  gb_free(&s->row);
+  gb_free(&s->list);
+  gb_free(&s->where);
+  gb_free(&s->block);
+  gb_free(&s->x);
+  *s = (shelf){0};
 }
 
 void gb_dataset_close(gb_dataset **dataset)
@@ -164,7 +203,12 @@ void gb_dataset_close(gb_dataset **dataset)
   gb_free(&d->grid);
   for (int s = 0; s < GB_SPLITS; s++) gb_free(&d->row[s]);
   gb_free(&d->x);
-  gb_free(&d->code);
+  gb_free(&d->hash);
+  empty(&d->one);
+  empty(&d->now);
+  empty(&d->next);
+  gb_free(&d->still);
+  gb_free(&d->scratch);
   gb_free(dataset);
 }
 
@@ -183,37 +227,181 @@ gb_reals gb_dataset_temperatures(const gb_dataset *d)
   return d->temperature;
 }
 
-static gb_err read_row(gb_dataset *d, uint64_t row, float *x)
+static gb_err make_room(const gb_dataset *d, shelf *s, size_t n)
 {
-  gb_h5_block b = {{0}, {1, 1, 1}};
-  uint64_t hash;
-  locate(d, row, b.start);
-  GB_TRY(gb_h5_read(d->file, "/checksum", GB_H5_U64, &b, &hash));
-  for (int i = 0; i < d->ndim; i++) b.count[LEAD + i] = d->shape[LEAD + i];
-  void *stored = d->type == GB_H5_U16 ? (void *)d->code : x;
-  GB_TRY(gb_h5_read(d->file, "/configurations", d->type, &b, stored));
-  GB_TRY(verify(d, row, stored, hash));
-  if (d->type == GB_H5_U16) gb_angle16_decode(d->width, d->code, x);
+  if (n <= s->room) return GB_OK;
+  empty(s);
+  GB_TRY(gb_new(&s->row, n));
+  GB_TRY(gb_new(&s->list, n));
+  GB_TRY(gb_new(&s->where, n));
+  GB_TRY(gb_new(&s->block, n));
+  GB_TRY(gb_new(&s->x, n * stored_bytes(d)));
+  s->room = n;
   return GB_OK;
 }
 
-static void held_row(const gb_dataset *d, uint64_t row, float *x)
+static int by_place(const void *a, const void *b)
 {
-  const char *stored = (const char *)d->x + row * stored_bytes(d);
+  const wanted *x = a, *y = b;
+  return x->at == y->at ? (x->i > y->i) - (x->i < y->i) : (x->at > y->at) - (x->at < y->at);
+}
+
+/* Sort the n places of s->list, and cut them into runs of samples that are neighbours in the file. A row that is wanted
+ * twice is read twice. */
+static gb_h5_want plan_reading(const gb_dataset *d, shelf *s, size_t n)
+{
+  for (size_t i = 0; i < n; i++) s->row[i] = (wanted){s->list[i], i};
+  qsort(s->row, n, sizeof *s->row, by_place);
+  s->n = n;
+  s->n_block = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint64_t at = s->row[i].at;
+    s->where[s->row[i].i] = i;
+    if (i && at == s->row[i - 1].at + 1 && at % d->shape[LEAD - 1]) {
+      s->block[s->n_block - 1].count[LEAD - 1]++;
+      continue;
+    }
+    gb_h5_block *b = &s->block[s->n_block++];
+    *b = (gb_h5_block){{0}, {1, 1, 1}};
+    locate(d, at, b->start);
+    for (int k = 0; k < d->ndim; k++) b->count[LEAD + k] = d->shape[LEAD + k];
+  }
+  return (gb_h5_want){"/configurations", d->type, s->n_block, s->block, s->x};
+}
+
+static gb_err verify_shelf(const gb_dataset *d, const shelf *s)
+{
+  for (size_t i = 0; i < s->n; i++) GB_TRY(verify(d, s->row[i].at, s->x + i * stored_bytes(d), d->hash[s->row[i].at]));
+  return GB_OK;
+}
+
+/* Row i of the list. */
+static const void *on_shelf(const gb_dataset *d, const shelf *s, size_t i)
+{
+  return s->x + s->where[i] * stored_bytes(d);
+}
+
+static void decode(const gb_dataset *d, const void *stored, float *x)
+{
   if (d->type == GB_H5_U16)
-    gb_angle16_decode(d->width, (const uint16_t *)stored, x);
+    gb_angle16_decode(d->width, stored, x);
   else
     memcpy(x, stored, stored_bytes(d));
 }
 
+static const void *held_row(const gb_dataset *d, uint64_t row)
+{
+  return (const char *)d->x + row * stored_bytes(d);
+}
+
+/* The n places of s->list, now. */
+static gb_err read_list(gb_dataset *d, shelf *s, size_t n)
+{
+  gb_h5_want w = plan_reading(d, s, n);
+  GB_TRY(gb_h5_read_blocks(d->file, &w));
+  return verify_shelf(d, s);
+}
+
 gb_err gb_dataset_read(gb_dataset *d, gb_split split, size_t n, const uint64_t row[], float *x)
 {
+  shelf *s = &d->one;
+  if (!d->x) {
+    GB_TRY(make_room(d, s, n));
+    for (size_t i = 0; i < n; i++) s->list[i] = d->row[split][row[i]];
+    GB_TRY(read_list(d, s, n));
+  }
+  for (size_t i = 0; i < n; i++)
+    decode(d, d->x ? held_row(d, d->row[split][row[i]]) : on_shelf(d, s, i), x + i * d->width);
+  return GB_OK;
+}
+
+gb_err gb_dataset_augment(gb_dataset *d, unsigned symmetries)
+{
+  size_t h = d->shape[LEAD], w = d->shape[LEAD + d->ndim - 1];
+  d->symmetries = symmetries;
+  if (!symmetries || d->still) return GB_OK;
+  GB_ASSERT(d->ndim == 2 && (h == w || !(symmetries & GB_LATTICE_ROTATION)));
+  GB_TRY(gb_new(&d->still, d->width));
+  return gb_new(&d->scratch, h + w);
+}
+
+/* A sample of the training as the model gets it; `number`: in the batch. */
+static void deliver(gb_dataset *d, const void *stored, uint64_t seed, uint64_t step, uint64_t number, float *x)
+{
+  if (!d->symmetries) {
+    decode(d, stored, x);
+    return;
+  }
+  size_t h = d->shape[LEAD], w = d->shape[LEAD + 1];
+  gb_move m = gb_symmetry_draw(d->symmetries, seed, number, step, h, w);
+  if (d->type == GB_H5_U16) decode(d, stored, d->still);
+  gb_symmetry_move(&m, h, w, d->scratch, d->type == GB_H5_U16 ? d->still : stored, x);
+}
+
+/* Places of rows of a training batch. */
+static void list_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t batch, size_t first, size_t n,
+                       uint64_t at[])
+{
+  gb_dataset_batch(d, seed, step, batch, first, n, at);
+  for (size_t i = 0; i < n; i++) at[i] = d->row[GB_TRAIN][at[i]];
+}
+
+gb_err gb_dataset_ahead(gb_dataset *d, uint64_t seed, size_t batch, size_t first, size_t n)
+{
+  if (d->x) return GB_OK;
+  if (d->next.state == READING) GB_TRY(gb_h5_read_wait(d->file));
+  d->now.state = d->next.state = EMPTY;
+  d->seed = seed;
+  d->batch = batch;
+  d->first = first;
+  d->mine = n;
+  GB_TRY(make_room(d, &d->now, n));
+  return make_room(d, &d->next, n);
+}
+
+/* Put the rows of `step` into d->now, and start on those of the next step. */
+static gb_err turn_to(gb_dataset *d, uint64_t step)
+{
+  if (d->now.state == FULL && d->now.step == step) return GB_OK;
+  bool was_reading = d->next.state == READING;
+  d->now.state = EMPTY;
+  d->next.state = EMPTY;
+  if (was_reading) GB_TRY(gb_h5_read_wait(d->file));
+  if (was_reading && d->next.step == step) {
+    shelf kept = d->now;
+    d->now = d->next;
+    d->next = kept;
+    GB_TRY(verify_shelf(d, &d->now));
+  } else {
+    list_batch(d, d->seed, step, d->batch, d->first, d->mine, d->now.list);
+    GB_TRY(read_list(d, &d->now, d->mine));
+  }
+  d->now.step = step;
+  d->now.state = FULL;
+  list_batch(d, d->seed, step + 1, d->batch, d->first, d->mine, d->next.list);
+  gb_h5_want w = plan_reading(d, &d->next, d->mine);
+  gb_h5_read_start(d->file, &w);
+  d->next.step = step + 1;
+  d->next.state = READING;
+  return GB_OK;
+}
+
+gb_err gb_dataset_training(gb_dataset *d, uint64_t seed, uint64_t step, size_t batch, size_t first, size_t n, float *x)
+{
+  bool ahead = d->mine && seed == d->seed && batch == d->batch && first >= d->first && first + n <= d->first + d->mine;
+  shelf *s = ahead ? &d->now : &d->one;
+  size_t skip = ahead ? first - d->first : 0;
+  if (ahead) {
+    GB_TRY(turn_to(d, step));
+  } else if (!d->x) {
+    GB_TRY(make_room(d, s, n));
+    list_batch(d, seed, step, batch, first, n, s->list);
+    GB_TRY(read_list(d, s, n));
+  }
   for (size_t i = 0; i < n; i++) {
-    uint64_t at = d->row[split][row[i]];
-    if (d->x)
-      held_row(d, at, x + i * d->width);
-    else
-      GB_TRY(read_row(d, at, x + i * d->width));
+    uint64_t at;
+    if (d->x) list_batch(d, seed, step, batch, first + i, 1, &at);
+    deliver(d, d->x ? held_row(d, at) : on_shelf(d, s, skip + i), seed, step, first + i, x + i * d->width);
   }
   return GB_OK;
 }
@@ -235,7 +423,8 @@ void gb_dataset_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t 
 
 size_t gb_dataset_bytes(const gb_dataset *d)
 {
-  return (d->x ? d->n * stored_bytes(d) : 0) + d->n * sizeof **d->row;
+  size_t rows = d->one.room + d->now.room + d->next.room;
+  return d->n * sizeof **d->row + (d->x ? d->n * stored_bytes(d) : d->n * sizeof *d->hash + rows * stored_bytes(d));
 }
 
 uint64_t gb_dataset_fingerprint(const gb_dataset *d)

@@ -7,10 +7,12 @@
 #pragma once
 #include "comm/comm.h"
 #include "config/schema.h"
+#include "data/symmetry.h"
 
 typedef struct gb_dataset_opts {
   const char *path;
   double memory;
+  gb_texts augment;
 } gb_dataset_opts;
 extern const gb_schema gb_dataset_schema; /* section "data" */
 
@@ -19,7 +21,7 @@ typedef enum gb_split { GB_TRAIN, GB_VALIDATION, GB_TEST, GB_SPLITS } gb_split;
 typedef struct gb_dataset gb_dataset;
 
 /** Open a data set and check that it holds samples of this shape; if it fits into data.memory it is read now, and every
- *  sample compared with its checksum.
+ *  sample compared with its checksum. Each rank reads for itself, without MPI.
  *  Collective over c.
  *  @param[in] ndim, shape  of one sample
  *  @return GB_ERR_IO if the file is missing, damaged or of another kind; GB_ERR_CONFIG if the shape differs */
@@ -51,6 +53,22 @@ size_t gb_dataset_temperature_of(const gb_dataset *d, gb_split split, uint64_t r
  *  @param[out] row    [n] numbers within the split */
 void gb_dataset_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t batch, size_t first, size_t n,
                       uint64_t row[]);
+
+/** Move training samples by these symmetries (a sum of gb_symmetry; 0: leave them as they are) from now on.
+ *  Local; the same on all ranks.
+ *  @param[in] symmetries  of samples with two axes; GB_LATTICE_ROTATION of square ones */
+gb_err gb_dataset_augment(gb_dataset *d, unsigned symmetries);
+
+/** From now on this rank works on the rows [first, first + n) of every training batch: of a data set that is not held
+ *  in memory, those of the next step are then read in the background while a step computes (io/h5.h).
+ *  Local. n = 0: nothing is read ahead, as at first. */
+gb_err gb_dataset_ahead(gb_dataset *d, uint64_t seed, size_t batch, size_t first, size_t n);
+
+/** Samples of the training batch of `step`: the rows that gb_dataset_batch() has, moved by the symmetries, each by an
+ *  element drawn for (seed, step, its number in the batch).
+ *  Local. Rows [first, first + n) of the batch; the same bits whether they were read ahead or not.
+ *  @param[out] x  [n, width] */
+gb_err gb_dataset_training(gb_dataset *d, uint64_t seed, uint64_t step, size_t batch, size_t first, size_t n, float *x);
 
 /** A number that tells data sets apart: the hash of all sample checksums.
  *  Local. */

@@ -103,9 +103,11 @@ struct gb_h5 {
   bool writing;
   gb_task task; /* the batch on its way, see gb_h5_write_start() */
   gb_h5_batch batch;
+  gb_h5_want want;
 };
 
-/* The file with a thread that writes. HDF5 knows no threads: before any other use of it the thread must be done. */
+/* The file with a thread that writes or reads. HDF5 knows no threads: before any other use of it the thread must be
+ * done. */
 static gb_h5 *behind;
 
 static void settle(void)
@@ -260,7 +262,9 @@ gb_err gb_h5_close(gb_h5 **file, bool commit)
   gb_h5 *f = *file;
   if (!f) return GB_OK;
   gb_comm c = f->c;
-  gb_err before = gb_h5_write_wait(f), e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
+  settle();
+  gb_err before = f->writing ? gb_h5_write_wait(f) : GB_OK,
+         e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
   H5Pclose(f->transfer);
   e = gb_comm_agree(c, e);
   if (before) e = before;
@@ -603,23 +607,58 @@ static gb_err check_type(gb_h5 *f, hid_t set, const char *name, gb_h5_type type)
   return GB_OK;
 }
 
-gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data)
+static gb_err read_now(gb_h5 *f, const gb_h5_want *w)
 {
-  settle();
   selection s;
-  size_t size = H5Tget_size(memory_type(type)), n = 0;
-  gb_err e = open_set(f, name, 1, block, &s);
-  if (!e) e = check_type(f, s.set, name, type);
-  if (!e) n = gb_pieces_count(s.ndim, block, size, gb_pieces_limit);
-  for (size_t i = 0; i < n && !e; i++) {
-    gb_h5_block piece = gb_pieces_get(s.ndim, block, size, gb_pieces_limit, i);
-    e = pick(f, name, 1, &piece, &s);
-    if (!e && H5Dread(s.set, memory_type(type), s.memory, s.file, H5P_DEFAULT, data) < 0)
-      e = failed(f, "reading", name);
-    if (i + 1 < n) data = (char *)data + gb_pieces_elements(s.ndim, &piece) * size;
+  size_t size = H5Tget_size(memory_type(w->type));
+  char *data = w->data;
+  gb_err e = open_set(f, w->name, w->n, w->block, &s);
+  if (!e) e = check_type(f, s.set, w->name, w->type);
+  for (size_t k = 0; k < w->n && !e; k++) {
+    size_t n = gb_pieces_count(s.ndim, &w->block[k], size, gb_pieces_limit);
+    for (size_t i = 0; i < n && !e; i++) {
+      gb_h5_block piece = gb_pieces_get(s.ndim, &w->block[k], size, gb_pieces_limit, i);
+      e = pick(f, w->name, 1, &piece, &s);
+      if (!e && H5Dread(s.set, memory_type(w->type), s.memory, s.file, H5P_DEFAULT, data) < 0)
+        e = failed(f, "reading", w->name);
+      data += gb_pieces_elements(s.ndim, &piece) * size;
+    }
   }
   drop(&s);
   return e;
+}
+
+gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data)
+{
+  return gb_h5_read_blocks(f, &(gb_h5_want){name, type, 1, block, data});
+}
+
+gb_err gb_h5_read_blocks(gb_h5 *f, const gb_h5_want *want)
+{
+  settle();
+  return read_now(f, want);
+}
+
+/* In the thread. */
+static gb_err read_wanted(void *file)
+{
+  gb_h5 *f = file;
+  return read_now(f, &f->want);
+}
+
+void gb_h5_read_start(gb_h5 *f, const gb_h5_want *want)
+{
+  GB_ASSERT(f->c.size == 1);
+  settle();
+  f->want = *want;
+  gb_task_start(&f->task, !gb_comm_threads(), read_wanted, f);
+  behind = f;
+}
+
+gb_err gb_h5_read_wait(gb_h5 *f)
+{
+  settle();
+  return gb_task_result(&f->task);
 }
 
 gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64_t shape[])

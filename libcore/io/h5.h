@@ -121,6 +121,32 @@ gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data);
  *  @return GB_ERR_IO if the dataset is missing, has another type or does not hold the block */
 gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block *block, void *data);
 
+/* What the next two read: blocks of one dataset, one after another into `data`. */
+typedef struct gb_h5_want {
+  const char *name;
+  gb_h5_type type;
+  size_t n;
+  const gb_h5_block *block;
+  void *data;
+} gb_h5_want;
+
+/** Read them.
+ *  Local. As gb_h5_read(). */
+gb_err gb_h5_read_blocks(gb_h5 *f, const gb_h5_want *want);
+
+/** Begin to read blocks in a thread, so that the caller can go on computing; then gb_h5_read_wait(). What it points at
+ * stays as it is until then. The caller may use MPI, since a file of one rank is read without it, and HDF5: each
+ * function of this header waits for the thread first. Where MPI does not allow threads (gb_comm_threads()) all is read
+ * before this returns.
+ *  Local. One read at a time.
+ *  @param[in] f  opened by one rank alone */
+void gb_h5_read_start(gb_h5 *f, const gb_h5_want *want);
+
+/** Wait for the blocks.
+ *  Local. Nothing is done if nothing is read; gb_h5_close() waits, too, but does not tell of a failure.
+ *  @return as gb_h5_read() */
+gb_err gb_h5_read_wait(gb_h5 *f);
+
 /** Read a whole dataset of `n` elements.
  *  Local. */
 gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, void *data);

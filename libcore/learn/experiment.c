@@ -39,6 +39,17 @@ static void read_options(const gb_config *cfg, experiment *x)
   x->data.path = x->data_path;
 }
 
+/* Which symmetries the training uses: those of data.augment, which the physics must have. */
+static gb_err symmetries_of(const experiment *x, const gb_sim *sim, unsigned *out)
+{
+  static const unsigned spins = GB_SPIN_ROTATION | GB_SPIN_REFLECTION;
+  const gb_ensemble *en = sim->kind->ensemble;
+  unsigned offered = en && sim->dims.ndim == 2 ? en->symmetries : 0;
+  if (strcmp(sim->dims.unit, "rad")) offered &= ~spins;
+  if (sim->dims.shape[0] != sim->dims.shape[1]) offered &= ~(unsigned)GB_LATTICE_ROTATION;
+  return gb_symmetry_parse(x->data.augment, "data.augment", offered, sim->kind->name, out);
+}
+
 /* What defines a result: run, the physics, and the sections of a training. */
 static void defining_sections(const gb_physics *physics, const gb_schema *out[12])
 {
@@ -59,12 +70,13 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
   read_options(cfg, &x);
   GB_TRY(gb_comm_agree(
       c, gb_vae_create(&x.model, &x.objective, sim, gb_train_rows(&x.train, c.size), (uint64_t)x.run.seed, out, &vae)));
+  unsigned symmetries;
   double weights = (double)gb_params_size(gb_vae_params(vae)) * sizeof(gb_real);
   double slots = weights * (double)gb_tree_cut(gb_comm_share(c, (size_t)x.train.shards), part), held = 0;
   int there = c.rank == 0 && access(x.data_path, R_OK) == 0;
-  gb_err e = GB_OK;
+  gb_err e = gb_comm_agree(c, symmetries_of(&x, sim, &symmetries));
   gb_comm_bcast(c, &there, sizeof there);
-  if (there) e = gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data);
+  if (there && !e) e = gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data);
   gb_text_add(out, "model: %s, %zu weights\n", gb_vae_name(&x.model, &x.objective),
               gb_params_count(gb_vae_params(vae)));
   if (data) {
@@ -113,8 +125,10 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
   gb_dataset *data = NULL;
   gb_vae *vae = NULL;
   gb_train_result result;
+  unsigned symmetries;
   gb_err e = GB_OK;
   read_options(cfg, &x);
+  GB_TRY(gb_comm_agree(c, symmetries_of(&x, sim, &symmetries)));
   defining_sections(sim->kind, sections);
   GB_TRY(check_directory(c, cfg, sections, gb_run_path(run, "checkpoint.h5"), x.run.resume));
   gb_config_print_fixed(cfg, sections, &config);
@@ -124,6 +138,7 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
           gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, sim, gb_train_rows(&x.train, c.size),
                                          (uint64_t)x.run.seed, NULL, &vae)),
           done);
+  GB_GOTO(e, gb_comm_agree(c, gb_dataset_augment(data, symmetries)), done);
   gb_model model = gb_vae_model(vae);
   const char *name = gb_vae_name(&x.model, &x.objective);
   gb_run_log(run, "start", 3,

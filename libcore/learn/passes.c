@@ -22,7 +22,6 @@ struct gb_passes {
   size_t n_weights, n;
   pass *pass;             /* [n] */
   gb_real *level[LEVELS]; /* [n_weights]; level[0] is not used */
-  uint64_t *row;          /* [batch.most] */
   float *sample;          /* [batch.most, width] */
   size_t added_from;      /* in the last pass: elements from here on have been added */
 };
@@ -83,6 +82,15 @@ static void plan(gb_passes *p)
   for (size_t i = 0; i < n_parts; i++) plan_part(p, i, part[i]);
 }
 
+/* Of a large data set, the rows of the next step come while one computes. */
+static gb_err read_ahead(const gb_passes *p)
+{
+  const pass *first = p->pass, *last = p->pass + p->n - 1;
+  if (!p->n) return GB_OK;
+  return gb_dataset_ahead(p->batch.data, p->batch.seed, p->batch.rows, first->first,
+                          last->first + last->rows - first->first);
+}
+
 gb_err gb_passes_create(const gb_batch *batch, const gb_model *model, size_t n_weights, gb_exchange *x, gb_passes **out)
 {
   size_t levels = 0;
@@ -100,8 +108,8 @@ gb_err gb_passes_create(const gb_batch *batch, const gb_model *model, size_t n_w
   plan(p);
   for (size_t i = 0; i < p->n; i++) levels = p->pass[i].level > levels ? p->pass[i].level : levels;
   for (size_t l = 1; l <= levels; l++) GB_TRY(gb_new(&p->level[l], n_weights));
-  GB_TRY(gb_new(&p->row, batch->most));
-  return gb_new(&p->sample, batch->most * gb_dataset_width(batch->data));
+  GB_TRY(gb_new(&p->sample, batch->most * gb_dataset_width(batch->data)));
+  return read_ahead(p);
 }
 
 void gb_passes_destroy(gb_passes **p)
@@ -109,7 +117,6 @@ void gb_passes_destroy(gb_passes **p)
   if (!*p) return;
   gb_free(&(*p)->pass);
   for (int l = 0; l < LEVELS; l++) gb_free(&(*p)->level[l]);
-  gb_free(&(*p)->row);
   gb_free(&(*p)->sample);
   gb_free(p);
 }
@@ -148,8 +155,7 @@ static gb_err one(gb_passes *p, const pass *a, uint64_t step, const double *weig
   const double *term[GB_MOST_TERMS];
   bool overlap = a == &p->pass[p->n - 1] && gb_exchange_overlaps(p->x);
   gb_gradient g = {.block = place(p, a, a->level), .parts = a->shards, .add = a->add};
-  gb_dataset_batch(p->batch.data, p->batch.seed, step, p->batch.rows, a->first, a->rows, p->row);
-  GB_TRY(gb_dataset_read(p->batch.data, GB_TRAIN, a->rows, p->row, p->sample));
+  GB_TRY(gb_dataset_training(p->batch.data, p->batch.seed, step, p->batch.rows, a->first, a->rows, p->sample));
   gb_times_end(times, GB_TIME_DATA);
   GB_TRY(m->forward(m->self, a->rows, a->shards, p->sample, (gb_pass){step, a->first, true}, term));
   for (size_t r = 0; r < a->rows; r++) {

@@ -7,6 +7,7 @@
 #include "base/real.h"
 #include "comm/comm.h"
 #include "config/config.h"
+#include "data/symmetry.h"
 
 typedef struct gb_var {
   const char *name, *unit, *doc;
@@ -63,6 +64,8 @@ typedef struct gb_ensemble {
   const gb_var *summary; /* [n_summary] thermodynamic results per temperature */
   const gb_var *setting; /* [n_setting] the numbers that make a mix */
   int n_moment;          /* means from which the summary follows */
+  unsigned symmetries;   /* operations (a sum of gb_symmetry) that leave E and every observable of a sample as they are,
+                            but for the windings, which may change places and signs */
 
   /** Put chains into their first state; `hot`: as far from order as can be. */
   void (*start)(void *self, const gb_walkers *w, bool hot, void *state);

@@ -49,7 +49,8 @@ static void rows_of_splits(void **state)
     CHECK_OK(open_data(path, way ? 0 : 4, &d));
     CHECK(gb_dataset_width(d) == DATA_WIDTH && gb_dataset_temperatures(d).n == DATA_T);
     CHECK(!memcmp(gb_dataset_temperatures(d).v, data.temperature, sizeof data.temperature));
-    CHECK(gb_dataset_bytes(d) == (way ? 0 : coded ? sizeof data.code : sizeof data.x) + DATA_N * sizeof(uint64_t));
+    size_t held = way ? DATA_N * sizeof(uint64_t) : coded ? sizeof data.code : sizeof data.x; /* or checksums */
+    CHECK(gb_dataset_bytes(d) == held + DATA_N * sizeof(uint64_t));
     for (gb_split s = GB_TRAIN; s < GB_SPLITS; s++) {
       uint64_t row[ROWS];
       float x[ROWS][DATA_WIDTH];
@@ -296,6 +297,116 @@ static void temperatures_that_disagree(void **state)
   CHECK_ALL_FAIL(open_data(scratch("three.h5"), 4, &d), GB_ERR_IO, "3 temperatures, but samples at 4");
 }
 
+enum { BATCH = 12, SEED = 9 };
+
+/* Row `number` of the training batch of a step, by itself. */
+static void one_row(gb_dataset *d, uint64_t step, size_t number, float *x)
+{
+  CHECK_OK(gb_dataset_training(d, SEED, step, BATCH, number, 1, x));
+}
+
+/* Held in memory, read when asked for, read ahead: the same samples, whatever the steps, the parts of a batch and what
+ * is read in between. Without symmetries they are the rows of the batch. */
+static void training_samples(void **state)
+{
+  (void)state;
+  const char *path = written();
+  static const uint64_t steps[] = {0, 1, 2, 3, 3, 7, 8, 2, 100000, 100001};
+  for (unsigned set = 0; set < 2; set++) {
+    gb_dataset *held, *ahead;
+    gb_range mine = gb_comm_share(world, BATCH);
+    CHECK_OK(open_data(path, 4, &held));
+    CHECK_OK(open_data(path, 0, &ahead));
+    CHECK_OK(gb_dataset_ahead(ahead, SEED, BATCH, mine.first, mine.count));
+    if (set) CHECK_OK(gb_dataset_augment(held, GB_SPIN_ROTATION | GB_TRANSLATION | GB_LATTICE_ROTATION));
+    if (set) CHECK_OK(gb_dataset_augment(ahead, GB_SPIN_ROTATION | GB_TRANSLATION | GB_LATTICE_ROTATION));
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
+      float all[BATCH][DATA_WIDTH], mine_of[BATCH][DATA_WIDTH], one[DATA_WIDTH], plain[DATA_WIDTH];
+      uint64_t row[BATCH];
+      size_t half = mine.count / 2;
+      CHECK_OK(gb_dataset_training(held, SEED, steps[s], BATCH, 0, BATCH, all[0]));
+      CHECK_OK(gb_dataset_training(ahead, SEED, steps[s], BATCH, mine.first, half, mine_of[0]));
+      if (s % 3 == 0) CHECK_OK(gb_dataset_read(ahead, GB_VALIDATION, 1, &steps[0], plain)); /* between two parts */
+      CHECK_OK(gb_dataset_training(ahead, SEED, steps[s], BATCH, mine.first + half, mine.count - half, mine_of[half]));
+      CHECK(!memcmp(mine_of, all[mine.first], mine.count * sizeof *all));
+      size_t other = (mine.first + mine.count) % BATCH; /* of another rank, if there is one */
+      one_row(ahead, steps[s], other, one);
+      CHECK(!memcmp(one, all[other], sizeof one));
+      gb_dataset_batch(held, SEED, steps[s], BATCH, 0, BATCH, row);
+      for (size_t i = 0; i < BATCH; i++) {
+        CHECK_OK(gb_dataset_read(held, GB_TRAIN, 1, &row[i], plain));
+        CHECK(!memcmp(plain, all[i], sizeof plain) == !set);
+      }
+      CHECK(same_on_all(all, sizeof all));
+    }
+    gb_dataset_close(&held);
+    gb_dataset_close(&ahead);
+  }
+}
+
+/* Moved anew in each step, but never what validation or a report reads. */
+static void only_training_is_moved(void **state)
+{
+  (void)state;
+  gb_dataset *d;
+  float a[DATA_WIDTH], b[DATA_WIDTH];
+  CHECK_OK(open_data(written(), 4, &d));
+  CHECK_OK(gb_dataset_augment(d, GB_SPIN_ROTATION));
+  for (size_t step = 0; step < 5; step++) {
+    float turn = 0;
+    uint64_t row;
+    gb_dataset_batch(d, SEED, step, BATCH, 3, 1, &row);
+    one_row(d, step, 3, a);
+    CHECK_OK(gb_dataset_read(d, GB_TRAIN, 1, &row, b));
+    CHECK(!memcmp(b, data.x[place(GB_TRAIN, row)], sizeof b));
+    for (int i = 0; i < DATA_WIDTH; i++) {
+      float by = (float)remainder((double)a[i] - (double)b[i], 2 * M_PI);
+      if (i) CHECK_NEAR(remainder((double)(by - turn), 2 * M_PI), 0, 2e-6);
+      turn = by;
+    }
+    CHECK(fabsf(turn) > 1e-4f);
+  }
+  gb_dataset_close(&d);
+}
+
+/* A sample that was damaged is found when it is used, though it was read a step before; the data set can be used on,
+ * and closed while it reads. */
+static void background_failures(void **state)
+{
+  (void)state;
+  gb_dataset *d = NULL;
+  float x[BATCH][DATA_WIDTH];
+  size_t failed = 0;
+  fill(1);
+  data.code[place(GB_TRAIN, 11)][0] ^= 1;
+  data.x[place(GB_TRAIN, 11)][0] += 1;
+  data_write(&data, scratch("flipped.h5"), NULL);
+  CHECK_OK(open_data(scratch("flipped.h5"), 0, &d));
+  CHECK_OK(gb_dataset_ahead(d, SEED, BATCH, 0, BATCH));
+  for (uint64_t step = 0; step < 6; step++) { /* two epochs of three steps */
+    gb_err_clear();
+    gb_err e = gb_dataset_training(d, SEED, step, BATCH, 0, BATCH, x[0]);
+    if (!e) continue;
+    CHECK(e == GB_ERR_IO && strstr(gb_err_message(), "does not match its checksum: the file is damaged"));
+    failed++;
+  }
+  gb_err_clear();
+  CHECK(failed == 2);
+  gb_dataset_close(&d);
+  gb_h5 *f = NULL; /* a block that is not there: the thread fails, and says so once it is asked */
+  static const gb_h5_block beyond = {{DATA_T, 0, 0}, {1, 1, 1}};
+  uint64_t hash;
+  CHECK_OK(gb_h5_open(self, scratch("flipped.h5"), &f));
+  for (int asked = 0; asked < 2; asked++) {
+    gb_h5_read_start(f, &(gb_h5_want){"/checksum", GB_H5_U64, 1, &beyond, &hash});
+    CHECK(gb_h5_has(f, "/checksum")); /* other uses wait for the thread, and do not take its failure */
+    if (asked) CHECK_FAILS(gb_h5_read_wait(f), GB_ERR_IO, "items 4 ... 5 of axis 0 were asked for; it has 4");
+    if (asked) CHECK_OK(gb_h5_read_wait(f));
+  }
+  CHECK_OK(gb_h5_close(&f, false));
+  CHECK(!*gb_err_message());
+}
+
 static int begin_floats(void **state)
 {
   coded = false;
@@ -315,8 +426,20 @@ static int begin_codes(void **state)
   }
 
 static const struct CMUnitTest tests[] = {
-    BOTH(rows_of_splits), BOTH(reading_is_local), BOTH(any_split),     BOTH(batches),
-    BOTH(large_batches),  BOTH(fingerprints),     BOTH(missing_parts), BOTH(another_shape),
-    BOTH(unknown_split),  BOTH(damaged_samples),  BOTH(storages),      BOTH(temperatures_that_disagree),
+    BOTH(rows_of_splits),
+    BOTH(reading_is_local),
+    BOTH(any_split),
+    BOTH(batches),
+    BOTH(large_batches),
+    BOTH(fingerprints),
+    BOTH(missing_parts),
+    BOTH(another_shape),
+    BOTH(unknown_split),
+    BOTH(damaged_samples),
+    BOTH(storages),
+    BOTH(temperatures_that_disagree),
+    BOTH(training_samples),
+    BOTH(only_training_is_moved),
+    BOTH(background_failures),
 };
 RUN_ON_RANKS(tests)

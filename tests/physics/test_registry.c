@@ -504,6 +504,31 @@ static void check_vjp(const gb_sim *sim)
   gb_free(&bar);
 }
 
+/* Each symmetry that is declared, alone: energy and |m| of a moved sample are those of the sample. Turned angles are
+ * floats again: 1e-6 of the energy's scale, of which the first is the largest here. */
+static void check_symmetries(const gb_sim *sim, const float *x)
+{
+  const gb_ensemble *en = sim->kind->ensemble;
+  size_t h = sim->dims.shape[0], w = sim->dims.shape[1];
+  double T = sim->dims.temperature.v[0], before[LAB_MOST], after[LAB_MOST];
+  float *y;
+  uint32_t *scratch;
+  if (!en->symmetries) return;
+  CHECK(sim->dims.ndim == 2);
+  CHECK_OK(gb_new(&y, sim->dims.n));
+  CHECK_OK(gb_new(&scratch, h + w));
+  en->observe(sim->self, T, x, before);
+  for (unsigned one = 1; one <= GB_LATTICE_ROTATION; one *= 2)
+    for (uint64_t k = 0; k < 10 && en->symmetries & one; k++) {
+      gb_move m = gb_symmetry_draw(one, 5, k, 0, h, w);
+      gb_symmetry_move(&m, h, w, scratch, x, y);
+      en->observe(sim->self, T, y, after);
+      for (int o = 0; o < 2; o++) CHECK_NEAR(after[o], before[o], 2e-6 * (1 + fabs(before[o])));
+    }
+  gb_free(&y);
+  gb_free(&scratch);
+}
+
 static void energies_agree(void **state)
 {
   (void)state;
@@ -516,6 +541,7 @@ static void energies_agree(void **state)
       walk k;
       run_walk(&k, &a.sim, T.v[t], 3, 1, (const uint64_t[]){0}, false);
       check_energy(&a.sim, k.x[0]);
+      check_symmetries(&a.sim, k.x[0]);
       end_walk(&k);
     }
     check_vjp(&a.sim);

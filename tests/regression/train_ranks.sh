@@ -44,6 +44,18 @@ for other in run.seed=4 train.shards=4; do
   if cmp -s dense.1/best.h5 other/best.h5; then fail "$other changes nothing"; fi
 done
 
+# Samples moved by symmetries: each by its own element, whoever works on it, held in memory or read ahead.
+moves="data.augment=[spin_rotation, spin_reflection, translation, lattice_reflection, lattice_rotation]"
+for ranks in 1 3; do
+  run $ranks "$train" case.yaml "${dense[@]}" run.dir=moved.$ranks "$moves" data.memory=$((ranks - 1))
+  expect 0 "55 steps"
+done
+cmp moved.1/checkpoint.h5 moved.3/checkpoint.h5 || fail "moved samples depend on ranks"
+if cmp -s dense.1/best.h5 moved.1/best.h5; then fail "data.augment changes nothing"; fi
+run 2 "$train" case.yaml "${dense[@]}" run.dir=wrong "data.augment=[rotation]"
+expect 2 "data\.augment: .rotation. is no symmetry\. Known are spin_rotation"
+[ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
+
 # More ranks than shards.
 run 4 "$train" case.yaml "${dense[@]}" run.dir=many train.shards=3
 expect 2 "train.shards = 3: 4 ranks cannot share so few pieces. Start at most 3 ranks"
