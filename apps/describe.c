@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "learn/layer.h"
 #include "registry.h"
 
 static const char note[] =
@@ -18,6 +19,7 @@ static void config_chapter(gb_text *out)
            "\"Fixed\" keys "
            "must not change when a run is continued.\n\n");
   for (const gb_schema *const *s = gb_app_sections(); *s; s++) gb_schema_markdown(*s, out);
+  gb_layer_markdown(out);
 }
 
 static void variables(gb_text *out, const char *title, int n, const gb_var *v)

@@ -45,11 +45,17 @@ gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shap
   return GB_OK;
 }
 
-gb_err gb_params_add_statistic(gb_params *p, const char *name, size_t n, double value, gb_param *out)
+gb_err gb_params_add_constant(gb_params *p, const char *name, size_t n, double value, gb_param *out)
 {
   GB_TRY(gb_params_add(p, name, 1, &n, 0, out));
-  p->info[*out].statistic = true;
   p->start[*out] = value;
+  return GB_OK;
+}
+
+gb_err gb_params_add_statistic(gb_params *p, const char *name, size_t n, double value, gb_param *out)
+{
+  GB_TRY(gb_params_add_constant(p, name, n, value, out));
+  p->info[*out].statistic = true;
   return GB_OK;
 }
 
@@ -88,6 +94,13 @@ size_t gb_params_count(const gb_params *p)
   size_t n = 0;
   for (int i = 0; i < p->n; i++) n += p->info[i].count;
   return n;
+}
+
+bool gb_params_have_statistics(const gb_params *p)
+{
+  for (int i = 0; i < p->n; i++)
+    if (p->info[i].statistic) return true;
+  return false;
 }
 
 const gb_param_info *gb_params_info(const gb_params *p, int i)

@@ -29,6 +29,10 @@ void gb_params_destroy(gb_params **p);
  *  @param[in] name  unique, e.g. "encoder.1.weight"; becomes the dataset name in checkpoints */
 gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shape[], double bound, gb_param *out);
 
+/** Declare a tensor of n numbers that start with `value`.
+ *  Local. Before gb_params_freeze(). */
+gb_err gb_params_add_constant(gb_params *p, const char *name, size_t n, double value, gb_param *out);
+
 /** Declare a statistic that starts with `value` everywhere. An op writes, as the gradient of this tensor, the sum over
  * its rows of what is averaged; the optimiser moves the tensor towards the mean over the batch.
  *  Local. Before gb_params_freeze(). */
@@ -43,6 +47,10 @@ gb_err gb_params_freeze(gb_params *p, uint64_t seed);
 int gb_params_n(const gb_params *p);
 size_t gb_params_size(const gb_params *p);
 size_t gb_params_count(const gb_params *p);
+
+/** Is any tensor a statistic? Then rows of a batch are not independent while training.
+ *  Local. */
+bool gb_params_have_statistics(const gb_params *p);
 
 /** Tensor i; handles count from 0.
  *  Local. */

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/err.h"
+#include "base/lanes.h"
 
 gb_key gb_rng_key(uint64_t seed, gb_purpose purpose, uint64_t index, uint64_t step)
 {
@@ -24,6 +25,15 @@ void gb_rng_block(gb_key key, uint32_t block, uint32_t out[4])
 void gb_rng_words(gb_key key, uint32_t first_block, size_t n, uint32_t *out)
 {
   size_t i = 0;
+  gb_vu lane, word[4];
+  for (uint32_t l = 0; l < GB_LANES; l++) lane[l] = l;
+  for (; i + 4 * GB_LANES <= n; i += 4 * GB_LANES) {
+    const gb_vu none = {0}, counter[4] = {lane + (first_block + (uint32_t)(i / 4)), none + key.c[0], none + key.c[1],
+                                          none + key.c[2]};
+    gb_vu_philox(key.k[0], key.k[1], counter, word);
+    for (size_t l = 0; l < GB_LANES; l++)
+      for (size_t w = 0; w < 4; w++) out[i + 4 * l + w] = word[w][l];
+  }
   for (; i + 4 <= n; i += 4) gb_rng_block(key, first_block + (uint32_t)(i / 4), out + i);
   if (i < n) {
     uint32_t last[4];

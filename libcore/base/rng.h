@@ -26,6 +26,7 @@ typedef enum gb_purpose {
   GB_RNG_TEST,       /* tests */
   GB_RNG_REDRAW,     /* results drawn again within their errors */
   GB_RNG_AUGMENT,    /* symmetry operations on training samples */
+  GB_RNG_DROPOUT,    /* which numbers of a layer are left out */
 } gb_purpose;
 
 #define GB_RNG_INDEX_MAX (((uint64_t)1 << 44) - 1) /* limits of index and step: they share a counter word */

@@ -1,121 +1,69 @@
-/* learn/network.c - the little language of layers. */
+/* learn/network.c - from a list of layers to nodes: weights, residual blocks, the table of what was built. */
 #include "learn/network.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "ad/layers.h"
+#include "ad/elementwise.h"
+#include "ad/norm.h"
+#include "learn/layer.h"
 
-typedef enum layer_kind { DENSE, GRID, CONV, DECONV, N_KINDS } layer_kind;
+enum { DEEPEST = 16 }; /* residual blocks within each other */
 
-/* Numbers that follow the name, and whether there is a window. */
-static const struct {
-  const char *name;
-  int sizes;
-  bool window;
-} kinds[N_KINDS] = {{"dense", 1, false}, {"grid", 3, false}, {"conv", 1, true}, {"deconv", 1, true}};
+/* The last layer of a residual block starts so much smaller than elsewhere. Not 0: a rectifier behind it would have no
+ * slope there and stay. */
+static const double closing_scale = 0.1;
 
-typedef struct layer {
-  layer_kind kind;
-  size_t size[3];
-  gb_window window;
-  gb_activation activation;
-} layer;
+/* What a list of layers is built into. */
+typedef struct builder {
+  gb_graph *g;
+  const gb_draws *draws;
+  size_t count; /* weights of the layer at hand */
+  size_t depth; /* open residual blocks: */
+  struct {
+    size_t at;     /* number of the `skip` */
+    gb_node *x;    /* what it remembers */
+    size_t layers; /* layers with weights since, but those of blocks within */
+  } open[DEEPEST];
+} builder;
 
-enum { LARGEST = 1 << 20, MOST_NUMBERS = 1 << 30 }; /* a size; numbers in a sample, so that products stay in range */
-
-static gb_err number(const char *where, const char *layer_text, const char *what, const char *word, size_t *out)
+static gb_node *keep(builder *b, gb_err e, gb_param id)
 {
-  char *end = NULL;
-  long v = word ? strtol(word, &end, 10) : 0;
-  GB_CHECK(word && end != word && !*end && v >= 1 && v <= LARGEST, GB_ERR_CONFIG,
-           "%s `%s`: %s must be a whole number from 1 to %d, not `%s`", where, layer_text, what, LARGEST,
-           word ? word : "");
-  *out = (size_t)v;
-  return GB_OK;
+  if (e) return gb_graph_fail(b->g, e);
+  b->count +=
+      gb_params_info(gb_graph_params(b->g), id)->statistic ? 0 : gb_params_info(gb_graph_params(b->g), id)->count;
+  return gb_graph_param(b->g, id);
 }
 
-static gb_err parse(const char *where, const char *text, gb_activation standard, layer *out)
+static gb_node *drawn(builder *b, const char *name, const char *what, int ndim, const size_t shape[], double bound)
 {
-  char copy[128], *rest = copy, *word;
-  GB_CHECK(strlen(text) < sizeof copy, GB_ERR_CONFIG, "%s: a layer has fewer than %zu characters", where, sizeof copy);
-  strcpy(copy, text);
-  word = strtok_r(copy, " ", &rest);
-  int k = 0;
-  while (k < N_KINDS && (!word || strcmp(word, kinds[k].name))) k++;
-  GB_CHECK(k < N_KINDS, GB_ERR_CONFIG,
-           "%s `%s`: no such layer. Write `dense N`, `grid H W C`, `conv C kernel K stride S` or `deconv C kernel K "
-           "stride S`.",
-           where, text);
-  *out = (layer){.kind = (layer_kind)k, .window = {3, 1}, .activation = standard};
-  for (int i = 0; i < kinds[k].sizes; i++)
-    GB_TRY(number(where, text, "a size", strtok_r(NULL, " ", &rest), &out->size[i]));
-  while ((word = strtok_r(NULL, " ", &rest))) {
-    if (kinds[k].window && !strcmp(word, "kernel"))
-      GB_TRY(number(where, text, "kernel", strtok_r(NULL, " ", &rest), &out->window.kernel));
-    else if (kinds[k].window && !strcmp(word, "stride"))
-      GB_TRY(number(where, text, "stride", strtok_r(NULL, " ", &rest), &out->window.stride));
-    else if (gb_activation_find(word) >= 0)
-      out->activation = (gb_activation)gb_activation_find(word);
-    else
-      return GB_FAIL(GB_ERR_CONFIG, "%s `%s`: `%s` is not understood. Options: %san activation (%s).", where, text,
-                     word, kinds[k].window ? "kernel K, stride S and " : "", GB_ACTIVATIONS);
-  }
-  return GB_OK;
+  char full[GB_PARAM_NAME];
+  gb_param id = 0;
+  snprintf(full, sizeof full, "%s.%s", name, what);
+  gb_err e = gb_params_add(gb_graph_params(b->g), full, ndim, shape, bound, &id);
+  return keep(b, e, id);
 }
 
-/* Shape of the output of a layer, or why there is none. */
-static gb_err output_shape(const char *where, const char *text, const layer *l, gb_shape in, gb_shape *out)
+static gb_node *constant(builder *b, const char *name, const char *what, size_t n, double value, bool statistic)
 {
-  size_t s = l->window.stride, k = l->window.kernel;
-  switch (l->kind) {
-  case DENSE: *out = (gb_shape){1, 1, l->size[0]}; break;
-  case GRID: *out = (gb_shape){l->size[0], l->size[1], l->size[2]}; break;
-  case CONV:
-    GB_CHECK(in.h % s == 0 && in.w % s == 0, GB_ERR_CONFIG,
-             "%s `%s`: its input is %zu x %zu x %zu; stride %zu does not divide %zu x %zu", where, text, in.h, in.w,
-             in.c, s, in.h, in.w);
-    *out = (gb_shape){in.h / s, in.w / s, l->size[0]};
-    break;
-  case DECONV: *out = (gb_shape){in.h * s, in.w * s, l->size[0]}; break;
-  default: GB_ASSERT(!"a kind of layer");
-  }
-  GB_CHECK((double)out->h * (double)out->w * (double)out->c <= MOST_NUMBERS, GB_ERR_CONFIG,
-           "%s `%s`: input %zu x %zu x %zu, output %zu x %zu x %zu: more than %d numbers", where, text, in.h, in.w,
-           in.c, out->h, out->w, out->c, MOST_NUMBERS);
-  if (l->kind == DENSE || l->kind == GRID) return GB_OK;
-  gb_shape large = l->kind == CONV ? in : *out;
-  GB_CHECK(k <= large.h && k <= large.w, GB_ERR_CONFIG,
-           "%s `%s`: input %zu x %zu x %zu, output %zu x %zu x %zu; kernel %zu is larger than the lattice", where, text,
-           in.h, in.w, in.c, out->h, out->w, out->c, k);
-  return GB_OK;
+  char full[GB_PARAM_NAME];
+  gb_param id = 0;
+  snprintf(full, sizeof full, "%s.%s", name, what);
+  gb_err e = (statistic ? gb_params_add_statistic : gb_params_add_constant)(gb_graph_params(b->g), full, n, value, &id);
+  return keep(b, e, id);
 }
 
 typedef struct weights {
   gb_node *w, *b;
-  size_t count;
 } weights;
 
 /* Uniform weights of variance gain / fan_in, zero biases (K. He et al., arXiv:1502.01852, eq. 10; gain 2 keeps the
  * signal of rectifiers, 1 that of smooth activations). */
-static weights make_weights(gb_graph *g, const char *name, int ndim, const size_t shape[], size_t outputs,
-                            double fan_in, double gain)
+static weights make_weights(builder *b, const char *name, int ndim, const size_t shape[], size_t outputs, double fan_in,
+                            double gain)
 {
-  char full[GB_PARAM_NAME];
-  gb_param w, b;
-  gb_err e;
-  snprintf(full, sizeof full, "%s.weight", name);
-  if ((e = gb_params_add(gb_graph_params(g), full, ndim, shape, sqrt(3 * gain / fan_in), &w))) {
-    gb_graph_fail(g, e);
-    return (weights){0};
-  }
-  snprintf(full, sizeof full, "%s.bias", name);
-  if ((e = gb_params_add(gb_graph_params(g), full, 1, &outputs, 0, &b))) {
-    gb_graph_fail(g, e);
-    return (weights){0};
-  }
-  return (weights){gb_graph_param(g, w), gb_graph_param(g, b), gb_params_info(gb_graph_params(g), w)->count + outputs};
+  gb_node *w = drawn(b, name, "weight", ndim, shape, sqrt(3 * gain / fan_in));
+  return (weights){w, w ? constant(b, name, "bias", outputs, 0, false) : NULL};
 }
 
 static double gain_of(gb_activation a)
@@ -123,28 +71,120 @@ static double gain_of(gb_activation a)
   return a == GB_RELU || a == GB_ELU ? 2 : 1;
 }
 
-static gb_node *add_layer(gb_graph *g, const char *name, const layer *l, gb_node *x, gb_shape out, size_t *count)
+static gb_node *add_dense(builder *b, const char *name, gb_activation a, gb_node *x, gb_shape out, double scale)
 {
-  size_t k = l->window.kernel, s = l->window.stride, in = x->width, width = gb_shape_width(out);
-  double gain = gain_of(l->activation);
-  weights w;
-  gb_node *y;
-  switch (l->kind) {
-  case CONV:
-    w = make_weights(g, name, 4, (size_t[]){k, k, x->shape.c, out.c}, out.c, (double)(k * k * x->shape.c), gain);
-    y = gb_conv(g, x, w.w, w.b, l->window, out.c, l->activation);
-    break;
-  case DECONV: /* an output is reached by (k / s)^2 windows */
-    w = make_weights(g, name, 4, (size_t[]){k, k, out.c, x->shape.c}, out.c,
-                     (double)(k * k * x->shape.c) / (double)(s * s), gain);
-    y = gb_deconv(g, x, w.w, w.b, l->window, out.c, l->activation);
-    break;
-  default:
-    w = make_weights(g, name, 2, (size_t[]){in, width}, width, (double)in, gain);
-    y = gb_dense(g, x, w.w, w.b, out, l->activation);
+  size_t width = gb_shape_width(out);
+  weights w =
+      make_weights(b, name, 2, (size_t[]){x->width, width}, width, (double)x->width, gain_of(a) * scale * scale);
+  return gb_dense(b->g, x, w.w, w.b, out, a);
+}
+
+static gb_node *add_conv(builder *b, const char *name, const gb_layer *l, gb_node *x, size_t channels, double scale)
+{
+  size_t k = l->window.kernel, s = l->window.stride, c = x->shape.c;
+  double seen = (double)(k * k * c), gain = gain_of(l->activation) * scale * scale;
+  if (l->kind == GB_LAYER_CONV) {
+    weights w = make_weights(b, name, 4, (size_t[]){k, k, c, channels}, channels, seen, gain);
+    return gb_conv(b->g, x, w.w, w.b, l->window, channels, l->activation);
   }
-  *count = w.count;
-  return y;
+  seen /= (double)(s * s); /* an output is reached by (k / s)^2 windows */
+  weights w = make_weights(b, name, 4, (size_t[]){k, k, channels, c}, channels, seen, gain);
+  return gb_deconv(b->g, x, w.w, w.b, l->window, channels, l->activation);
+}
+
+static gb_node *add_norm(builder *b, const char *name, const gb_layer *l, gb_node *x, double scale)
+{
+  size_t c = x->shape.c;
+  gb_node *gamma = constant(b, name, "weight", c, scale, false);
+  gb_node *beta = gamma ? constant(b, name, "bias", c, 0, false) : NULL;
+  if (!beta) return NULL;
+  if (l->kind == GB_LAYER_LAYERNORM) return gb_layer_norm(b->g, x, gamma, beta, l->activation);
+  gb_node *mean = constant(b, name, "running_mean", c, 0, true);
+  gb_node *variance = mean ? constant(b, name, "running_var", c, 1, true) : NULL;
+  return gb_batch_norm(b->g, x, gamma, beta, mean, variance, b->draws, l->activation);
+}
+
+/* x in the shape that the block gave it: by a layer of its own, if it is another. NULL without a failure of the graph:
+ * there is none. */
+static gb_node *project(builder *b, const char *name, gb_node *x, gb_shape out)
+{
+  gb_shape in = x->shape;
+  gb_layer l = {.kind = GB_LAYER_CONV, .window = {1, 1, false}, .activation = GB_NONE};
+  if (in.h == out.h && in.w == out.w && in.c == out.c) return x;
+  if ((in.h == 1 && in.w == 1) || (out.h == 1 && out.w == 1)) return add_dense(b, name, GB_NONE, x, out, 1);
+  if (out.h * (in.h / out.h) == in.h && out.w * (in.h / out.h) == in.w) {
+    l.window.stride = in.h / out.h;
+  } else if (in.h * (out.h / in.h) == out.h && in.w * (out.h / in.h) == out.w) {
+    l.kind = GB_LAYER_DECONV;
+    l.window.kernel = l.window.stride = out.h / in.h;
+  } else {
+    return NULL;
+  }
+  return add_conv(b, name, &l, x, out.c, 1);
+}
+
+static gb_node *skip(builder *b, const char *where, size_t at, gb_node *x)
+{
+  if (b->depth == DEEPEST)
+    return gb_graph_fail(
+        b->g, GB_FAIL(GB_ERR_CONFIG, "%s `skip`: more than %d residual blocks within each other", where, DEEPEST));
+  b->open[b->depth].at = at;
+  b->open[b->depth].x = x;
+  b->open[b->depth++].layers = 0;
+  return x;
+}
+
+static gb_node *add(builder *b, const char *where, const char *text, const char *name, const gb_layer *l, gb_node *x)
+{
+  gb_err e = GB_OK;
+  if (!b->depth) {
+    e = GB_FAIL(GB_ERR_CONFIG, "%s `%s`: no `skip` before it. A residual block is written: skip, its layers, add.",
+                where, text);
+    return gb_graph_fail(b->g, e);
+  }
+  gb_node *from = b->open[--b->depth].x;
+  if (!b->open[b->depth].layers) {
+    e = GB_FAIL(GB_ERR_CONFIG,
+                "%s `%s`: no layer with weights since its `skip`. Put the layers of the residual block between them.",
+                where, text);
+    return gb_graph_fail(b->g, e);
+  }
+  gb_shape in = from->shape, out = x->shape;
+  gb_node *kept = project(b, name, from, out);
+  if (!kept) {
+    e = GB_FAIL(
+        GB_ERR_CONFIG,
+        "%s `%s`: its `skip` remembers %zu x %zu x %zu, the block gives %zu x %zu x %zu: no stride leads from one "
+        "to the other. Change strides so that both sides differ by the same whole factor.",
+        where, text, in.h, in.w, in.c, out.h, out.w, out.c);
+    return gb_graph_fail(b->g, e);
+  }
+  return gb_add(b->g, kept, x, l->activation);
+}
+
+/* Is layer i the last one with weights before the `add` of the block it stands in? Blocks within do not count. */
+static bool closes_block(gb_texts layers, size_t i)
+{
+  size_t depth = 0;
+  for (size_t j = i + 1; j < layers.n; j++) {
+    gb_layer_kind k = gb_layer_kind_of(layers.v[j]);
+    if (k == GB_LAYER_ADD && depth-- == 0) return true;
+    if (k == GB_LAYER_SKIP) depth++;
+    if (gb_layer_has_weights(k) && depth == 0) return false;
+  }
+  return false;
+}
+
+static gb_node *add_layer(builder *b, const char *name, const gb_layer *l, gb_node *x, gb_shape out, double scale)
+{
+  switch (l->kind) {
+  case GB_LAYER_CONV:
+  case GB_LAYER_DECONV: return add_conv(b, name, l, x, out.c, scale);
+  case GB_LAYER_BATCHNORM:
+  case GB_LAYER_LAYERNORM: return add_norm(b, name, l, x, scale);
+  case GB_LAYER_DROPOUT: return gb_dropout(b->g, x, l->rate, name, b->draws);
+  default: return add_dense(b, name, l->activation, x, out, scale);
+  }
 }
 
 static void add_line(gb_text *table, const char *name, const char *text, gb_shape in, gb_shape out, size_t count)
@@ -155,47 +195,65 @@ static void add_line(gb_text *table, const char *name, const char *text, gb_shap
   gb_text_add(table, "  %-16s %-30s %14s -> %-14s %8zu weights\n", name, text, from, to, count);
 }
 
-gb_node *gb_network_build(gb_graph *g, const char *key, gb_texts layers, const char *activation, gb_node *x,
-                          gb_text *table)
+static gb_node *one_layer(builder *b, const char *key, const char *part, gb_texts layers, size_t i,
+                          gb_activation standard, gb_node *x, gb_text *table)
 {
+  char where[96], name[GB_PARAM_NAME];
+  const char *text = layers.v[i];
+  gb_layer l = {0};
+  gb_shape in = x->shape, out = {0};
+  snprintf(where, sizeof where, "%s[%zu]", key, i);
+  snprintf(name, sizeof name, "%.40s.%zu", part, i);
+  gb_err e = gb_layer_parse(where, text, standard, &l);
+  if (!e) e = gb_layer_shape(where, text, &l, in, &out);
+  if (e) return gb_graph_fail(b->g, e);
+  b->count = 0;
+  if (l.kind == GB_LAYER_SKIP)
+    x = skip(b, where, i, x);
+  else if (l.kind == GB_LAYER_ADD)
+    x = add(b, where, text, name, &l, x);
+  else
+    x = add_layer(b, name, &l, x, out, b->depth && closes_block(layers, i) ? closing_scale : 1);
+  if (b->depth && gb_layer_has_weights(l.kind)) b->open[b->depth - 1].layers++;
+  add_line(table, name, text, in, out, b->count);
+  return x;
+}
+
+gb_node *gb_network_build(gb_graph *g, const gb_draws *draws, const char *key, gb_texts layers, const char *activation,
+                          gb_node *x, gb_text *table)
+{
+  builder b = {.g = g, .draws = draws};
   const char *part = strrchr(key, '.');
   part = part ? part + 1 : key;
-  for (size_t i = 0; i < layers.n && x; i++) {
-    char where[96], name[GB_PARAM_NAME];
-    layer l = {0};
-    gb_shape out = {0}, in = x->shape;
-    size_t count;
-    snprintf(where, sizeof where, "%s[%zu]", key, i);
-    snprintf(name, sizeof name, "%.40s.%zu", part, i);
-    gb_err e = parse(where, layers.v[i], (gb_activation)gb_activation_find(activation), &l);
-    if (!e) e = output_shape(where, layers.v[i], &l, in, &out);
-    if (e) return gb_graph_fail(g, e);
-    x = add_layer(g, name, &l, x, out, &count);
-    add_line(table, name, layers.v[i], in, out, count);
+  for (size_t i = 0; i < layers.n && x; i++)
+    x = one_layer(&b, key, part, layers, i, (gb_activation)gb_activation_find(activation), x, table);
+  if (x && b.depth) {
+    size_t at = b.open[b.depth - 1].at;
+    return gb_graph_fail(g, GB_FAIL(GB_ERR_CONFIG, "%s[%zu] `%s`: no `add` follows that ends the residual block", key,
+                                    at, layers.v[at]));
   }
   return x;
 }
 
 gb_node *gb_network_dense_head(gb_graph *g, const char *name, gb_node *x, gb_shape shape, gb_text *table)
 {
-  const layer l = {.kind = GRID, .activation = GB_NONE};
-  size_t count;
+  builder b = {.g = g};
   if (!x) return NULL;
   gb_shape in = x->shape;
-  gb_node *y = add_layer(g, name, &l, x, shape, &count);
-  add_line(table, name, "dense", in, shape, count);
+  gb_node *y = add_dense(&b, name, GB_NONE, x, shape, 1);
+  add_line(table, name, "dense", in, shape, b.count);
   return y;
 }
 
 gb_node *gb_network_site_head(gb_graph *g, const char *name, gb_node *x, gb_shape shape, gb_text *table)
 {
-  const layer l = {.kind = CONV, .window = {3, 1}, .activation = GB_NONE};
-  size_t count;
+  const gb_layer l = {.kind = GB_LAYER_CONV, .window = {3, 1, false}, .activation = GB_NONE};
+  builder b = {.g = g};
   if (!x) return NULL;
   if (x->shape.h != shape.h || x->shape.w != shape.w || shape.h < 3 || shape.w < 3)
     return gb_network_dense_head(g, name, x, shape, table);
   gb_shape in = x->shape;
-  gb_node *y = add_layer(g, name, &l, x, shape, &count);
-  add_line(table, name, "conv kernel 3", in, shape, count);
+  gb_node *y = add_conv(&b, name, &l, x, shape.c, 1);
+  add_line(table, name, "conv kernel 3", in, shape, b.count);
   return y;
 }

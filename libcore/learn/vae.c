@@ -20,10 +20,10 @@ static const gb_field vae_fields[] = {
         "How angles enter the encoder and leave the decoder: as (cos, sin), without a branch cut, or as the angle."),
     GB_WORD(gb_vae_opts, align, "false", NULL, GB_FIXED,
             "Turn every sample so that its magnetisation points along x: takes the global rotation out of the data."),
-    GB_WORD(
-        gb_vae_opts, encoder, "[conv 16 stride 2, conv 32 stride 2, dense 128]", NULL, GB_FIXED,
-        "Layers from the sample to the last hidden layer: dense N, grid H W C, conv C [kernel K] [stride S], deconv C "
-        "[kernel K] [stride S], each with an activation if it differs from model.activation. Heads are added."),
+    GB_WORD(gb_vae_opts, encoder, "[conv 16 stride 2, conv 32 stride 2, dense 128]", NULL, GB_FIXED,
+            "Layers from the sample to the last hidden layer, in the words of the table at the end of docs/CONFIG.md. "
+            "Heads "
+            "are added."),
     GB_WORD(gb_vae_opts, decoder, "[dense 128, dense 256]", NULL, GB_FIXED,
             "Layers from the latents on; if they end on the lattice (L x L sites) the last one added is a convolution, "
             "else "
@@ -126,13 +126,13 @@ static void build(gb_vae *v, gb_text *table)
   gb_shape raw = {site.h, site.w, (vector ? 2 : 1) + (learned ? 1 : 0)};
   v->vectors = gb_graph_data(g, pair);
   if (!vector) v->turns = gb_graph_data(g, site);
-  gb_node *h =
-      gb_network_build(g, "model.encoder", v->opts.encoder, v->opts.activation, vector ? v->vectors : v->turns, table);
+  gb_node *h = gb_network_build(g, &v->draws, "model.encoder", v->opts.encoder, v->opts.activation,
+                                vector ? v->vectors : v->turns, table);
   v->mu = gb_network_dense_head(g, "mu", h, latent, table);
   v->logvar = gb_network_dense_head(g, "logvar", h, latent, table);
   v->eps = gb_graph_data(g, latent);
   v->z = gb_latent_sample(g, v->mu, v->logvar, v->eps);
-  h = gb_network_build(g, "model.decoder", v->opts.decoder, v->opts.activation, v->z, table);
+  h = gb_network_build(g, &v->draws, "model.decoder", v->opts.decoder, v->opts.activation, v->z, table);
   h = gb_network_site_head(g, "output", h, raw, table);
   v->direction = vector ? gb_rotor_from_vector(g, h) : gb_rotor_from_angle(g, h);
   v->spread = learned ? gb_rotor_spread(g, h) : NULL;
@@ -311,6 +311,7 @@ gb_model gb_vae_model(gb_vae *v)
                     .rows = v->rows,
                     .n_terms = n_terms(v),
                     .term = term_names,
+                    .whole_shards = gb_params_have_statistics(v->params),
                     .forward = forward,
                     .backward = backward,
                     .weights = weights};
@@ -319,6 +320,7 @@ gb_model gb_vae_model(gb_vae *v)
 gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z, const double *turned)
 {
   v->last_rows = n;
+  v->draws.training = false;
   for (size_t r = 0; r < n; r++) v->turned[r] = turned ? turned[r] : 0;
   memcpy(v->z->v, z, n * v->z->width * sizeof *z);
   return gb_graph_run(v->graph, v->z, v->spread ? v->spread : v->direction, n, 1);

@@ -2,6 +2,7 @@
  */
 #include "learn/network.h"
 
+#include "ad/latent.h"
 #include "check.h"
 
 enum { ROWS = 2, MOST = 8 };
@@ -9,8 +10,9 @@ enum { ROWS = 2, MOST = 8 };
 typedef struct net {
   gb_params *p;
   gb_graph *g;
-  gb_node *y;
+  gb_node *x, *y;
   gb_text table;
+  gb_draws draws;
 } net;
 
 /* Layers on an input of this shape; what went wrong is left to the caller. */
@@ -20,7 +22,8 @@ static gb_err build(net *n, const char *key, size_t n_layers, const char *const 
   *n = (net){0};
   CHECK_OK(gb_params_create(&n->p));
   CHECK_OK(gb_graph_create(n->p, ROWS, &n->g));
-  n->y = gb_network_build(n->g, key, (gb_texts){n_layers, layers}, activation, gb_graph_data(n->g, in), &n->table);
+  n->x = gb_graph_data(n->g, in);
+  n->y = gb_network_build(n->g, &n->draws, key, (gb_texts){n_layers, layers}, activation, n->x, &n->table);
   if (n->y) CHECK_OK(gb_params_freeze(n->p, seed));
   return gb_graph_plan(n->g);
 }
@@ -53,9 +56,15 @@ static void shapes_and_counts(void **state)
       {{8, 8, 2}, "conv 7 kernel 8 stride 8 relu", {1, 1, 7}, 64 * 2 * 7 + 7},
       {{8, 8, 2}, "conv 7 stride 4 kernel 2", {2, 2, 7}, 4 * 2 * 7 + 7},
       {{8, 6, 2}, "  conv   7  none   stride 2 ", {4, 3, 7}, 9 * 2 * 7 + 7},
+      {{8, 8, 2}, "conv 7 padding circular stride 2 gelu", {4, 4, 7}, 9 * 2 * 7 + 7},
+      {{8, 8, 2}, "conv 7 padding zero", {8, 8, 7}, 9 * 2 * 7 + 7},
+      {{4, 4, 3}, "deconv 5 padding zero stride 2", {8, 8, 5}, 3 * 9 * 5 + 5},
       {{4, 4, 3}, "deconv 5 kernel 4 stride 2", {8, 8, 5}, 3 * 16 * 5 + 5},
       {{4, 6, 3}, "deconv 5", {4, 6, 5}, 3 * 9 * 5 + 5},
       {{1, 1, 3}, "deconv 5 stride 3 softplus", {3, 3, 5}, 3 * 9 * 5 + 5},
+      {{8, 6, 2}, "batchnorm", {8, 6, 2}, 8}, /* half of them statistics */
+      {{1, 1, 9}, "batchnorm relu", {1, 1, 9}, 36},
+      {{8, 6, 2}, "layernorm elu", {8, 6, 2}, 4},
   };
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     net n;
@@ -100,8 +109,25 @@ static void mistakes_are_explained(void **state)
   static const struct {
     const char *layer, *message;
   } bad[] = {
-      {"pool 2", "no such layer. Write `dense N`, `grid H W C`, `conv C kernel K stride S` or `deconv C"},
+      {"pool 2", "no such layer. Write `dense N`, `grid H W C`, `conv C [kernel K] [stride S]"},
       {"Dense 2", "no such layer"},
+      {"add ", "no `skip` before it. A residual block is written: skip, its layers, add."},
+      {"skip", "no `add` follows that ends the residual block"},
+      {"skip elu", "`elu` is not understood: `skip` is all there is to write"},
+      {"skip 3", "`3` is not understood: `skip` is all there is to write"},
+      {"add 3", "`3` is not understood. Options: an activation (none|"},
+      {"batchnorm 3", "`3` is not understood. Options: an activation (none|"},
+      {"batchnorm elux", "`elux` is not understood. Options: an activation"},
+      {"layernorm kernel 3", "`kernel` is not understood. Options: an activation"},
+      {"batch norm", "no such layer"},
+      {"dropout", "a probability above 0 and up to 0.99 must follow, not ``"},
+      {"dropout 0", "a probability above 0 and up to 0.99 must follow, not `0`"},
+      {"dropout 1", "a probability above 0 and up to 0.99 must follow, not `1`"},
+      {"dropout -0.1", "not `-0.1`"},
+      {"dropout nan", "not `nan`"},
+      {"dropout 0.1x", "not `0.1x`"},
+      {"dropout elu", "not `elu`"},
+      {"dropout 0.1 elu", "`elu` is not understood: `dropout P` is all there is to write"},
       {"", "no such layer"},
       {"   ", "no such layer"},
       {"denser 3", "no such layer"},
@@ -120,7 +146,11 @@ static void mistakes_are_explained(void **state)
       {"dense 3 4", "`4` is not understood"},
       {"dense 3 kernel 3", "`kernel` is not understood. Options: an activation"},
       {"dense 3 sigmoid", "`sigmoid` is not understood"},
-      {"conv 3 kernal 3", "`kernal` is not understood. Options: kernel K, stride S and an activation"},
+      {"conv 3 kernal 3",
+       "`kernal` is not understood. Options: kernel K, stride S, padding circular|zero and an activation"},
+      {"conv 3 padding", "padding is `circular` (the lattice is periodic) or `zero`, not ``"},
+      {"deconv 3 padding zeros stride 2", "padding is `circular` (the lattice is periodic) or `zero`, not `zeros`"},
+      {"dense 3 padding zero", "`padding` is not understood"},
       {"conv 3 kernel", "kernel must be a whole number from 1 to 1048576, not ``"},
       {"conv 3 kernel 0", "kernel must be a whole number from 1 to 1048576, not `0`"},
       {"conv 3 kernel stride 2", "kernel must be a whole number from 1 to 1048576, not `stride`"},
@@ -136,8 +166,9 @@ static void mistakes_are_explained(void **state)
     net n;
     char where[160];
     const char *const layers[] = {"conv 3 stride 2", bad[i].layer, "nonsense"};
+    bool last = !strcmp(bad[i].layer, "skip"); /* right by itself */
     gb_err_clear();
-    gb_err e = build(&n, "model.encoder", 3, layers, "elu", lattice, 1);
+    gb_err e = build(&n, "model.encoder", last ? 2 : 3, layers, "elu", lattice, 1);
     if (e != GB_ERR_CONFIG || n.y) fail_msg("`%s` gives %d", bad[i].layer, (int)e);
     snprintf(where, sizeof where, "model.encoder[1] `%s`: ", bad[i].layer);
     if (strncmp(gb_err_message(), where, strlen(where)) || !strstr(gb_err_message(), bad[i].message))
@@ -146,6 +177,221 @@ static void mistakes_are_explained(void **state)
     drop(&n);
     gb_err_clear();
   }
+}
+
+/* Residual blocks: shapes, the weights of what the skip goes through, names. */
+static void residual_blocks(void **state)
+{
+  (void)state;
+  static const struct {
+    gb_shape in;
+    size_t n;
+    const char *layer[7];
+    gb_shape out;
+    int tensors;
+    size_t weights;
+    const char *last; /* tensor */
+  } c[] = {
+      {{8, 8, 2}, 3, {"skip", "conv 2", "add"}, {8, 8, 2}, 2, 38, "e.1.bias"},
+      {{8, 8, 2}, 3, {"skip", "conv 5 stride 4", "add tanh"}, {2, 2, 5}, 4, 95 + 15, "e.2.bias"},
+      {{4, 2, 2}, 3, {"skip", "deconv 3 stride 2", "add"}, {8, 4, 3}, 4, 57 + 2 * 4 * 3 + 3, "e.2.bias"},
+      {{1, 1, 4}, 3, {"skip", "dense 5", "add"}, {1, 1, 5}, 4, 50, "e.2.bias"},
+      {{4, 4, 2}, 3, {"skip", "dense 5", "add"}, {1, 1, 5}, 4, 2 * 165, "e.2.bias"},
+      {{1, 1, 4}, 3, {"skip", "grid 2 3 2", "add"}, {2, 3, 2}, 4, 2 * 60, "e.2.bias"},
+      {{8, 8, 2},
+       7,
+       {"skip", "conv 3", "skip", "conv 3", "batchnorm", "add", "add"},
+       {8, 8, 3},
+       10,
+       57 + 84 + 12 + 9,
+       "e.6.bias"},
+  };
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    net n;
+    CHECK_OK(build(&n, "model.e", c[i].n, c[i].layer, "elu", c[i].in, 1));
+    CHECK(n.y->shape.h == c[i].out.h && n.y->shape.w == c[i].out.w && n.y->shape.c == c[i].out.c);
+    assert_int_equal(gb_params_n(n.p), c[i].tensors);
+    assert_int_equal(gb_params_count(n.p), c[i].weights);
+    assert_string_equal(gb_params_info(n.p, c[i].tensors - 1)->name, c[i].last);
+    CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS, 1));
+    drop(&n);
+  }
+}
+
+static void residual_mistakes(void **state)
+{
+  (void)state;
+  static const struct {
+    size_t n;
+    const char *layer[4], *message;
+  } bad[] = {
+      {2, {"skip", "add"}, "model.encoder[1] `add`: no layer with weights since its `skip`"},
+      {3, {"skip", "dropout 0.1", "add elu"}, "model.encoder[2] `add elu`: no layer with weights since its `skip`"},
+      {4, {"skip", "skip", "conv 2", "add"}, "model.encoder[0] `skip`: no `add` follows"},
+      {4, {"skip", "conv 2", "add", "add"}, "model.encoder[3] `add`: no `skip` before it"},
+      {3,
+       {"skip", "grid 3 3 1", "add"},
+       "model.encoder[2] `add`: its `skip` remembers 8 x 8 x 2, the block gives 3 x 3 x 1: no stride leads from one"},
+      {3, {"skip", "grid 4 8 1", "add"}, "its `skip` remembers 8 x 8 x 2, the block gives 4 x 8 x 1"},
+      {3, {"skip", "grid 16 24 1", "add"}, "its `skip` remembers 8 x 8 x 2, the block gives 16 x 24 x 1"},
+      {3,
+       {"dense 8", "grid 4 4 1", "layernorm"},
+       "model.encoder[2] `layernorm`: its input is 4 x 4 x 1: one channel has"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    net n;
+    CHECK_FAILS(build(&n, "model.encoder", bad[i].n, bad[i].layer, "elu", lattice, 1), GB_ERR_CONFIG, bad[i].message);
+    drop(&n);
+  }
+  const char *nested[18];
+  for (int k = 0; k < 18; k++) nested[k] = "skip";
+  net n;
+  CHECK_FAILS(build(&n, "e", 18, nested, "elu", lattice, 1), GB_ERR_CONFIG,
+              "e[16] `skip`: more than 16 residual blocks within each other");
+  drop(&n);
+}
+
+static double rms(const gb_params *p, const gb_real *value, const char *name)
+{
+  for (int t = 0; t < gb_params_n(p); t++) {
+    const gb_param_info *info = gb_params_info(p, t);
+    double sum = 0;
+    if (strcmp(info->name, name)) continue;
+    for (size_t i = 0; i < info->count; i++) sum += pow((double)value[info->first + i], 2) / (double)info->count;
+    return sqrt(sum);
+  }
+  fail_msg("no tensor %s", name);
+  return 0;
+}
+
+/* The last layer with weights of a block starts ten times smaller; blocks within and after do not matter. Of n uniform
+ * numbers the root mean square scatters by sqrt(0.2 / n) of itself. */
+static void blocks_start_near_identity(void **state)
+{
+  (void)state;
+  static const char *const layers[] = {
+      "dense 40 none", "skip",          "dense 40 none", "skip",        "dense 40 none", /* 0 - 4 */
+      "dense 40 none", "add",           "dense 40 none", "add",         "dense 40 none", /* 5 - 9 */
+      "skip",          "dense 40 none", "batchnorm",     "dropout 0.1", "add"};
+  static const struct {
+    const char *name;
+    double scale;
+  } c[] = {{"e.0.weight", 1},   {"e.2.weight", 1}, {"e.4.weight", 1}, {"e.5.weight", 0.1},
+           {"e.7.weight", 0.1}, {"e.9.weight", 1}, {"e.11.weight", 1}};
+  net n;
+  CHECK_OK(build(&n, "e", sizeof layers / sizeof *layers, layers, "elu", (gb_shape){1, 1, 40}, 5));
+  const gb_real *value = gb_params_value(n.p);
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++)
+    CHECK_NEAR(rms(n.p, value, c[i].name) * sqrt(40) / c[i].scale, 1, 5 * sqrt(0.2 / 1600));
+  CHECK_NEAR(rms(n.p, value, "e.12.weight"), 0.1, 1e-7);
+  drop(&n);
+}
+
+/* A norm starts as one: gamma 1, beta 0, statistics of what has mean 0 and variance 1. */
+static void norms_start_as_norms(void **state)
+{
+  (void)state;
+  static const char *const layers[] = {"batchnorm", "layernorm"};
+  static const struct {
+    const char *name;
+    gb_real value;
+    bool statistic;
+  } c[] = {{"e.0.weight", 1, false},     {"e.0.bias", 0, false},   {"e.0.running_mean", 0, true},
+           {"e.0.running_var", 1, true}, {"e.1.weight", 1, false}, {"e.1.bias", 0, false}};
+  net n;
+  CHECK_OK(build(&n, "e", 2, layers, "elu", lattice, 5));
+  CHECK(gb_params_n(n.p) == 6 && gb_params_have_statistics(n.p));
+  for (int t = 0; t < 6; t++) {
+    const gb_param_info *info = gb_params_info(n.p, t);
+    assert_string_equal(info->name, c[t].name);
+    CHECK(info->count == 2 && info->statistic == c[t].statistic);
+    for (size_t i = 0; i < 2; i++) CHECK(gb_params_value(n.p)[info->first + i] == c[t].value);
+  }
+  CHECK(strstr(n.table.s, " 4 weights\n")); /* statistics are none */
+  drop(&n);
+  CHECK_OK(build(&n, "e", 1, layers + 1, "elu", lattice, 5));
+  CHECK(!gb_params_have_statistics(n.p));
+  drop(&n);
+}
+
+/* Layers with a product have model.activation if they name none, the others none: with inputs of both signs, a
+ * rectifier leaves no negative number. */
+static void activations(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *layer;
+    bool rectified;
+  } c[] = {{"dense 9", true},    {"dense 9 none", false},  {"conv 3", true},      {"conv 3 none", false},
+           {"deconv 3", true},   {"grid 2 2 4", true},     {"batchnorm", false},  {"batchnorm relu", true},
+           {"layernorm", false}, {"layernorm relu", true}, {"dropout 0.5", false}};
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    net n;
+    size_t negative = 0;
+    CHECK_OK(build(&n, "e", 1, &c[i].layer, "relu", lattice, 5));
+    gb_rng_normal(gb_rng_key(1, GB_RNG_TEST, 0, 0), ROWS * n.x->width, n.x->v);
+    CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS, 1));
+    for (size_t k = 0; k < ROWS * n.y->width; k++) negative += n.y->v[k] < 0;
+    if (c[i].rectified ? negative > 0 : negative == 0) fail_msg("%s: %zu negative numbers", c[i].layer, negative);
+    drop(&n);
+  }
+}
+
+/* Four pieces in one pass give the bits of four passes of one, added in the tree: through every kind of layer. */
+static void pieces_are_exact(void **state)
+{
+  (void)state;
+  enum { PARTS = 4, PIECE = 3, ALL = PARTS * PIECE };
+  static const char *const layers[] = {"conv 6 stride 2 none",
+                                       "batchnorm gelu",
+                                       "dropout 0.2",
+                                       "skip",
+                                       "conv 5 padding zero",
+                                       "layernorm",
+                                       "add elu",
+                                       "deconv 3 stride 2",
+                                       "skip",
+                                       "dense 20",
+                                       "batchnorm",
+                                       "add tanh"};
+  static const double one = 1;
+  gb_text table = {0};
+  gb_draws draws = {.seed = 2, .step = 8, .training = true};
+  gb_params *p;
+  gb_graph *g;
+  CHECK_OK(gb_params_create(&p));
+  CHECK_OK(gb_graph_create(p, ALL, &g));
+  gb_node *x = gb_graph_data(g, lattice);
+  gb_node *y = gb_network_build(g, &draws, "e", (gb_texts){sizeof layers / sizeof *layers, layers}, "elu", x, &table);
+  gb_node *term = gb_latent_kl(g, y, y);
+  CHECK_OK(gb_params_freeze(p, 3));
+  CHECK_OK(gb_graph_plan(g));
+  size_t size = gb_params_size(p), width = gb_shape_width(lattice), differing = 0;
+  gb_real *whole = gb_alloc(size, sizeof *whole), *part[PARTS], *data = gb_alloc(ALL * width, sizeof *data);
+  double terms[ALL];
+  gb_rng_normal(gb_rng_key(1, GB_RNG_TEST, 0, 0), ALL * width, data);
+  for (size_t k = 0; k <= PARTS; k++) { /* first all of them */
+    size_t first = k ? (k - 1) * PIECE : 0, rows = k ? PIECE : ALL, parts = k ? 1 : PARTS;
+    gb_real *out = k ? (part[k - 1] = gb_alloc(size, sizeof *out)) : whole;
+    memcpy(x->v, data + first * width, rows * width * sizeof *data);
+    draws.first_row = 100 + first;
+    CHECK_OK(gb_graph_run(g, NULL, NULL, rows, parts));
+    if (!k) memcpy(terms, term->term, sizeof terms);
+    CHECK(!memcmp(terms + first, term->term, rows * sizeof *terms));
+    CHECK_OK(gb_graph_backward(g, 1, &term, &one, &(gb_gradient){.block = out, .parts = parts}));
+  }
+  for (size_t i = 0; i < size; i++) {
+    gb_real sum = (part[0][i] + part[1][i]) + (part[2][i] + part[3][i]);
+    CHECK(!memcmp(&whole[i], &sum, sizeof sum));
+    differing += part[0][i] != part[1][i];
+  }
+  CHECK(differing > size / 2);
+  for (size_t k = 0; k < PARTS; k++) gb_free(&part[k]);
+  gb_free(&whole);
+  gb_free(&data);
+  gb_text_free(&table);
+  gb_graph_destroy(&g);
+  gb_params_destroy(&p);
 }
 
 static void long_texts(void **state)
@@ -289,6 +535,12 @@ int main(void)
   const struct CMUnitTest tests[] = {TEST(shapes_and_counts),
                                      TEST(chains),
                                      TEST(mistakes_are_explained),
+                                     TEST(residual_blocks),
+                                     TEST(residual_mistakes),
+                                     TEST(blocks_start_near_identity),
+                                     TEST(norms_start_as_norms),
+                                     TEST(activations),
+                                     TEST(pieces_are_exact),
                                      TEST(long_texts),
                                      TEST(absurd_sizes_are_refused),
                                      TEST(heads),

@@ -137,6 +137,42 @@ static void rows_are_independent(void **state)
   }
 }
 
+/* Batch norm and dropout: in training rows and steps matter, after it neither does, nor in the decoder alone. */
+static void regularisers_belong_to_training(void **state)
+{
+  (void)state;
+  static const char *const layers[] = {"dense 13 none", "batchnorm elu", "dropout 0.4"};
+  static float x[ROWS * N];
+  gb_vae_opts o = small;
+  const double *term[GB_MOST_TERMS];
+  double first[2][2];
+  o.encoder = o.decoder = (gb_texts){3, layers};
+  gb_vae *v = create(&o, &hg, ROWS, 5), *plain = create(&small, &hg, ROWS, 5);
+  gb_model m = gb_vae_model(v);
+  CHECK(m.whole_shards && !gb_vae_model(plain).whole_shards);
+  angles(1, ROWS * N, x);
+  for (int training = 0; training < 2; training++) {
+    CHECK_OK(m.forward(m.self, ROWS, 1, x, (gb_pass){4, 100, training}, term));
+    first[training][0] = term[GB_VAE_KL][0];
+    CHECK_OK(m.forward(m.self, ROWS - 3, 1, x, (gb_pass){4, 100, training}, term));
+    CHECK((term[GB_VAE_KL][0] == first[training][0]) == !training);
+    CHECK_OK(m.forward(m.self, ROWS, 1, x, (gb_pass){5, 100, training}, term));
+    first[training][1] = term[GB_VAE_KL][0]; /* the posterior: without noise of its own */
+    CHECK((first[training][0] == first[training][1]) == !training);
+  }
+  CHECK(first[0][0] != first[1][0]);
+  CHECK_OK(m.forward(m.self, ROWS, 1, x, (gb_pass){5, 100, false}, term));
+  result a = row_of(v, 2);
+  float z[ROWS * LATENT];
+  memcpy(z, gb_vae_look(v).z, sizeof z);
+  CHECK_OK(m.forward(m.self, ROWS, 1, x, (gb_pass){5, 100, true}, term));
+  CHECK_OK(gb_vae_decode(v, ROWS, z, NULL));
+  result b = row_of(v, 2);
+  CHECK(!memcmp(a.direction, b.direction, sizeof a.direction) && !memcmp(a.spread, b.spread, sizeof a.spread));
+  gb_vae_destroy(&v);
+  gb_vae_destroy(&plain);
+}
+
 /* The sums that forward() gives are those of the rows. */
 static void sums_are_of_all_rows(void **state)
 {
@@ -427,6 +463,7 @@ static void refusals(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {TEST(rows_are_independent),
+                                     TEST(regularisers_belong_to_training),
                                      TEST(sums_are_of_all_rows),
                                      TEST(decoding_repeats_the_field),
                                      TEST(aligned_samples_have_no_direction),

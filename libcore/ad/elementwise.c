@@ -1,0 +1,116 @@
+/* ad/elementwise.c - sums and dropout. */
+#include "ad/elementwise.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+
+/* x->g += g, which may be the first that comes there. */
+static void pass_on(gb_node *x, size_t n, const gb_real *restrict g)
+{
+  gb_real *restrict to = x->g;
+  if (!to) return;
+  if (x->born)
+    for (size_t i = 0; i < n; i++) to[i] += g[i];
+  else
+    memcpy(to, g, n * sizeof *to);
+  x->born = true;
+}
+
+typedef struct sum {
+  gb_activation a;
+} sum;
+
+/* Where an activation needs what it was applied to, y->work has it. */
+static gb_err add_forward(gb_node *y)
+{
+  const sum *s = y->ctx;
+  const gb_real *a = y->in[0]->v, *b = y->in[1]->v;
+  size_t n = y->rows * y->width;
+  for (size_t i = 0; i < n; i++) y->v[i] = a[i] + b[i];
+  if (!gb_activation_is_monotone(s->a)) memcpy(y->work, y->v, n * sizeof *y->v);
+  gb_activate((int)s->a, n, y->v);
+  return GB_OK;
+}
+
+static gb_err add_vjp(gb_node *y)
+{
+  const sum *s = y->ctx;
+  size_t n = y->rows * y->width;
+  gb_activate_vjp((int)s->a, n, gb_activation_is_monotone(s->a) ? y->v : y->work, y->g);
+  for (int k = 0; k < 2; k++) pass_on(y->in[k], n, y->g);
+  return GB_OK;
+}
+
+static const gb_op add_op = {"add", add_forward, add_vjp};
+
+gb_node *gb_add(gb_graph *g, gb_node *a, gb_node *b, gb_activation activation)
+{
+  sum *s = gb_graph_context(g, sizeof *s);
+  if (!s || !a || !b) return NULL;
+  GB_ASSERT(a->width == b->width);
+  s->a = activation;
+  gb_node *y = gb_graph_apply(g, &add_op, s, a->shape, 2, (gb_node *[]){a, b});
+  if (!y) return NULL;
+  y->starts = true;
+  if (!gb_activation_is_monotone(activation)) y->n_work = y->width;
+  return y;
+}
+
+typedef struct dropout {
+  const gb_draws *draws;
+  double rate;
+  uint64_t name;
+} dropout;
+
+/* factor [width] of one row: 0, or 1 / (1 - rate). The seed carries the name, so layers share no numbers. */
+static void draw_factors(const dropout *d, uint64_t row, size_t width, gb_real *factor)
+{
+  enum { WORDS = 256 };
+  uint32_t word[WORDS], limit = (uint32_t)(d->rate * 0x1p32);
+  gb_real kept = (gb_real)(1 / (1 - d->rate));
+  gb_key key = gb_rng_key(d->draws->seed ^ d->name, GB_RNG_DROPOUT, row, d->draws->step);
+  for (size_t first = 0; first < width; first += WORDS) {
+    size_t m = width - first < WORDS ? width - first : WORDS;
+    gb_rng_words(key, (uint32_t)(first / 4), m, word);
+    for (size_t i = 0; i < m; i++) factor[first + i] = word[i] < limit ? 0 : kept;
+  }
+}
+
+static gb_err dropout_forward(gb_node *y)
+{
+  const dropout *d = y->ctx;
+  const gb_real *x = y->in[0]->v;
+  size_t n = y->rows * y->width;
+  if (!d->draws->training) {
+    memcpy(y->v, x, n * sizeof *x);
+    return GB_OK;
+  }
+  for (size_t r = 0; r < y->rows; r++) draw_factors(d, d->draws->first_row + r, y->width, y->work + r * y->width);
+  for (size_t i = 0; i < n; i++) y->v[i] = x[i] * y->work[i];
+  return GB_OK;
+}
+
+static gb_err dropout_vjp(gb_node *y)
+{
+  const dropout *d = y->ctx;
+  size_t n = y->rows * y->width;
+  if (d->draws->training)
+    for (size_t i = 0; i < n; i++) y->g[i] *= y->work[i];
+  pass_on(y->in[0], n, y->g);
+  return GB_OK;
+}
+
+static const gb_op dropout_op = {"dropout", dropout_forward, dropout_vjp};
+
+gb_node *gb_dropout(gb_graph *g, gb_node *x, double rate, const char *name, const gb_draws *draws)
+{
+  dropout *d = gb_graph_context(g, sizeof *d);
+  if (!d || !x) return NULL;
+  *d = (dropout){draws, rate, gb_hash64(name, strlen(name))};
+  gb_node *y = gb_graph_apply(g, &dropout_op, d, x->shape, 1, &x);
+  if (!y) return NULL;
+  y->starts = true;
+  y->n_work = x->width;
+  return y;
+}

@@ -1,0 +1,205 @@
+/* learn/layer.c - the table of layers, and the reader of one. */
+#include "learn/layer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LARGEST = 1 << 20, MOST_NUMBERS = 1 << 30 }; /* a size; numbers in a sample, so that products stay in range */
+static const double most_dropped = 0.99;
+
+typedef enum activated { STANDARD, IF_NAMED, NEVER } activated;
+
+static const struct {
+  const char *name, *form, *shape, *doc;
+  int sizes; /* numbers that follow the name */
+  bool window, weights;
+  activated activated;
+} kinds[GB_LAYER_KINDS] = {
+    {"dense", "dense N", "1 x 1 x N", "All outputs from all inputs.", 1, false, true, STANDARD},
+    {"grid", "grid H W C", "H x W x C", "Dense, its outputs arranged as H x W sites with C channels.", 3, false, true,
+     STANDARD},
+    {"conv", "conv C [kernel K] [stride S] [padding zero]", "H/S x W/S x C",
+     "Convolution, K x K sites to one; K = 3 and S = 1 if not said. S divides H and W. The lattice is periodic "
+     "(`padding "
+     "circular`), or zeros lie around it.",
+     1, true, true, STANDARD},
+    {"deconv", "deconv C [kernel K] [stride S] [padding zero]", "HS x WS x C",
+     "Transposed convolution: the lattice becomes S times larger. With S = 2 take K = 4: all sites then get equally "
+     "many "
+     "contributions.",
+     1, true, true, STANDARD},
+    {"batchnorm", "batchnorm", "as before",
+     "Each channel is brought to mean 0 and variance 1 over the samples (and sites) of one of the train.shards pieces "
+     "of "
+     "a batch, then scaled and shifted by learned numbers; so it does not depend on the ranks. After training: "
+     "by running means (0.9 old + 0.1 new each step).",
+     0, false, true, IF_NAMED},
+    {"layernorm", "layernorm", "as before",
+     "The channels of a site (behind a dense layer: all its outputs) are brought to mean 0 and variance 1, then scaled "
+     "and shifted by learned numbers; each sample by itself.",
+     0, false, true, IF_NAMED},
+    {"dropout", "dropout P", "as before",
+     "In training each number is 0 with probability P, else divided by 1 - P; 0 < P <= 0.99.", 0, false, false, NEVER},
+    {"skip", "skip", "as before", "Remembers its input for the `add` that belongs to it, as brackets do.", 0, false,
+     false, NEVER},
+    {"add", "add", "as before",
+     "Adds what the `skip` remembered: the layers between are a residual block, x + f(x). The last of them with "
+     "weights "
+     "starts ten times smaller, so that the block starts near x. If f changes the shape, x goes through a layer of its "
+     "own without activation: 1 x 1 convolution with the stride it takes, on a finer lattice a transposed one, dense "
+     "from or to one site.",
+     0, false, false, IF_NAMED},
+};
+
+gb_layer_kind gb_layer_kind_of(const char *text)
+{
+  int k = 0;
+  text += strspn(text, " ");
+  size_t n = strcspn(text, " ");
+  while (k < GB_LAYER_KINDS && (strlen(kinds[k].name) != n || strncmp(text, kinds[k].name, n))) k++;
+  return (gb_layer_kind)k;
+}
+
+bool gb_layer_has_weights(gb_layer_kind kind)
+{
+  return kind < GB_LAYER_KINDS && kinds[kind].weights;
+}
+
+static gb_err no_such(const char *where, const char *text)
+{
+  gb_text forms = {0};
+  for (int k = 0; k < GB_LAYER_KINDS; k++)
+    gb_text_add(&forms, "%s`%s`", k == 0 ? "" : k + 1 < GB_LAYER_KINDS ? ", " : " or ", kinds[k].form);
+  gb_err e = gb_text_done(&forms);
+  if (!e) e = GB_FAIL(GB_ERR_CONFIG, "%s `%s`: no such layer. Write %s.", where, text, forms.s);
+  gb_text_free(&forms);
+  return e;
+}
+
+static gb_err whole_number(const char *where, const char *text, const char *what, const char *word, size_t *out)
+{
+  char *end = NULL;
+  long v = word ? strtol(word, &end, 10) : 0;
+  GB_CHECK(word && end != word && !*end && v >= 1 && v <= LARGEST, GB_ERR_CONFIG,
+           "%s `%s`: %s must be a whole number from 1 to %d, not `%s`", where, text, what, LARGEST, word ? word : "");
+  *out = (size_t)v;
+  return GB_OK;
+}
+
+static gb_err probability(const char *where, const char *text, const char *word, double *out)
+{
+  char *end = NULL;
+  *out = word ? strtod(word, &end) : 0;
+  GB_CHECK(word && end != word && !*end && *out > 0 && *out <= most_dropped, GB_ERR_CONFIG,
+           "%s `%s`: a probability above 0 and up to %g must follow, not `%s`", where, text, most_dropped,
+           word ? word : "");
+  return GB_OK;
+}
+
+static gb_err padding(const char *where, const char *text, const char *word, bool *zero)
+{
+  *zero = word && !strcmp(word, "zero");
+  GB_CHECK(*zero || (word && !strcmp(word, "circular")), GB_ERR_CONFIG,
+           "%s `%s`: padding is `circular` (the lattice is periodic) or `zero`, not `%s`", where, text,
+           word ? word : "");
+  return GB_OK;
+}
+
+static gb_err not_understood(const char *where, const char *text, gb_layer_kind k, const char *word)
+{
+  if (kinds[k].activated == NEVER)
+    return GB_FAIL(GB_ERR_CONFIG, "%s `%s`: `%s` is not understood: `%s` is all there is to write.", where, text, word,
+                   kinds[k].form);
+  return GB_FAIL(GB_ERR_CONFIG, "%s `%s`: `%s` is not understood. Options: %san activation (%s).", where, text, word,
+                 kinds[k].window ? "kernel K, stride S, padding circular|zero and " : "", GB_ACTIVATIONS);
+}
+
+gb_err gb_layer_parse(const char *where, const char *text, gb_activation standard, gb_layer *out)
+{
+  char copy[128], *rest = copy, *word;
+  GB_CHECK(strlen(text) < sizeof copy, GB_ERR_CONFIG, "%s: a layer has fewer than %zu characters", where, sizeof copy);
+  strcpy(copy, text);
+  gb_layer_kind k = gb_layer_kind_of(text);
+  if (k == GB_LAYER_KINDS) return no_such(where, text);
+  strtok_r(copy, " ", &rest);
+  *out =
+      (gb_layer){.kind = k, .window = {3, 1, false}, .activation = kinds[k].activated == STANDARD ? standard : GB_NONE};
+  for (int i = 0; i < kinds[k].sizes; i++)
+    GB_TRY(whole_number(where, text, "a size", strtok_r(NULL, " ", &rest), &out->size[i]));
+  if (k == GB_LAYER_DROPOUT) GB_TRY(probability(where, text, strtok_r(NULL, " ", &rest), &out->rate));
+  while ((word = strtok_r(NULL, " ", &rest))) {
+    if (kinds[k].window && !strcmp(word, "kernel"))
+      GB_TRY(whole_number(where, text, "kernel", strtok_r(NULL, " ", &rest), &out->window.kernel));
+    else if (kinds[k].window && !strcmp(word, "stride"))
+      GB_TRY(whole_number(where, text, "stride", strtok_r(NULL, " ", &rest), &out->window.stride));
+    else if (kinds[k].window && !strcmp(word, "padding"))
+      GB_TRY(padding(where, text, strtok_r(NULL, " ", &rest), &out->window.zero));
+    else if (kinds[k].activated != NEVER && gb_activation_find(word) >= 0)
+      out->activation = (gb_activation)gb_activation_find(word);
+    else
+      return not_understood(where, text, k, word);
+  }
+  return GB_OK;
+}
+
+static gb_err check_size(const char *where, const char *text, gb_shape in, gb_shape out)
+{
+  GB_CHECK((double)out.h * (double)out.w * (double)out.c <= MOST_NUMBERS, GB_ERR_CONFIG,
+           "%s `%s`: input %zu x %zu x %zu, output %zu x %zu x %zu: more than %d numbers", where, text, in.h, in.w,
+           in.c, out.h, out.w, out.c, MOST_NUMBERS);
+  return GB_OK;
+}
+
+static gb_err check_kernel(const char *where, const char *text, const gb_layer *l, gb_shape in, gb_shape out)
+{
+  gb_shape large = l->kind == GB_LAYER_CONV ? in : out;
+  GB_CHECK(l->window.kernel <= large.h && l->window.kernel <= large.w, GB_ERR_CONFIG,
+           "%s `%s`: input %zu x %zu x %zu, output %zu x %zu x %zu; kernel %zu is larger than the lattice", where, text,
+           in.h, in.w, in.c, out.h, out.w, out.c, l->window.kernel);
+  return GB_OK;
+}
+
+gb_err gb_layer_shape(const char *where, const char *text, const gb_layer *l, gb_shape in, gb_shape *out)
+{
+  size_t s = l->window.stride;
+  *out = in;
+  switch (l->kind) {
+  case GB_LAYER_DENSE: *out = (gb_shape){1, 1, l->size[0]}; break;
+  case GB_LAYER_GRID: *out = (gb_shape){l->size[0], l->size[1], l->size[2]}; break;
+  case GB_LAYER_CONV:
+    GB_CHECK(in.h % s == 0 && in.w % s == 0, GB_ERR_CONFIG,
+             "%s `%s`: its input is %zu x %zu x %zu; stride %zu does not divide %zu x %zu", where, text, in.h, in.w,
+             in.c, s, in.h, in.w);
+    *out = (gb_shape){in.h / s, in.w / s, l->size[0]};
+    break;
+  case GB_LAYER_DECONV: *out = (gb_shape){in.h * s, in.w * s, l->size[0]}; break;
+  case GB_LAYER_LAYERNORM:
+    GB_CHECK(
+        in.c > 1, GB_ERR_CONFIG,
+        "%s `%s`: its input is %zu x %zu x 1: one channel has no variance. Give the layer before it more channels, "
+        "or use batchnorm.",
+        where, text, in.h, in.w);
+    break;
+  default: break;
+  }
+  GB_TRY(check_size(where, text, in, *out));
+  return kinds[l->kind].window ? check_kernel(where, text, l, in, *out) : GB_OK;
+}
+
+void gb_layer_markdown(gb_text *out)
+{
+  static const char *const activation[] = {[STANDARD] = "model.activation", [IF_NAMED] = "none", [NEVER] = "never"};
+  gb_text_add(out,
+              "## Layers\n\n"
+              "`model.encoder` and `model.decoder` are lists of texts, one for each layer. The input of a layer has "
+              "H x W sites with C channels; shapes follow from the input, `greybox-train --dry-run` shows them. "
+              "A layer applies an activation to what it computed: the one it names last, as in `dense 64 tanh`, "
+              "else the one below. Activations: ");
+  gb_text_add(out, "%s.\n\n| layer | output | activation if none is named | meaning |\n|---|---|---|---|\n",
+              GB_ACTIVATIONS);
+  for (int k = 0; k < GB_LAYER_KINDS; k++)
+    gb_text_add(out, "| `%s` | %s | %s | %s |\n", kinds[k].form, kinds[k].shape, activation[kinds[k].activated],
+                kinds[k].doc);
+  gb_text_add(out, "\nA residual block of the usual form, with its norms before the activations: `skip, conv 32 none, "
+                   "batchnorm elu, conv 32 none, batchnorm, add elu`.\n\n");
+}

@@ -1,0 +1,48 @@
+/* learn/layer.h - one layer as a text: what it says, and the shape behind it. The kinds, their words and their
+ * documentation are one table (layer.c); docs/CONFIG.md shows it. */
+#pragma once
+#include "ad/layers.h"
+#include "base/text.h"
+
+typedef enum gb_layer_kind {
+  GB_LAYER_DENSE,
+  GB_LAYER_GRID,
+  GB_LAYER_CONV,
+  GB_LAYER_DECONV,
+  GB_LAYER_BATCHNORM,
+  GB_LAYER_LAYERNORM,
+  GB_LAYER_DROPOUT,
+  GB_LAYER_SKIP,
+  GB_LAYER_ADD,
+  GB_LAYER_KINDS
+} gb_layer_kind;
+
+typedef struct gb_layer {
+  gb_layer_kind kind;
+  size_t size[3];
+  gb_window window;
+  gb_activation activation;
+  double rate;
+} gb_layer;
+
+/** Read a text.
+ *  Local.
+ *  @param[in] where     e.g. "model.encoder[2]", for messages
+ *  @param[in] standard  activation of layers with a product that name none
+ *  @return GB_ERR_CONFIG with where, the text, what is wrong and what could be written */
+gb_err gb_layer_parse(const char *where, const char *text, gb_activation standard, gb_layer *out);
+
+/** The kind of the layer that a text begins with, GB_LAYER_KINDS if there is no such, and whether layers of this kind
+ *  have weights of their own.
+ *  Local. */
+gb_layer_kind gb_layer_kind_of(const char *text);
+bool gb_layer_has_weights(gb_layer_kind kind);
+
+/** The shape behind a layer.
+ *  Local.
+ *  @return GB_ERR_CONFIG with where, text and both shapes, if the layer does not fit */
+gb_err gb_layer_shape(const char *where, const char *text, const gb_layer *l, gb_shape in, gb_shape *out);
+
+/** The table of layers, as a chapter in Markdown.
+ *  Local. */
+void gb_layer_markdown(gb_text *out);

@@ -1,0 +1,65 @@
+# tests/regression/train_blocks.sh - models of every kind of layer: the weights are the same bytes on any number of ranks,
+# also where a training goes on with another; what a layer is in training is not what it is after it.
+# shellcheck shell=bash disable=SC2034 # arrays are used by name
+. "$SOURCE/tests/regression/common.bash"
+train=$BUILD/bin/greybox-train
+
+cat >case.yaml <<'END'
+run: {physics: xy, dir: data, seed: 3}
+xy: {L: 8, T: [0.6, 1, 1.6]}
+generate: {chains: 4, samples: 20, burn_in: 16, pilot: 64, validation_chains: 1, test_chains: 1}
+data: {path: data/dataset.h5}
+model: {latent: 3}
+objective: {energy_weight: 20, energy_mode: sample}
+optimizer: {learning_rate: 0.003, clip_norm: 50}
+train: {steps: 20, batch: 24, shards: 4, validate_every: 10, save_every: 7, log_every: 10}
+END
+run 1 "$generate" case.yaml
+expect 0 samples
+
+dense=("model.encoder=[dense 20, dense 9 gelu]" "model.decoder=[dense 11, dense 31 relu]" train.shards=12)
+conv=("model.encoder=[conv 4 stride 2, conv 6 kernel 4 stride 2 padding zero, dense 12]"
+  "model.decoder=[dense 24, grid 4 4 5, deconv 4 kernel 4 stride 2]")
+batchnorm=("model.encoder=[conv 6 stride 2 none, batchnorm elu, skip, conv 6 none, batchnorm elu, conv 6 none, batchnorm, add elu, dense 12]"
+  "model.decoder=[dense 24, batchnorm, dense 31]")
+dropout=("model.encoder=[conv 6 stride 2, dropout 0.2, skip, conv 8 stride 2, layernorm, add, dense 12, dropout 0.1]"
+  "model.decoder=[dense 24, layernorm tanh, dropout 0.3]" train.shards=12)
+
+# like_one_rank DIR RUN
+like_one_rank() {
+  local file
+  for file in checkpoint.h5 best.h5; do
+    cmp "$kind.1/$file" "$1/$file" || fail "$kind: $file of $1 is not that of one rank"
+  done
+}
+for kind in dense conv batchnorm dropout; do
+  declare -n keys=$kind
+  for ranks in 1 2 3 4; do
+    run $ranks "$train" case.yaml "${keys[@]}" run.dir=$kind.$ranks
+    expect 0 "HG-VAE, 20 steps, best validation loss"
+    like_one_rank $kind.$ranks
+  done
+  run 3 "$train" case.yaml "${keys[@]}" run.dir=$kind.again train.steps=10
+  expect 0 "HG-VAE, 10 steps"
+  run 2 "$train" case.yaml "${keys[@]}" run.dir=$kind.again
+  expect 0 "HG-VAE, 20 steps"
+  like_one_rank $kind.again
+done
+
+# Statistics are learned: they are in the file, and are not what they started with. Weights that start equal are not.
+/usr/bin/python3 - batchnorm.1/best.h5 <<'END' || fail "statistics of batchnorm.1/best.h5"
+import h5py, numpy as np, sys
+w = h5py.File(sys.argv[1])["weights"]
+for name, channels in (("encoder.1", 6), ("encoder.4", 6), ("encoder.6", 6), ("decoder.1", 24)):
+    mean, variance, gamma = (w[f"{name}.{what}"][()] for what in ("running_mean", "running_var", "weight"))
+    assert mean.shape == variance.shape == gamma.shape == (channels,), name
+    assert np.all(variance > 0) and len({*mean}) == len({*variance}) == channels, (name, mean, variance)
+    assert len({*gamma}) > channels / 2, (name, gamma)
+END
+
+# A layer at fault is named; a norm over one sample, too.
+run 2 "$train" case.yaml "model.encoder=[conv 4, skip, grid 3 3 2, add]" run.dir=wrong
+expect 2 "model\.encoder\[3\] \`add\`: its \`skip\` remembers 8 x 8 x 4, the block gives 3 x 3 x 2"
+run 2 "$train" case.yaml "model.encoder=[dense 4, batchnorm]" train.shards=24 run.dir=wrong
+expect 2 "batchnorm: a shard has one sample, of one site"
+[ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
