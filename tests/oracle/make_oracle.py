@@ -110,8 +110,8 @@ def conv(w, name, x, channels, kernel, stride):
 
 def deconv(w, name, x, channels, kernel, stride):
     n, height, width, inputs = x.shape
-    weight = w.matrix(name, (inputs, kernel, kernel, channels), kernel * kernel * inputs / stride**2)
-    y = torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), weight.permute(0, 3, 1, 2).contiguous(), stride=stride)
+    weight = w.matrix(name, (kernel, kernel, channels, inputs), kernel * kernel * inputs / stride**2)
+    y = torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), weight.permute(3, 2, 0, 1).contiguous(), stride=stride)
     for axis, size in ((2, height * stride), (3, width * stride)):  # what hangs over the edges comes in on the other side
         to = (torch.arange(y.shape[axis]) - (kernel - 1) // 2) % size
         folded = torch.zeros(*y.shape[:axis], size, *y.shape[axis + 1 :])
@@ -153,10 +153,6 @@ def energy(config, field):
     return -config["xy"].get("J", 1.0) * bonds / (field.shape[1] * field.shape[2])
 
 
-def log_i0(kappa):
-    return torch.log(torch.special.i0e(kappa)) + kappa
-
-
 def field_for_energy(model, mode, run, u, spread):
     """The planar vectors whose energy enters the loss."""
     n, size = len(u), u.shape[1]
@@ -175,7 +171,7 @@ def field_for_energy(model, mode, run, u, spread):
 
 
 def forward(config, run, w):
-    """The three terms of every row."""
+    """The terms of every row."""
     model, objective, size = config["model"], config["objective"], config["xy"]["L"]
     n, sites, latent = run["rows"], size * size, model["latent"]
     angles = np.array([unit(1, SEED, TEST, i, 0)[0] for i in range(n * sites)])
@@ -208,24 +204,28 @@ def forward(config, run, w):
         nll = (d * d * torch.exp(-spread) + spread + math.log(2 * math.pi)) / 2
     else:
         kappa = torch.exp(-spread)
-        nll = math.log(2 * math.pi) + log_i0(kappa) - kappa * c
+        far = ((vectors - u) ** 2).sum(-1) / 2  # 1 - cos of the residual, as |u| = 1 within 1e-8
+        nll = math.log(2 * math.pi) + torch.log(torch.special.i0e(kappa)) + kappa * far
     field = field_for_energy(model, objective["energy_mode"], run, u, spread)
     difference = energy(config, vectors) - energy(config, field)
-    kl = (torch.exp(logvar) + mu * mu - 1 - logvar).sum(1) / 2
-    return {"nll": nll.sum((1, 2)), "kl": kl, "energy": sites * difference**2}
+    kl = (torch.exp(logvar) + mu * mu - 1 - logvar) / 2
+    terms = {"nll": nll.sum((1, 2)), "kl": kl.sum(1), "energy": sites * difference**2}
+    if objective.get("free_bits"):
+        terms["free_bits"] = torch.relu(objective["free_bits"] - kl).sum(1)
+    return terms
 
 
 def run_case(name, config, run):
     """The text of a file."""
     w = Weights()
     term = forward(config, run, w)
-    sum(weight * term[key].sum() for key, weight in run["weights"].items()).backward()
+    sum(run["weights"][key] * value.sum() for key, value in term.items()).backward()
     head = f"torch {torch.__version__}, numpy {np.__version__}, yaml {yaml.__version__}, Python {platform.python_version()}"
     lines = [f"# Written by tests/oracle/make_oracle.py with {head}. Do not edit."]
     lines += ["config"] + yaml.safe_dump(config, default_flow_style=None, sort_keys=False, width=200).splitlines() + ["end"]
     lines.append("pass " + " ".join(f"{run[k]:d}" for k in ("rows", "parts", "seed", "step", "first_row", "training")))
-    for key, weight in run["weights"].items():
-        lines.append(f"term {key} {weight} " + " ".join(f"{v:.14g}" for v in term[key].tolist()))
+    for key, value in term.items():
+        lines.append(f"term {key} {run['weights'][key]} " + " ".join(f"{v:.14g}" for v in value.tolist()))
     for tensor, value, (centre, reach) in zip(w.names, w.tensors, w.rule):
         shape = " ".join(map(str, value.shape))
         lines.append(f"tensor {tensor} {value.dim()} {shape} {centre} {reach}")
@@ -245,15 +245,15 @@ DECONV = {
 }
 
 
-def case(layers, activation, likelihood="gaussian", spread="learned", mode="mean", encoding="cossin", **more):
+def case(layers, activation, likelihood="gaussian", spread="learned", mode="mean", encoding="cossin", free_bits=0, **more):
     model = {"encoding": encoding, **layers, "activation": activation, "latent": 2, "likelihood": likelihood,
              "spread": spread, "sigma": 0.6, **more}
-    objective = {"energy_weight": 1, "energy_mode": mode}
+    objective = {"energy_weight": 1, "energy_mode": mode, "free_bits": free_bits}
     return {"xy": {"L": 4, "J": 1.3}, "model": model, "objective": objective}
 
 
 CASES = {
-    "dense": case(DENSE, "elu", mode="mean"),
+    "dense": case(DENSE, "elu", mode="mean", free_bits=0.3),
     "dense_angle": case(DENSE, "softplus", spread="fixed", mode="sample", encoding="angle", align=True),
     "dense_von_mises": case(DENSE, "tanh", "von_mises", mode="expected"),
     "conv": case(CONV, "elu", mode="sample"),
@@ -261,7 +261,7 @@ CASES = {
     "deconv": case(DECONV, "relu", mode="expected"),
 }
 RUN = {"rows": 4, "parts": 1, "seed": 77, "step": 5, "first_row": 9, "training": 1,
-       "weights": {"nll": 0.9, "kl": 1.7, "energy": 0.6}}
+       "weights": {"nll": 0.9, "kl": 1.7, "energy": 0.6, "free_bits": 1.3}}
 
 
 def numbers(text):
