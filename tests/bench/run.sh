@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io ...]   (all of these if none is
-# named; rng: the random words under dieharder, an hour)
+# named; soak: a long training; rng: the random words under dieharder, an hour)
 # Two sides are measured in alternating rounds of one run; value and other are medians, best is the best round. Not part of
 # the tests: numbers belong into docs/PERFORMANCE.md, with the machine.
 set -euo pipefail
@@ -74,19 +74,12 @@ rng() {
   "$build/tests/bench_rng" | dieharder -g 200 -a
 }
 
-# Samples per second of greybox-train on 1 and 2 ranks, of the models of the shipped configs; steps after the first 100 count.
+# Training: ours, PyTorch's where it is installed, and sgemm's flop rate; the communication; a long run; ranks at scale, simulated.
 train() {
-  for config in xy_quickstart xy; do
-    mpirun -n 2 "$build/bin/greybox-generate" configs/$config.yaml run.dir="$dir/$config" generate.samples=50 >/dev/null
-    for _ in $(seq "$rounds"); do
-      for ranks in 2 1; do
-        rm -rf "$dir/run"
-        mpirun -n $ranks "$build/bin/greybox-train" configs/$config.yaml run.dir="$dir/run" data.path="$dir/$config/dataset.h5" \
-          train.steps=200 train.log_every=100 train.validate_every=1000000 train.save_every=1000000 >/dev/null
-        sed -n 's/.*"event":"train","step":200.*"samples_per_second":\([0-9.]*\).*/\1/p' "$dir/run/log.jsonl"
-      done | paste -sd' '
-    done | print "training $config.yaml, 2 ranks" "samples/s" "1 rank" 0
-  done
+  /usr/bin/python3 tests/bench/train.py "$build" "$dir" compare
+}
+soak() {
+  /usr/bin/python3 tests/bench/train.py "$build" "$dir" soak
 }
 
 # One file of 1 GB by parallel HDF5 on 1 and 2 ranks, as floats and as 16-bit angles, against dd of as much with the same
@@ -112,7 +105,7 @@ io() {
 [ $# -gt 0 ] || set -- mc farm spread train io
 for group; do
   case $group in
-  mc | farm | spread | train | io | rng) $group ;;
-  *) echo "run.sh: no group $group; there are: mc farm spread train io rng" >&2 && exit 2 ;;
+  mc | farm | spread | train | io | soak | rng) $group ;;
+  *) echo "run.sh: no group $group; there are: mc farm spread train io soak rng" >&2 && exit 2 ;;
   esac
 done

@@ -1,0 +1,303 @@
+"""tests/oracle/make_oracle.py - loss terms and gradients of one batch of each kind of model, by PyTorch in double precision.
+
+An implementation of its own of everything between a config and a gradient: the language of layers, periodic convolutions
+and their transposes, likelihoods of angles, the energy, Philox random numbers, and PyTorch's automatic differentiation. It
+shares no code with greybox; tests/unit/gradient_oracle.c compares.
+
+    python3 tests/oracle/make_oracle.py            write tests/oracle/*.txt
+    python3 tests/oracle/make_oracle.py --check    compare with the stored files, write nothing
+
+A file holds the config, the pass (rows, parts, seed, step, first row), the weights of the terms, the value of every term in every row,
+and per weight tensor its shape, how its values are drawn (centre, reach) and its gradient. Weights and data are drawn, not
+stored: number k of tensor i is centre + reach (2 u - 1), u from word k of the stream (seed 2026, purpose TEST, index 1000 + i,
+step 0); angle i is pi (2 u - 1), rounded to float, u from word 0 of the stream of index i.
+
+Needs python3-torch, python3-numpy, python3-yaml."""
+
+import glob
+import math
+import os
+import platform
+import sys
+
+import numpy as np
+import torch
+import yaml
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SEED, TEST, LATENT, OUTPUT = 2026, 11, 8, 9  # of data and weights; purposes of base/rng.h
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+
+
+def philox(key, counter):
+    """Philox4x32-10 (Salmon et al., SC'11, section 3.3) of counters [n, 4]."""
+    c = [counter[:, i].astype(np.uint64) for i in range(4)]
+    k = [np.uint64(key[0]), np.uint64(key[1])]
+    low = np.uint64(0xFFFFFFFF)
+    for _ in range(10):
+        a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [(b >> np.uint64(32)) ^ c[1] ^ k[0], b & low, (a >> np.uint64(32)) ^ c[3] ^ k[1], a & low]
+        k = [(k[0] + np.uint64(0x9E3779B9)) & low, (k[1] + np.uint64(0xBB67AE85)) & low]
+    return np.stack(c, 1)
+
+
+def words(n, seed, purpose, index, step):
+    """The first n words of a stream: base/rng.h says which counter that is."""
+    blocks = (n + 3) // 4
+    high = purpose << 24 | (index >> 32) << 12 | step >> 32
+    counter = np.zeros((blocks, 4), np.uint64)
+    counter[:, 0] = np.arange(blocks)
+    counter[:, 1:] = (step & 0xFFFFFFFF, index & 0xFFFFFFFF, high)
+    return philox((seed & 0xFFFFFFFF, seed >> 32), counter).reshape(-1)[:n]
+
+
+def unit(n, *stream):
+    return (words(n, *stream).astype(np.float64) + 0.5) * 2.0**-32
+
+
+def normal(n, *stream):
+    """Box-Muller on pairs of words."""
+    u = unit((n + 3) // 4 * 4, *stream).reshape(-1, 2)
+    r, phi = np.sqrt(-2 * np.log(u[:, 0])), 2 * np.pi * u[:, 1]
+    return np.stack([r * np.cos(phi), r * np.sin(phi)], 1).reshape(-1)[:n]
+
+
+ACTIVATIONS = {
+    "none": lambda x: x,
+    "relu": torch.relu,
+    "elu": torch.nn.functional.elu,
+    "tanh": torch.tanh,
+    "softplus": torch.nn.functional.softplus,
+}
+
+
+class Weights:
+    """Tensors in the order in which they are asked for."""
+
+    def __init__(self):
+        self.names, self.tensors, self.rule = [], [], []
+
+    def get(self, name, shape, centre, reach):
+        if name in self.names:
+            return self.tensors[self.names.index(name)]
+        u = unit(int(np.prod(shape)), SEED, TEST, 1000 + len(self.names), 0)
+        value = torch.tensor((centre + reach * (2 * u - 1)).reshape(shape), requires_grad=True)
+        self.names.append(name)
+        self.tensors.append(value)
+        self.rule.append((centre, reach))
+        return value
+
+    def matrix(self, name, shape, fan_in):
+        return self.get(name + ".weight", shape, 0.0, round(1.5 / math.sqrt(fan_in), 3))
+
+    def bias(self, name, n):
+        return self.get(name + ".bias", (n,), 0.1, 0.3)
+
+
+def wrapped(x, kernel):
+    """x [n, h, w, c] with the sites that windows of this kernel see beyond the edges."""
+    before, after = (kernel - 1) // 2, kernel - 1 - (kernel - 1) // 2
+    x = torch.cat([x[:, x.shape[1] - before :], x, x[:, :after]], 1)
+    return torch.cat([x[:, :, x.shape[2] - before :], x, x[:, :, :after]], 2)
+
+
+def conv(w, name, x, channels, kernel, stride):
+    weight = w.matrix(name, (kernel, kernel, x.shape[3], channels), kernel * kernel * x.shape[3])
+    y = torch.nn.functional.conv2d(wrapped(x, kernel).permute(0, 3, 1, 2), weight.permute(3, 2, 0, 1).contiguous(), stride=stride)
+    return y.permute(0, 2, 3, 1) + w.bias(name, channels)
+
+
+def deconv(w, name, x, channels, kernel, stride):
+    n, height, width, inputs = x.shape
+    weight = w.matrix(name, (kernel, kernel, channels, inputs), kernel * kernel * inputs / stride**2)
+    y = torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), weight.permute(3, 2, 0, 1).contiguous(), stride=stride)
+    for axis, size in ((2, height * stride), (3, width * stride)):  # what hangs over the edges comes in on the other side
+        to = (torch.arange(y.shape[axis]) - (kernel - 1) // 2) % size
+        folded = torch.zeros(*y.shape[:axis], size, *y.shape[axis + 1 :])
+        y = folded.index_add(axis, to, y)
+    return y.permute(0, 2, 3, 1) + w.bias(name, channels)
+
+
+def dense(w, name, x, shape):
+    x = x.reshape(len(x), -1)
+    n = int(np.prod(shape))
+    return (x @ w.matrix(name, (x.shape[1], n), x.shape[1]) + w.bias(name, n)).reshape(-1, *shape)
+
+
+def network(w, part, layers, activation, x):
+    """A list of layers as learn/network.h describes it; x [n, h, w, c]."""
+    for i, text in enumerate(layers):
+        kind, *rest = text.split()
+        name, window, f = f"{part}.{i}", {"kernel": 3, "stride": 1}, activation
+        sizes = [int(rest.pop(0)) for _ in range(3 if kind == "grid" else 1)]
+        while rest:
+            word = rest.pop(0)
+            if word in window:
+                window[word] = int(rest.pop(0))
+            else:
+                f = word
+        if kind == "dense":
+            x = dense(w, name, x, (1, 1, sizes[0]))
+        elif kind == "grid":
+            x = dense(w, name, x, sizes)
+        else:
+            x = {"conv": conv, "deconv": deconv}[kind](w, name, x, sizes[0], **window)
+        x = ACTIVATIONS[f](x)
+    return x
+
+
+def energy(config, field):
+    """Per site, of planar vectors [n, L, L, 2]: -J sum over bonds."""
+    bonds = (field * (field.roll(-1, 1) + field.roll(-1, 2))).sum((1, 2, 3))
+    return -config["xy"].get("J", 1.0) * bonds / (field.shape[1] * field.shape[2])
+
+
+def field_for_energy(model, mode, run, u, spread):
+    """The planar vectors whose energy enters the loss."""
+    n, size = len(u), u.shape[1]
+    if mode == "mean":
+        return u
+    if mode == "expected":
+        if model["likelihood"] == "gaussian":
+            return u * torch.exp(-torch.exp(spread) / 2)[..., None]
+        kappa = torch.exp(-spread)
+        return u * (torch.special.i1e(kappa) / torch.special.i0e(kappa))[..., None]
+    assert model["likelihood"] == "gaussian"  # the other is drawn by rejection, of which there is no derivative
+    eps = [normal(size * size, run["seed"], OUTPUT, run["first_row"] + r, run["step"]) for r in range(n)]
+    turn = torch.tensor(np.array(eps)).reshape(n, size, size) * torch.exp(spread / 2)
+    c, s = torch.cos(turn), torch.sin(turn)
+    return torch.stack([c * u[..., 0] - s * u[..., 1], s * u[..., 0] + c * u[..., 1]], -1)
+
+
+def forward(config, run, w):
+    """The terms of every row."""
+    model, objective, size = config["model"], config["objective"], config["xy"]["L"]
+    n, sites, latent = run["rows"], size * size, model["latent"]
+    angles = np.array([unit(1, SEED, TEST, i, 0)[0] for i in range(n * sites)])
+    x = (np.pi * (2 * angles - 1)).astype(np.float32).astype(np.float64).reshape(n, size, size)
+    if model.get("align"):
+        x = x - np.arctan2(np.sin(x).sum((1, 2)), np.cos(x).sum((1, 2)))[:, None, None]
+        x = (x + np.pi) % (2 * np.pi) - np.pi
+    x = torch.tensor(x)
+    vectors = torch.stack([torch.cos(x), torch.sin(x)], -1)
+    cossin, learned = model["encoding"] == "cossin", model["spread"] == "learned"
+    h = network(w, "encoder", model["encoder"], model["activation"], vectors if cossin else x[..., None] / np.pi)
+    mu = dense(w, "mu", h, (latent,))
+    logvar = dense(w, "logvar", h, (latent,))
+    eps = np.array([normal(latent, run["seed"], LATENT, run["first_row"] + r, run["step"]) for r in range(n)])
+    z = mu + torch.exp(logvar / 2) * torch.tensor(eps)
+    h = network(w, "decoder", model["decoder"], model["activation"], z.reshape(n, 1, 1, latent))
+    channels = (2 if cossin else 1) + learned
+    if h.shape[1:3] == (size, size) and size >= 3:
+        raw = conv(w, "output", h, channels, 3, 1)
+    else:
+        raw = dense(w, "output", h, (size, size, channels))
+    if cossin:
+        u = raw[..., :2] / torch.sqrt((raw[..., :2] ** 2).sum(-1, keepdim=True) + 1e-8)
+    else:
+        u = torch.stack([torch.cos(np.pi * raw[..., 0]), torch.sin(np.pi * raw[..., 0])], -1)
+    spread = -4 + 8 * torch.tanh((raw[..., -1] + 4) / 8) if learned else torch.full_like(x, 2 * math.log(model["sigma"]))
+    c = vectors[..., 0] * u[..., 0] + vectors[..., 1] * u[..., 1]
+    if model["likelihood"] == "gaussian":
+        d = torch.atan2(vectors[..., 1] * u[..., 0] - vectors[..., 0] * u[..., 1], c)
+        nll = (d * d * torch.exp(-spread) + spread + math.log(2 * math.pi)) / 2
+    else:
+        kappa = torch.exp(-spread)
+        far = ((vectors - u) ** 2).sum(-1) / 2  # 1 - cos of the residual, as |u| = 1 within 1e-8
+        nll = math.log(2 * math.pi) + torch.log(torch.special.i0e(kappa)) + kappa * far
+    field = field_for_energy(model, objective["energy_mode"], run, u, spread)
+    difference = energy(config, vectors) - energy(config, field)
+    kl = (torch.exp(logvar) + mu * mu - 1 - logvar) / 2
+    terms = {"nll": nll.sum((1, 2)), "kl": kl.sum(1), "energy": sites * difference**2}
+    if objective.get("free_bits"):
+        terms["free_bits"] = torch.relu(objective["free_bits"] - kl).sum(1)
+    return terms
+
+
+def run_case(name, config, run):
+    """The text of a file."""
+    w = Weights()
+    term = forward(config, run, w)
+    sum(run["weights"][key] * value.sum() for key, value in term.items()).backward()
+    head = f"torch {torch.__version__}, numpy {np.__version__}, yaml {yaml.__version__}, Python {platform.python_version()}"
+    lines = [f"# Written by tests/oracle/make_oracle.py with {head}. Do not edit."]
+    lines += ["config"] + yaml.safe_dump(config, default_flow_style=None, sort_keys=False, width=200).splitlines() + ["end"]
+    lines.append("pass " + " ".join(f"{run[k]:d}" for k in ("rows", "parts", "seed", "step", "first_row", "training")))
+    for key, value in term.items():
+        lines.append(f"term {key} {run['weights'][key]} " + " ".join(f"{v:.14g}" for v in value.tolist()))
+    for tensor, value, (centre, reach) in zip(w.names, w.tensors, w.rule):
+        shape = " ".join(map(str, value.shape))
+        lines.append(f"tensor {tensor} {value.dim()} {shape} {centre} {reach}")
+        lines.append(" ".join(f"{g:.13g}" for g in value.grad.reshape(-1).tolist()))
+    return "\n".join(lines) + "\n"
+
+
+# Small models, so that the files are small; odd numbers, so that no two sizes are confused.
+DENSE = {"encoder": ["dense 6", "dense 5 tanh"], "decoder": ["dense 4 softplus", "dense 7 elu"]}
+CONV = {
+    "encoder": ["conv 3 stride 2", "conv 4 kernel 2", "dense 5"],
+    "decoder": ["dense 6 tanh", "grid 2 2 3", "deconv 4 kernel 4 stride 2", "conv 3 relu"],
+}
+DECONV = {
+    "encoder": ["conv 2 kernel 4 stride 2", "deconv 3 kernel 3 stride 2", "conv 2 stride 2 relu"],
+    "decoder": ["grid 1 1 4", "deconv 5 kernel 2 stride 2", "deconv 3 stride 2"],
+}
+
+
+def case(layers, activation, likelihood="gaussian", spread="learned", mode="mean", encoding="cossin", free_bits=0, **more):
+    model = {"encoding": encoding, **layers, "activation": activation, "latent": 2, "likelihood": likelihood,
+             "spread": spread, "sigma": 0.6, **more}
+    objective = {"energy_weight": 1, "energy_mode": mode, "free_bits": free_bits}
+    return {"xy": {"L": 4, "J": 1.3}, "model": model, "objective": objective}
+
+
+CASES = {
+    "dense": case(DENSE, "elu", mode="mean", free_bits=0.3),
+    "dense_angle": case(DENSE, "softplus", spread="fixed", mode="sample", encoding="angle", align=True),
+    "dense_von_mises": case(DENSE, "tanh", "von_mises", mode="expected"),
+    "conv": case(CONV, "elu", mode="sample"),
+    "conv_von_mises": case(CONV, "softplus", "von_mises", spread="fixed", encoding="angle", mode="expected"),
+    "deconv": case(DECONV, "relu", mode="expected"),
+}
+RUN = {"rows": 4, "parts": 1, "seed": 77, "step": 5, "first_row": 9, "training": 1,
+       "weights": {"nll": 0.9, "kl": 1.7, "energy": 0.6, "free_bits": 1.3}}
+
+
+def numbers(text):
+    out = []
+    for word in text.split():
+        try:
+            out.append(float(word))
+        except ValueError:
+            continue
+    return np.array(out)
+
+
+def check(path, text):
+    with open(path) as stored:
+        old, new = stored.read().split("\n", 1)[1], text.split("\n", 1)[1]
+    a, b = numbers(old), numbers(new)
+    worst = np.abs(a - b).max() / np.abs(b).max() if a.shape == b.shape else math.inf
+    print(f"{os.path.basename(path)}: largest difference {worst:.1e} of the largest number")
+    return worst < 1e-12
+
+
+def main():
+    paths, good = [], True
+    for name, config in CASES.items():
+        path, text = f"{HERE}/{name}.txt", run_case(name, config, {**RUN, **config.pop("run", {})})
+        paths.append(path)
+        if "--check" in sys.argv[1:]:
+            good &= check(path, text)
+        else:
+            with open(path, "w") as out:
+                out.write(text)
+    for path in sorted(set(glob.glob(f"{HERE}/*.txt")) - set(paths)):
+        print(f"{os.path.basename(path)}: no longer made by this script", file=sys.stderr)
+        good = False
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()
