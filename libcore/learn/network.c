@@ -245,15 +245,29 @@ gb_node *gb_network_dense_head(gb_graph *g, const char *name, gb_node *x, gb_sha
   return y;
 }
 
+/* How many times finer h x w sites are than x, alike in both directions; 0: x is no coarser lattice. */
+static size_t times_finer(const gb_node *x, gb_shape shape)
+{
+  size_t s = shape.h / x->shape.h;
+  bool lattice = x->shape.h > 1 && x->shape.w > 1 && shape.h >= 3 && shape.w >= 3;
+  return lattice && x->shape.h * s == shape.h && x->shape.w * s == shape.w && 2 * s - 1 <= shape.h ? s : 0;
+}
+
 gb_node *gb_network_site_head(gb_graph *g, const char *name, gb_node *x, gb_shape shape, gb_text *table)
 {
-  const gb_layer l = {.kind = GB_LAYER_CONV, .window = {3, 1, false}, .activation = GB_NONE};
   builder b = {.g = g};
-  if (!x) return NULL;
-  if (x->shape.h != shape.h || x->shape.w != shape.w || shape.h < 3 || shape.w < 3)
-    return gb_network_dense_head(g, name, x, shape, table);
+  char text[64];
+  size_t s = x ? times_finer(x, shape) : 0;
+  if (!s) return gb_network_dense_head(g, name, x, shape, table);
+  const gb_layer l = {.kind = s == 1 ? GB_LAYER_CONV : GB_LAYER_DECONV,
+                      .window = {s == 1 ? 3 : 2 * s - 1, s, false},
+                      .activation = GB_NONE};
   gb_shape in = x->shape;
   gb_node *y = add_conv(&b, name, &l, x, shape.c, 1);
-  add_line(table, name, "conv kernel 3", in, shape, b.count);
+  if (s == 1)
+    snprintf(text, sizeof text, "conv kernel 3");
+  else
+    snprintf(text, sizeof text, "deconv kernel %zu stride %zu", l.window.kernel, s);
+  add_line(table, name, text, in, shape, b.count);
   return y;
 }

@@ -20,7 +20,6 @@ gb_node *gb_network_build(gb_graph *g, const gb_draws *draws, const char *key, g
  *  Local. */
 gb_node *gb_network_dense_head(gb_graph *g, const char *name, gb_node *x, gb_shape shape, gb_text *table);
 
-/** The last layer of a decoder to `channels` channels on h x w sites: a 3 x 3 convolution if x is already arranged so,
- *  else dense.
- *  Local. */
+/** The last layer of a decoder, onto h x w sites: a 3 x 3 convolution if x is already arranged so; a transposed
+ * convolution of stride s and kernel 2 s - 1 if x is s times coarser; else dense. Local. */
 gb_node *gb_network_site_head(gb_graph *g, const char *name, gb_node *x, gb_shape shape, gb_text *table);

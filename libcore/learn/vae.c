@@ -24,10 +24,10 @@ static const gb_field vae_fields[] = {
             "Layers from the sample to the last hidden layer, in the words of the table at the end of docs/CONFIG.md. "
             "Heads "
             "are added."),
-    GB_WORD(gb_vae_opts, decoder, "[dense 128, dense 256]", NULL, GB_FIXED,
-            "Layers from the latents on; if they end on the lattice (L x L sites) the last one added is a convolution, "
-            "else "
-            "dense."),
+    GB_WORD(
+        gb_vae_opts, decoder, "[dense 128, dense 256]", NULL, GB_FIXED,
+        "Layers from the latents on. The last one is added: a convolution if they end on the lattice (L x L sites), a "
+        "transposed one if they end on a coarser one, else dense."),
     GB_WORD(gb_vae_opts, activation, "elu", GB_ACTIVATIONS, GB_FIXED, "Activation of layers that name none."),
     GB_NUMBER(gb_vae_opts, latent, "4", 1, 4096, "1", GB_FIXED, "Latent variables."),
     GB_WORD(

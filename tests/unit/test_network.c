@@ -437,7 +437,8 @@ static void absurd_sizes_are_refused(void **state)
   gb_params_destroy(&p);
 }
 
-/* Heads: the last layer of an encoder is dense; that of a decoder a convolution if it is on the lattice already. */
+/* Heads: the last layer of an encoder is dense; that of a decoder a convolution if it is on the lattice already, a
+ * transposed one if it is on a coarser one. */
 static void heads(void **state)
 {
   (void)state;
@@ -446,6 +447,8 @@ static void heads(void **state)
     size_t weights;
     const char *kind;
   } c[] = {{{4, 4, 5}, {4, 4, 3}, 9 * 5 * 3 + 3, "conv kernel 3"},
+           {{2, 2, 5}, {4, 4, 3}, 9 * 5 * 3 + 3, "deconv kernel 3 stride 2"},
+           {{2, 2, 5}, {6, 6, 3}, 25 * 5 * 3 + 3, "deconv kernel 5 stride 3"},
            {{4, 2, 5}, {4, 4, 3}, 40 * 48 + 48, "dense"},
            {{1, 1, 16}, {4, 4, 1}, 16 * 16 + 16, "dense"},
            {{2, 2, 5}, {2, 2, 3}, 20 * 12 + 12, "dense"}}; /* a window of 3 does not fit on 2 x 2 */
