@@ -1,4 +1,4 @@
-/* ad/elementwise.c - sums and dropout. */
+/* ad/elementwise.c - sums, means and dropout. */
 #include "ad/elementwise.h"
 
 #include <string.h>
@@ -17,14 +17,14 @@ static void pass_on(gb_node *x, size_t n, const gb_real *restrict g)
   x->born = true;
 }
 
-typedef struct sum {
+typedef struct addition {
   gb_activation a;
-} sum;
+} addition;
 
 /* Where an activation needs what it was applied to, y->work has it. */
 static gb_err add_forward(gb_node *y)
 {
-  const sum *s = y->ctx;
+  const addition *s = y->ctx;
   const gb_real *a = y->in[0]->v, *b = y->in[1]->v;
   size_t n = y->rows * y->width;
   for (size_t i = 0; i < n; i++) y->v[i] = a[i] + b[i];
@@ -35,7 +35,7 @@ static gb_err add_forward(gb_node *y)
 
 static gb_err add_vjp(gb_node *y)
 {
-  const sum *s = y->ctx;
+  const addition *s = y->ctx;
   size_t n = y->rows * y->width;
   gb_activate_vjp((int)s->a, n, gb_activation_is_monotone(s->a) ? y->v : y->work, y->g);
   for (int k = 0; k < 2; k++) pass_on(y->in[k], n, y->g);
@@ -46,7 +46,7 @@ static const gb_op add_op = {"add", add_forward, add_vjp};
 
 gb_node *gb_add(gb_graph *g, gb_node *a, gb_node *b, gb_activation activation)
 {
-  sum *s = gb_graph_context(g, sizeof *s);
+  addition *s = gb_graph_context(g, sizeof *s);
   if (!s || !a || !b) return NULL;
   GB_ASSERT(a->width == b->width);
   s->a = activation;
@@ -55,6 +55,37 @@ gb_node *gb_add(gb_graph *g, gb_node *a, gb_node *b, gb_activation activation)
   y->starts = true;
   if (!gb_activation_is_monotone(activation)) y->n_work = y->width;
   return y;
+}
+
+static gb_err mean_forward(gb_node *y)
+{
+  const gb_node *x = y->in[0];
+  size_t c = y->width, sites = x->width / c;
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t k = 0; k < c; k++) {
+      const gb_real *from = x->v + r * x->width + k;
+      double sum = 0;
+      for (size_t i = 0; i < sites; i++) sum += (double)from[i * c];
+      y->v[r * c + k] = (gb_real)(sum / (double)sites);
+    }
+  return GB_OK;
+}
+
+static gb_err mean_vjp(gb_node *y)
+{
+  gb_node *x = y->in[0];
+  size_t c = y->width, sites = x->width / c;
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t i = 0; i < sites; i++)
+      for (size_t k = 0; k < c; k++) x->g[r * x->width + i * c + k] += y->g[r * c + k] / (gb_real)sites;
+  return GB_OK;
+}
+
+static const gb_op mean_op = {"mean", mean_forward, mean_vjp};
+
+gb_node *gb_mean(gb_graph *g, gb_node *x)
+{
+  return x ? gb_graph_apply(g, &mean_op, NULL, (gb_shape){1, 1, x->shape.c}, 1, &x) : NULL;
 }
 
 typedef struct dropout {

@@ -1,4 +1,4 @@
-/* ad/elementwise.h - ops that treat every number of a row alike. */
+/* ad/elementwise.h - small ops without weights. */
 #pragma once
 #include "ad/graph.h"
 #include "linalg/activation.h"
@@ -6,6 +6,10 @@
 /** y = activation(a + b), of equal shape: the end of a residual block.
  *  Local. */
 gb_node *gb_add(gb_graph *g, gb_node *a, gb_node *b, gb_activation activation);
+
+/** The mean of each channel over all pixels: 1 x 1 x c.
+ *  Local. */
+gb_node *gb_mean(gb_graph *g, gb_node *x);
 
 /** In training every number is 0 with probability `rate`, else divided by 1 - rate; after it y = x. Which are left out
  *  is a function of (seed, name, step, global number of the row).

@@ -22,3 +22,15 @@ gb_node *gb_conv(gb_graph *g, gb_node *x, gb_node *W, gb_node *b, gb_window win,
 /** Transposed convolution: output h*stride x w*stride x channels; without bias and activation it is the transpose of
  * gb_conv() from that shape, with the same W: [kernel, kernel, channels, c of x]. Local. kernel <= output h, w. */
 gb_node *gb_deconv(gb_graph *g, gb_node *x, gb_node *W, gb_node *b, gb_window win, size_t channels, gb_activation a);
+
+enum { GB_TURNS = 4 };
+
+/** Convolution of the group p4, shifts and quarter turns of the square lattice: its output has an orientation besides a
+ * place, and when the input is turned by 90 degrees about pixel (0, 0) the output is, too, with its orientations moved
+ * on by one. Pixels with orientations lie side by side: shape h x 4 w x c is [h, w, 4, c]. Output [h/stride, w/stride,
+ * 4, channels]. W: [kernel, kernel, turns, c of x, channels].
+ * Local. h = w of x, a multiple of stride; kernel odd, <= h; periodic.
+ *  Source: T. S. Cohen and M. Welling, arXiv:1602.07576, section 7.
+ *  @param[in] turns  orientations of x: 1 (none) or GB_TURNS */
+gb_node *gb_turned_conv(gb_graph *g, gb_node *x, gb_node *W, gb_node *b, gb_window win, size_t turns, size_t channels,
+                        gb_activation a);

@@ -18,10 +18,13 @@ static const struct {
     {"dense", "dense N", "1 x 1 x N", "All outputs from all inputs.", 1, false, true, STANDARD},
     {"grid", "grid H W C", "H x W x C", "Dense, its outputs arranged as H x W sites with C channels.", 3, false, true,
      STANDARD},
-    {"conv", "conv C [kernel K] [stride S] [padding zero]", "H/S x W/S x C",
+    {"conv", "conv C [kernel K] [stride S] [padding zero] [p4]", "H/S x W/S x C",
      "Convolution, K x K sites to one; K = 3 and S = 1 if not said. S divides H and W. The lattice is periodic "
      "(`padding "
-     "circular`), or zeros lie around it.",
+     "circular`), or zeros lie around it. p4: for H = W and odd K, every filter in its four orientations, so that a "
+     "turn "
+     "by 90 degrees before the layer is one behind it; output H/S x W/S x 4 x C, which p4, norms, dropout and residual "
+     "blocks keep, and dense and mean end.",
      1, true, true, STANDARD},
     {"deconv", "deconv C [kernel K] [stride S] [padding zero]", "HS x WS x C",
      "Transposed convolution: the lattice becomes S times larger. With S = 2 take K = 4: all sites then get equally "
@@ -38,6 +41,11 @@ static const struct {
      "The channels of a site (behind a dense layer: all its outputs) are brought to mean 0 and variance 1, then scaled "
      "and shifted by learned numbers; each sample by itself.",
      0, false, true, IF_NAMED},
+    {"mean", "mean", "1 x 1 x C",
+     "Mean over all sites, and orientations: what remains does not change when the lattice is shifted by multiples of "
+     "the strides "
+     "before it, or turned if all layers before it are p4.",
+     0, false, false, NEVER},
     {"dropout", "dropout P", "as before",
      "In training each number is 0 with probability P, else divided by 1 - P; 0 < P <= 0.99.", 0, false, false, NEVER},
     {"skip", "skip", "as before", "Remembers its input for the `add` that belongs to it, as brackets do.", 0, false,
@@ -111,7 +119,10 @@ static gb_err not_understood(const char *where, const char *text, gb_layer_kind 
     return GB_FAIL(GB_ERR_CONFIG, "%s `%s`: `%s` is not understood: `%s` is all there is to write.", where, text, word,
                    kinds[k].form);
   return GB_FAIL(GB_ERR_CONFIG, "%s `%s`: `%s` is not understood. Options: %san activation (%s).", where, text, word,
-                 kinds[k].window ? "kernel K, stride S, padding circular|zero and " : "", GB_ACTIVATIONS);
+                 k == GB_LAYER_CONV ? "kernel K, stride S, padding circular|zero, p4 and "
+                 : kinds[k].window  ? "kernel K, stride S, padding circular|zero and "
+                                    : "",
+                 GB_ACTIVATIONS);
 }
 
 gb_err gb_layer_parse(const char *where, const char *text, gb_activation standard, gb_layer *out)
@@ -132,6 +143,8 @@ gb_err gb_layer_parse(const char *where, const char *text, gb_activation standar
       GB_TRY(whole_number(where, text, "kernel", strtok_r(NULL, " ", &rest), &out->window.kernel));
     else if (kinds[k].window && !strcmp(word, "stride"))
       GB_TRY(whole_number(where, text, "stride", strtok_r(NULL, " ", &rest), &out->window.stride));
+    else if (k == GB_LAYER_CONV && !strcmp(word, "p4"))
+      out->p4 = true;
     else if (kinds[k].window && !strcmp(word, "padding"))
       GB_TRY(padding(where, text, strtok_r(NULL, " ", &rest), &out->window.zero));
     else if (kinds[k].activated != NEVER && gb_activation_find(word) >= 0)
@@ -142,48 +155,67 @@ gb_err gb_layer_parse(const char *where, const char *text, gb_activation standar
   return GB_OK;
 }
 
-static gb_err check_size(const char *where, const char *text, gb_shape in, gb_shape out)
+const char *gb_extent_text(gb_extent l, char buffer[80])
 {
-  GB_CHECK((double)out.h * (double)out.w * (double)out.c <= MOST_NUMBERS, GB_ERR_CONFIG,
-           "%s `%s`: input %zu x %zu x %zu, output %zu x %zu x %zu: more than %d numbers", where, text, in.h, in.w,
-           in.c, out.h, out.w, out.c, MOST_NUMBERS);
+  snprintf(buffer, 80, "%zu x %zu x %s%zu", l.shape.h, l.shape.w, l.p4 ? "4 x " : "", l.shape.c);
+  return buffer;
+}
+
+static gb_err check_size(const char *where, const char *text, gb_extent in, gb_extent out)
+{
+  char from[80], to[80];
+  GB_CHECK((double)out.shape.h * (double)out.shape.w * (double)out.shape.c * (out.p4 ? 4 : 1) <= MOST_NUMBERS,
+           GB_ERR_CONFIG, "%s `%s`: input %s, output %s: more than %d numbers", where, text, gb_extent_text(in, from),
+           gb_extent_text(out, to), MOST_NUMBERS);
   return GB_OK;
 }
 
-static gb_err check_kernel(const char *where, const char *text, const gb_layer *l, gb_shape in, gb_shape out)
+static gb_err check_window(const char *where, const char *text, const gb_layer *l, gb_extent in, gb_extent out)
 {
-  gb_shape large = l->kind == GB_LAYER_CONV ? in : out;
+  char from[80], to[80];
+  gb_shape large = l->kind == GB_LAYER_CONV ? in.shape : out.shape;
   GB_CHECK(l->window.kernel <= large.h && l->window.kernel <= large.w, GB_ERR_CONFIG,
-           "%s `%s`: input %zu x %zu x %zu, output %zu x %zu x %zu; kernel %zu is larger than the lattice", where, text,
-           in.h, in.w, in.c, out.h, out.w, out.c, l->window.kernel);
+           "%s `%s`: input %s, output %s; kernel %zu is larger than the lattice", where, text, gb_extent_text(in, from),
+           gb_extent_text(out, to), l->window.kernel);
+  GB_CHECK(
+      l->p4 || !in.p4, GB_ERR_CONFIG,
+      "%s `%s`: its input %s has four orientations, its output %s would not. Write p4 here, too, or let a dense or "
+      "mean come first.",
+      where, text, gb_extent_text(in, from), gb_extent_text(out, to));
+  GB_CHECK(
+      !l->p4 || (in.shape.h == in.shape.w && l->window.kernel % 2 && !l->window.zero), GB_ERR_CONFIG,
+      "%s `%s`: input %s, output %s: p4 needs a square lattice, an odd kernel and circular padding, or a turn would "
+      "not lead from pixel to pixel",
+      where, text, gb_extent_text(in, from), gb_extent_text(out, to));
   return GB_OK;
 }
 
-gb_err gb_layer_shape(const char *where, const char *text, const gb_layer *l, gb_shape in, gb_shape *out)
+gb_err gb_layer_shape(const char *where, const char *text, const gb_layer *l, gb_extent in, gb_extent *out)
 {
+  char from[80];
   size_t s = l->window.stride;
   *out = in;
   switch (l->kind) {
-  case GB_LAYER_DENSE: *out = (gb_shape){1, 1, l->size[0]}; break;
-  case GB_LAYER_GRID: *out = (gb_shape){l->size[0], l->size[1], l->size[2]}; break;
+  case GB_LAYER_DENSE: *out = (gb_extent){{1, 1, l->size[0]}, false}; break;
+  case GB_LAYER_GRID: *out = (gb_extent){{l->size[0], l->size[1], l->size[2]}, false}; break;
+  case GB_LAYER_MEAN: *out = (gb_extent){{1, 1, in.shape.c}, false}; break;
   case GB_LAYER_CONV:
-    GB_CHECK(in.h % s == 0 && in.w % s == 0, GB_ERR_CONFIG,
-             "%s `%s`: its input is %zu x %zu x %zu; stride %zu does not divide %zu x %zu", where, text, in.h, in.w,
-             in.c, s, in.h, in.w);
-    *out = (gb_shape){in.h / s, in.w / s, l->size[0]};
+    GB_CHECK(in.shape.h % s == 0 && in.shape.w % s == 0, GB_ERR_CONFIG,
+             "%s `%s`: its input is %s; stride %zu does not divide %zu x %zu", where, text, gb_extent_text(in, from), s,
+             in.shape.h, in.shape.w);
+    *out = (gb_extent){{in.shape.h / s, in.shape.w / s, l->size[0]}, l->p4};
     break;
-  case GB_LAYER_DECONV: *out = (gb_shape){in.h * s, in.w * s, l->size[0]}; break;
+  case GB_LAYER_DECONV: *out = (gb_extent){{in.shape.h * s, in.shape.w * s, l->size[0]}, false}; break;
   case GB_LAYER_LAYERNORM:
-    GB_CHECK(
-        in.c > 1, GB_ERR_CONFIG,
-        "%s `%s`: its input is %zu x %zu x 1: one channel has no variance. Give the layer before it more channels, "
-        "or use batchnorm.",
-        where, text, in.h, in.w);
+    GB_CHECK(in.shape.c > 1, GB_ERR_CONFIG,
+             "%s `%s`: its input is %s: one channel has no variance. Give the layer before it more channels, or use "
+             "batchnorm.",
+             where, text, gb_extent_text(in, from));
     break;
   default: break;
   }
   GB_TRY(check_size(where, text, in, *out));
-  return kinds[l->kind].window ? check_kernel(where, text, l, in, *out) : GB_OK;
+  return kinds[l->kind].window ? check_window(where, text, l, in, *out) : GB_OK;
 }
 
 void gb_layer_markdown(gb_text *out)

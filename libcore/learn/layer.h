@@ -11,6 +11,7 @@ typedef enum gb_layer_kind {
   GB_LAYER_DECONV,
   GB_LAYER_BATCHNORM,
   GB_LAYER_LAYERNORM,
+  GB_LAYER_MEAN,
   GB_LAYER_DROPOUT,
   GB_LAYER_SKIP,
   GB_LAYER_ADD,
@@ -21,6 +22,7 @@ typedef struct gb_layer {
   gb_layer_kind kind;
   size_t size[3];
   gb_window window;
+  bool p4;
   gb_activation activation;
   double rate;
 } gb_layer;
@@ -38,10 +40,21 @@ gb_err gb_layer_parse(const char *where, const char *text, gb_activation standar
 gb_layer_kind gb_layer_kind_of(const char *text);
 bool gb_layer_has_weights(gb_layer_kind kind);
 
-/** The shape behind a layer.
+/* Sites with channels, each perhaps in four orientations (the group p4). */
+typedef struct gb_extent {
+  gb_shape shape;
+  bool p4;
+} gb_extent;
+
+/** "8 x 8 x 3" or "8 x 8 x 4 x 3".
+ *  Local.
+ *  @return buffer */
+const char *gb_extent_text(gb_extent l, char buffer[80]);
+
+/** What is behind a layer.
  *  Local.
  *  @return GB_ERR_CONFIG with where, text and both shapes, if the layer does not fit */
-gb_err gb_layer_shape(const char *where, const char *text, const gb_layer *l, gb_shape in, gb_shape *out);
+gb_err gb_layer_shape(const char *where, const char *text, const gb_layer *l, gb_extent in, gb_extent *out);
 
 /** The table of layers, as a chapter in Markdown.
  *  Local. */

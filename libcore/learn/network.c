@@ -23,9 +23,17 @@ typedef struct builder {
   struct {
     size_t at;     /* number of the `skip` */
     gb_node *x;    /* what it remembers */
+    bool p4;       /* in orientations? */
     size_t layers; /* layers with weights since, but those of blocks within */
   } open[DEEPEST];
 } builder;
+
+/* A node with orientations has the pixels of a site side by side (gb_turned_conv()). */
+static gb_extent extent_of(const gb_node *x, bool p4)
+{
+  gb_shape s = x->shape;
+  return (gb_extent){{s.h, p4 ? s.w / GB_TURNS : s.w, s.c}, p4};
+}
 
 static gb_node *keep(builder *b, gb_err e, gb_param id)
 {
@@ -79,13 +87,15 @@ static gb_node *add_dense(builder *b, const char *name, gb_activation a, gb_node
   return gb_dense(b->g, x, w.w, w.b, out, a);
 }
 
-static gb_node *add_conv(builder *b, const char *name, const gb_layer *l, gb_node *x, size_t channels, double scale)
+static gb_node *add_conv(builder *b, const char *name, const gb_layer *l, gb_node *x, bool p4, size_t channels,
+                         double scale)
 {
-  size_t k = l->window.kernel, s = l->window.stride, c = x->shape.c;
-  double seen = (double)(k * k * c), gain = gain_of(l->activation) * scale * scale;
+  size_t k = l->window.kernel, s = l->window.stride, c = x->shape.c, turns = p4 ? GB_TURNS : 1;
+  double seen = (double)(k * k * c * turns), gain = gain_of(l->activation) * scale * scale;
   if (l->kind == GB_LAYER_CONV) {
-    weights w = make_weights(b, name, 4, (size_t[]){k, k, c, channels}, channels, seen, gain);
-    return gb_conv(b->g, x, w.w, w.b, l->window, channels, l->activation);
+    weights w = make_weights(b, name, 4, (size_t[]){k, k, turns * c, channels}, channels, seen, gain);
+    return l->p4 ? gb_turned_conv(b->g, x, w.w, w.b, l->window, turns, channels, l->activation)
+                 : gb_conv(b->g, x, w.w, w.b, l->window, channels, l->activation);
   }
   seen /= (double)(s * s); /* an output is reached by (k / s)^2 windows */
   weights w = make_weights(b, name, 4, (size_t[]){k, k, channels, c}, channels, seen, gain);
@@ -104,59 +114,60 @@ static gb_node *add_norm(builder *b, const char *name, const gb_layer *l, gb_nod
   return gb_batch_norm(b->g, x, gamma, beta, mean, variance, b->draws, l->activation);
 }
 
-/* x in the shape that the block gave it: by a layer of its own, if it is another. NULL without a failure of the graph:
- * there is none. */
-static gb_node *project(builder *b, const char *name, gb_node *x, gb_shape out)
+/* What the block began with, brought to its other end: by a layer of its own, if shapes differ. NULL without a failure
+ * of the graph: there is none. */
+static gb_node *project(builder *b, const char *name, gb_node *x, gb_extent in, gb_extent out)
 {
-  gb_shape in = x->shape;
-  gb_layer l = {.kind = GB_LAYER_CONV, .window = {1, 1, false}, .activation = GB_NONE};
-  if (in.h == out.h && in.w == out.w && in.c == out.c) return x;
-  if ((in.h == 1 && in.w == 1) || (out.h == 1 && out.w == 1)) return add_dense(b, name, GB_NONE, x, out, 1);
-  if (out.h * (in.h / out.h) == in.h && out.w * (in.h / out.h) == in.w) {
-    l.window.stride = in.h / out.h;
-  } else if (in.h * (out.h / in.h) == out.h && in.w * (out.h / in.h) == out.w) {
+  gb_layer l = {.kind = GB_LAYER_CONV, .window = {1, 1, false}, .p4 = out.p4, .activation = GB_NONE};
+  gb_shape i = in.shape, o = out.shape;
+  if (i.h == o.h && i.w == o.w && i.c == o.c && in.p4 == out.p4) return x;
+  if ((i.h == 1 && i.w == 1 && !out.p4) || (o.h == 1 && o.w == 1 && !out.p4))
+    return add_dense(b, name, GB_NONE, x, o, 1);
+  if (in.p4 && !out.p4) return NULL;
+  if (o.h * (i.h / o.h) == i.h && o.w * (i.h / o.h) == i.w) {
+    l.window.stride = i.h / o.h;
+  } else if (!out.p4 && i.h * (o.h / i.h) == o.h && i.w * (o.h / i.h) == o.w) {
     l.kind = GB_LAYER_DECONV;
-    l.window.kernel = l.window.stride = out.h / in.h;
+    l.window.kernel = l.window.stride = o.h / i.h;
   } else {
     return NULL;
   }
-  return add_conv(b, name, &l, x, out.c, 1);
+  return add_conv(b, name, &l, x, in.p4, o.c, 1);
 }
 
-static gb_node *skip(builder *b, const char *where, size_t at, gb_node *x)
+static gb_node *skip(builder *b, const char *where, size_t at, gb_node *x, bool p4)
 {
   if (b->depth == DEEPEST)
     return gb_graph_fail(
         b->g, GB_FAIL(GB_ERR_CONFIG, "%s `skip`: more than %d residual blocks within each other", where, DEEPEST));
   b->open[b->depth].at = at;
   b->open[b->depth].x = x;
+  b->open[b->depth].p4 = p4;
   b->open[b->depth++].layers = 0;
   return x;
 }
 
-static gb_node *add(builder *b, const char *where, const char *text, const char *name, const gb_layer *l, gb_node *x)
+static gb_node *add(builder *b, const char *where, const char *text, const char *name, const gb_layer *l, gb_node *x,
+                    gb_extent out)
 {
+  char from[80], to[80];
   gb_err e = GB_OK;
-  if (!b->depth) {
+  if (!b->depth)
     e = GB_FAIL(GB_ERR_CONFIG, "%s `%s`: no `skip` before it. A residual block is written: skip, its layers, add.",
                 where, text);
-    return gb_graph_fail(b->g, e);
-  }
-  gb_node *from = b->open[--b->depth].x;
-  if (!b->open[b->depth].layers) {
+  else if (!b->open[b->depth - 1].layers)
     e = GB_FAIL(GB_ERR_CONFIG,
                 "%s `%s`: no layer with weights since its `skip`. Put the layers of the residual block between them.",
                 where, text);
-    return gb_graph_fail(b->g, e);
-  }
-  gb_shape in = from->shape, out = x->shape;
-  gb_node *kept = project(b, name, from, out);
+  if (e) return gb_graph_fail(b->g, e);
+  gb_node *start = b->open[--b->depth].x;
+  gb_extent in = extent_of(start, b->open[b->depth].p4);
+  gb_node *kept = project(b, name, start, in, out);
   if (!kept) {
-    e = GB_FAIL(
-        GB_ERR_CONFIG,
-        "%s `%s`: its `skip` remembers %zu x %zu x %zu, the block gives %zu x %zu x %zu: no stride leads from one "
-        "to the other. Change strides so that both sides differ by the same whole factor.",
-        where, text, in.h, in.w, in.c, out.h, out.w, out.c);
+    e = GB_FAIL(GB_ERR_CONFIG,
+                "%s `%s`: its `skip` remembers %s, the block gives %s: no stride leads from one to the other. Change "
+                "strides so that both sides differ by the same whole factor.",
+                where, text, gb_extent_text(in, from), gb_extent_text(out, to));
     return gb_graph_fail(b->g, e);
   }
   return gb_add(b->g, kept, x, l->activation);
@@ -175,33 +186,35 @@ static bool closes_block(gb_texts layers, size_t i)
   return false;
 }
 
-static gb_node *add_layer(builder *b, const char *name, const gb_layer *l, gb_node *x, gb_shape out, double scale)
+static gb_node *add_layer(builder *b, const char *name, const gb_layer *l, gb_node *x, bool p4, gb_shape out,
+                          double scale)
 {
   switch (l->kind) {
   case GB_LAYER_CONV:
-  case GB_LAYER_DECONV: return add_conv(b, name, l, x, out.c, scale);
+  case GB_LAYER_DECONV: return add_conv(b, name, l, x, p4, out.c, scale);
   case GB_LAYER_BATCHNORM:
   case GB_LAYER_LAYERNORM: return add_norm(b, name, l, x, scale);
+  case GB_LAYER_MEAN: return gb_mean(b->g, x);
   case GB_LAYER_DROPOUT: return gb_dropout(b->g, x, l->rate, name, b->draws);
   default: return add_dense(b, name, l->activation, x, out, scale);
   }
 }
 
-static void add_line(gb_text *table, const char *name, const char *text, gb_shape in, gb_shape out, size_t count)
+static void add_line(gb_text *table, const char *name, const char *text, gb_extent in, gb_extent out, size_t count)
 {
-  char from[64], to[64];
-  snprintf(from, sizeof from, "%zu x %zu x %zu", in.h, in.w, in.c);
-  snprintf(to, sizeof to, "%zu x %zu x %zu", out.h, out.w, out.c);
-  gb_text_add(table, "  %-16s %-30s %14s -> %-14s %8zu weights\n", name, text, from, to, count);
+  char from[80], to[80];
+  gb_text_add(table, "  %-16s %-30s %14s -> %-14s %8zu weights\n", name, text, gb_extent_text(in, from),
+              gb_extent_text(out, to), count);
 }
 
+/* @param[in,out] p4  has x orientations? */
 static gb_node *one_layer(builder *b, const char *key, const char *part, gb_texts layers, size_t i,
-                          gb_activation standard, gb_node *x, gb_text *table)
+                          gb_activation standard, gb_node *x, bool *p4, gb_text *table)
 {
   char where[96], name[GB_PARAM_NAME];
   const char *text = layers.v[i];
   gb_layer l = {0};
-  gb_shape in = x->shape, out = {0};
+  gb_extent in = extent_of(x, *p4), out = {0};
   snprintf(where, sizeof where, "%s[%zu]", key, i);
   snprintf(name, sizeof name, "%.40s.%zu", part, i);
   gb_err e = gb_layer_parse(where, text, standard, &l);
@@ -209,13 +222,14 @@ static gb_node *one_layer(builder *b, const char *key, const char *part, gb_text
   if (e) return gb_graph_fail(b->g, e);
   b->count = 0;
   if (l.kind == GB_LAYER_SKIP)
-    x = skip(b, where, i, x);
+    x = skip(b, where, i, x, *p4);
   else if (l.kind == GB_LAYER_ADD)
-    x = add(b, where, text, name, &l, x);
+    x = add(b, where, text, name, &l, x, out);
   else
-    x = add_layer(b, name, &l, x, out, b->depth && closes_block(layers, i) ? closing_scale : 1);
+    x = add_layer(b, name, &l, x, *p4, out.shape, b->depth && closes_block(layers, i) ? closing_scale : 1);
   if (b->depth && gb_layer_has_weights(l.kind)) b->open[b->depth - 1].layers++;
   add_line(table, name, text, in, out, b->count);
+  *p4 = out.p4;
   return x;
 }
 
@@ -223,10 +237,11 @@ gb_node *gb_network_build(gb_graph *g, const gb_draws *draws, const char *key, g
                           gb_node *x, gb_text *table)
 {
   builder b = {.g = g, .draws = draws};
+  bool p4 = false;
   const char *part = strrchr(key, '.');
   part = part ? part + 1 : key;
   for (size_t i = 0; i < layers.n && x; i++)
-    x = one_layer(&b, key, part, layers, i, (gb_activation)gb_activation_find(activation), x, table);
+    x = one_layer(&b, key, part, layers, i, (gb_activation)gb_activation_find(activation), x, &p4, table);
   if (x && b.depth) {
     size_t at = b.open[b.depth - 1].at;
     return gb_graph_fail(g, GB_FAIL(GB_ERR_CONFIG, "%s[%zu] `%s`: no `add` follows that ends the residual block", key,
@@ -239,9 +254,8 @@ gb_node *gb_network_dense_head(gb_graph *g, const char *name, gb_node *x, gb_sha
 {
   builder b = {.g = g};
   if (!x) return NULL;
-  gb_shape in = x->shape;
   gb_node *y = add_dense(&b, name, GB_NONE, x, shape, 1);
-  add_line(table, name, "dense", in, shape, b.count);
+  add_line(table, name, "dense", extent_of(x, false), (gb_extent){shape, false}, b.count);
   return y;
 }
 
@@ -262,12 +276,11 @@ gb_node *gb_network_site_head(gb_graph *g, const char *name, gb_node *x, gb_shap
   const gb_layer l = {.kind = s == 1 ? GB_LAYER_CONV : GB_LAYER_DECONV,
                       .window = {s == 1 ? 3 : 2 * s - 1, s, false},
                       .activation = GB_NONE};
-  gb_shape in = x->shape;
-  gb_node *y = add_conv(&b, name, &l, x, shape.c, 1);
+  gb_node *y = add_conv(&b, name, &l, x, false, shape.c, 1);
   if (s == 1)
     snprintf(text, sizeof text, "conv kernel 3");
   else
     snprintf(text, sizeof text, "deconv kernel %zu stride %zu", l.window.kernel, s);
-  add_line(table, name, text, in, shape, b.count);
+  add_line(table, name, text, extent_of(x, false), (gb_extent){shape, false}, b.count);
   return y;
 }

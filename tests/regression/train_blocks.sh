@@ -24,15 +24,16 @@ batchnorm=("model.encoder=[conv 6 stride 2 none, batchnorm elu, skip, conv 6 non
   "model.decoder=[dense 24, batchnorm, dense 31]")
 dropout=("model.encoder=[conv 6 stride 2, dropout 0.2, skip, conv 8 stride 2, layernorm, add, dense 12, dropout 0.1]"
   "model.decoder=[dense 24, layernorm tanh, dropout 0.3]" train.shards=12)
+p4=("model.encoder=[conv 3 p4 stride 2, skip, conv 4 p4 none, batchnorm elu, conv 4 p4, add, mean]" "model.decoder=[dense 24]")
 
-# like_one_rank DIR RUN
+# like_one_rank DIR
 like_one_rank() {
   local file
   for file in checkpoint.h5 best.h5; do
     cmp "$kind.1/$file" "$1/$file" || fail "$kind: $file of $1 is not that of one rank"
   done
 }
-for kind in dense conv batchnorm dropout; do
+for kind in dense conv batchnorm dropout p4; do
   declare -n keys=$kind
   for ranks in 1 2 3 4; do
     run $ranks "$train" case.yaml "${keys[@]}" run.dir=$kind.$ranks

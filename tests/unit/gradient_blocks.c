@@ -114,6 +114,12 @@ static void lists(void **state)
       {{1, 1, 4}, 8, {"skip", "dense 5", "skip", "dense 5", "layernorm tanh", "add", "dense 3", "add"}},
       {{2, 2, 2}, 5, {"batchnorm", "skip", "dense 6", "add", "dense 2"}},
       {{1, 1, 3}, 3, {"skip", "grid 2 2 2", "add"}},
+      {{4, 4, 2}, 3, {"conv 2 p4", "conv 3 p4 stride 2", "conv 2 p4 kernel 1 none"}},
+      {{4, 4, 2},
+       8,
+       {"skip", "conv 2 p4 stride 2", "batchnorm", "add", "skip", "conv 3 p4 kernel 1", "add gelu", "mean"}},
+      {{6, 6, 1}, 3, {"conv 2 p4 stride 3 kernel 5", "conv 2 p4 stride 2 kernel 1", "dense 3"}},
+      {{3, 5, 2}, 2, {"conv 3", "mean"}},
   };
   for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
     gb_draws draws = {3, 4, 5, true};

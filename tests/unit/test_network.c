@@ -3,6 +3,7 @@
 #include "learn/network.h"
 
 #include "ad/latent.h"
+#include "ad/layers.h"
 #include "check.h"
 
 enum { ROWS = 2, MOST = 8 };
@@ -62,6 +63,8 @@ static void shapes_and_counts(void **state)
       {{4, 4, 3}, "deconv 5 kernel 4 stride 2", {8, 8, 5}, 3 * 16 * 5 + 5},
       {{4, 6, 3}, "deconv 5", {4, 6, 5}, 3 * 9 * 5 + 5},
       {{1, 1, 3}, "deconv 5 stride 3 softplus", {3, 3, 5}, 3 * 9 * 5 + 5},
+      {{6, 6, 2}, "conv 5 p4", {6, 24, 5}, 9 * 2 * 5 + 5}, /* orientations side by side */
+      {{6, 6, 2}, "conv 5 p4 stride 3 gelu kernel 5", {2, 8, 5}, 25 * 2 * 5 + 5},
       {{8, 6, 2}, "batchnorm", {8, 6, 2}, 8}, /* half of them statistics */
       {{1, 1, 9}, "batchnorm relu", {1, 1, 9}, 36},
       {{8, 6, 2}, "layernorm elu", {8, 6, 2}, 4},
@@ -76,7 +79,10 @@ static void shapes_and_counts(void **state)
     assert_int_equal(gb_params_count(n.p), good[i].weights);
     assert_string_equal(gb_params_info(n.p, 0)->name, "encoder.0.weight");
     assert_string_equal(gb_params_info(n.p, 1)->name, "encoder.0.bias");
-    snprintf(text, sizeof text, "-> %zu x %zu x %zu", out.h, out.w, out.c);
+    if (strstr(good[i].layer, "p4"))
+      snprintf(text, sizeof text, "-> %zu x %zu x 4 x %zu", out.h, out.w / 4, out.c);
+    else
+      snprintf(text, sizeof text, "-> %zu x %zu x %zu", out.h, out.w, out.c);
     CHECK(strstr(n.table.s, text) && strstr(n.table.s, good[i].layer) && strstr(n.table.s, "encoder.0"));
     CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS, 1));
     drop(&n);
@@ -147,10 +153,17 @@ static void mistakes_are_explained(void **state)
       {"dense 3 kernel 3", "`kernel` is not understood. Options: an activation"},
       {"dense 3 sigmoid", "`sigmoid` is not understood"},
       {"conv 3 kernal 3",
-       "`kernal` is not understood. Options: kernel K, stride S, padding circular|zero and an activation"},
+       "`kernal` is not understood. Options: kernel K, stride S, padding circular|zero, p4 and an activation"},
       {"conv 3 padding", "padding is `circular` (the lattice is periodic) or `zero`, not ``"},
       {"deconv 3 padding zeros stride 2", "padding is `circular` (the lattice is periodic) or `zero`, not `zeros`"},
       {"dense 3 padding zero", "`padding` is not understood"},
+      {"dense 3 p4", "`p4` is not understood. Options: an activation"},
+      {"deconv 3 p4", "`p4` is not understood. Options: kernel K, stride S, padding circular|zero and an activation"},
+      {"conv 3 p4 kernel 2", "input 4 x 4 x 3, output 4 x 4 x 4 x 3: p4 needs a square lattice, an odd kernel"},
+      {"conv 3 p4 padding zero", "input 4 x 4 x 3, output 4 x 4 x 4 x 3: p4 needs a square lattice, an odd kernel"},
+      {"conv 3 p4 kernel 5", "kernel 5 is larger than the lattice"},
+      {"conv 3 p4 stride 3", "stride 3 does not divide 4 x 4"},
+      {"mean 3", "`3` is not understood: `mean` is all there is to write"},
       {"conv 3 kernel", "kernel must be a whole number from 1 to 1048576, not ``"},
       {"conv 3 kernel 0", "kernel must be a whole number from 1 to 1048576, not `0`"},
       {"conv 3 kernel stride 2", "kernel must be a whole number from 1 to 1048576, not `stride`"},
@@ -193,6 +206,9 @@ static void residual_blocks(void **state)
     const char *last; /* tensor */
   } c[] = {
       {{8, 8, 2}, 3, {"skip", "conv 2", "add"}, {8, 8, 2}, 2, 38, "e.1.bias"},
+      {{8, 8, 2}, 3, {"skip", "conv 5 p4 stride 4", "add"}, {2, 8, 5}, 4, 95 + 15, "e.2.bias"},
+      {{8, 8, 2}, 4, {"conv 3 p4", "skip", "conv 5 p4", "add"}, {8, 32, 5}, 6, 57 + 545 + 65, "e.3.bias"},
+      {{8, 8, 2}, 5, {"conv 3 p4", "skip", "mean", "dense 4", "add"}, {1, 1, 4}, 6, 57 + 16 + 768 * 4 + 4, "e.4.bias"},
       {{8, 8, 2}, 3, {"skip", "conv 5 stride 4", "add tanh"}, {2, 2, 5}, 4, 95 + 15, "e.2.bias"},
       {{4, 2, 2}, 3, {"skip", "deconv 3 stride 2", "add"}, {8, 4, 3}, 4, 57 + 2 * 4 * 3 + 3, "e.2.bias"},
       {{1, 1, 4}, 3, {"skip", "dense 5", "add"}, {1, 1, 5}, 4, 50, "e.2.bias"},
@@ -394,6 +410,58 @@ static void pieces_are_exact(void **state)
   gb_params_destroy(&p);
 }
 
+/* The pixel that a turn by 90 degrees about pixel (0, 0) brings to (y, x). */
+static size_t before_turn(size_t n, size_t y, size_t x)
+{
+  return ((n - x) % n) * n + y;
+}
+
+/* Turned input gives turned output, with the same bits: position and orientation change places, every sum keeps its
+ * order. Also of strides: the even pixels are turned into even ones. A mean, and so what follows it, stays. */
+static void turns_commute(void **state)
+{
+  (void)state;
+  enum { L = 8, C = 2, SITES = L * L };
+  static const struct {
+    size_t n, side;
+    const char *layer[8];
+  } c[] = {
+      {1, 8, {"conv 3 p4 tanh"}},
+      {1, 4, {"conv 3 p4 kernel 5 stride 2 none"}},
+      {2, 8, {"conv 3 p4", "conv 5 p4 gelu"}},
+      {3, 2, {"conv 3 p4 stride 2", "layernorm", "conv 5 p4 kernel 3 stride 2"}},
+      {6, 4, {"conv 3 p4 stride 2", "batchnorm elu", "skip", "conv 4 p4", "add", "layernorm"}},
+      {6, 0, {"conv 3 p4 stride 2", "skip", "conv 4 p4", "add", "mean", "dense 7"}},
+  };
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    net n;
+    CHECK_OK(build(&n, "e", c[i].n, c[i].layer, "elu", (gb_shape){L, L, C}, 5));
+    gb_real x[ROWS * SITES * C], *first = gb_alloc(ROWS * n.y->width, sizeof *first);
+    gb_rng_normal(gb_rng_key(1, GB_RNG_TEST, 0, 0), ROWS * SITES * C, x);
+    memcpy(n.x->v, x, sizeof x);
+    CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS, 1));
+    memcpy(first, n.y->v, ROWS * n.y->width * sizeof *first);
+    for (size_t r = 0; r < ROWS; r++)
+      for (size_t p = 0; p < SITES; p++)
+        memcpy(n.x->v + (r * SITES + p) * C, x + (r * SITES + before_turn(L, p / L, p % L)) * C, C * sizeof *x);
+    CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS, 1));
+    size_t side = c[i].side, channels = n.y->shape.c, moved = 0;
+    for (size_t k = 0; side == 0 && k < ROWS * n.y->width; k++) CHECK_NEAR((double)n.y->v[k], (double)first[k], 1e-5);
+    for (size_t r = 0; r < ROWS; r++)
+      for (size_t p = 0; p < side * side; p++)
+        for (size_t o = 0; o < GB_TURNS; o++) {
+          const gb_real *now = n.y->v + ((r * side * side + p) * GB_TURNS + o) * channels;
+          size_t from =
+              (r * side * side + before_turn(side, p / side, p % side)) * GB_TURNS + (o + GB_TURNS - 1) % GB_TURNS;
+          CHECK(!memcmp(now, first + from * channels, channels * sizeof *now));
+          moved += memcmp(now, first + (now - n.y->v), channels * sizeof *now) != 0;
+        }
+    CHECK(moved >= ROWS * side * side); /* it does move */
+    gb_free(&first);
+    drop(&n);
+  }
+}
+
 static void long_texts(void **state)
 {
   (void)state;
@@ -544,6 +612,7 @@ int main(void)
                                      TEST(norms_start_as_norms),
                                      TEST(activations),
                                      TEST(pieces_are_exact),
+                                     TEST(turns_commute),
                                      TEST(long_texts),
                                      TEST(absurd_sizes_are_refused),
                                      TEST(heads),
