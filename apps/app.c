@@ -32,7 +32,9 @@ static void print_help(const gb_app *app)
   gb_text_add(&t, "%s - %s\n\nUsage: [mpirun -n RANKS] %s CONFIG.yaml [section.key=value ...] [--dry-run]\n\n%s\n\n",
               app->name, app->purpose, app->name, app->help);
   gb_text_add(&t, "Options:\n"
-                  "  --dry-run   check everything, print the resolved config and what the run needs, touch nothing\n"
+                  "  --dry-run   check everything, print the resolved config and what the run needs, touch nothing\n");
+  if (app->evaluate) gb_text_add(&t, "  --evaluate  %s\n", app->evaluate_help);
+  gb_text_add(&t, ""
                   "  --help      this text\n"
                   "  --version   version and commit\n\n"
                   "Exit status:\n");
@@ -67,7 +69,7 @@ static gb_err dry_run(const gb_app *app, const gb_call *call)
   return e;
 }
 
-static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry)
+static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry, bool evaluate)
 {
   gb_call call = {.c = c, .program = app->name, .all = gb_app_sections()};
   gb_config *cfg = NULL;
@@ -86,7 +88,7 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry)
   call.cfg = cfg;
   GB_GOTO(e, gb_comm_agree(c, gb_sim_find(gb_physics_all, run.physics, &physics)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, cfg, gb_comm_self(), &call.sim)), done);
-  e = dry ? gb_comm_agree(c, dry_run(app, &call)) : app->run(&call);
+  e = dry ? gb_comm_agree(c, dry_run(app, &call)) : evaluate ? app->evaluate(&call) : app->run(&call);
 done:
   gb_sim_destroy(&call.sim);
   gb_config_destroy(&cfg);
@@ -110,9 +112,12 @@ static int leave(const gb_app *app, gb_comm *c, gb_err e)
 
 int gb_app_main(int argc, char **argv, const gb_app *app)
 {
-  static const struct option options[] = {
-      {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {"dry-run", no_argument, NULL, 'd'}, {0}};
-  bool help = false, version = false, dry = false, wrong = false;
+  static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"dry-run", no_argument, NULL, 'd'},
+                                          {"evaluate", no_argument, NULL, 'e'},
+                                          {0}};
+  bool help = false, version = false, dry = false, evaluate = false, wrong = false;
   gb_comm c = {0};
   gb_blas_choose_kernels(argv);
   MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0}); /* for gb_h5_write_start(); less is no failure */
@@ -123,16 +128,21 @@ int gb_app_main(int argc, char **argv, const gb_app *app)
     help |= o == 'h';
     version |= o == 'v';
     dry |= o == 'd';
-    wrong |= o == '?';
+    evaluate |= o == 'e';
+    wrong |= o == '?' || (o == 'e' && !app->evaluate);
   }
   if (wrong) {
-    e = gb_comm_agree(c, GB_FAIL(GB_ERR_CONFIG, "command line: an option is not known. Options: --dry-run, "
-                                                "--help, --version."));
+    e = gb_comm_agree(c, GB_FAIL(GB_ERR_CONFIG,
+                                 "command line: an option is not known. Options: --dry-run, "
+                                 "%s--help, --version.",
+                                 app->evaluate ? "--evaluate, " : ""));
+  } else if (dry && evaluate) {
+    e = gb_comm_agree(c, GB_FAIL(GB_ERR_CONFIG, "command line: --dry-run and --evaluate exclude each other"));
   } else if (help || version) {
     if (c.rank == 0 && help) print_help(app);
     if (c.rank == 0 && !help) printf("%s %s\n", app->name, gb_run_version());
   } else if (!e) {
-    e = start(app, c, argc - optind, argv + optind, dry);
+    e = start(app, c, argc - optind, argv + optind, dry, evaluate);
   }
   return leave(app, &c, e);
 }

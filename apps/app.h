@@ -18,6 +18,8 @@ typedef struct gb_app {
   const gb_schema *const *sections;                  /* shown by --help besides `run` and the physics; ends with NULL */
   gb_err (*plan)(const gb_call *call, gb_text *out); /* --dry-run: what it will need; touches nothing */
   gb_err (*run)(const gb_call *call);
+  gb_err (*evaluate)(const gb_call *call); /* --evaluate instead of run; NULL: no such option */
+  const char *evaluate_help;               /* its line in --help */
 } gb_app;
 
 /** The body of main(): MPI, --help, --version, --dry-run, config, physics, the program, one error message.

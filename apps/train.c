@@ -1,6 +1,9 @@
 /* apps/train.c - data set -> checkpoint. */
+#include <limits.h>
+
 #include "app.h"
 #include "learn/experiment.h"
+#include "report/evaluate.h"
 
 static gb_err plan(const gb_call *call, gb_text *out)
 {
@@ -14,6 +17,15 @@ static gb_err run(const gb_call *call)
   gb_err e = gb_experiment_train(call->c, call->cfg, &call->sim, r);
   gb_run_close(&r);
   return e;
+}
+
+static gb_err evaluate(const gb_call *call)
+{
+  char path[PATH_MAX];
+  gb_run_opts run_opts;
+  gb_config_get(call->cfg, &gb_run_schema, &run_opts);
+  gb_dataset_opts data = gb_experiment_data(call->cfg, path);
+  return gb_evaluate(call->c, run_opts.dir, call->sim.kind, &data);
 }
 
 int main(int argc, char **argv)
@@ -30,6 +42,10 @@ int main(int argc, char **argv)
               "Example: mpirun -n 2 greybox-train configs/xy_quickstart.yaml objective.energy_weight=100",
       .sections = gb_experiment_sections,
       .plan = plan,
-      .run = run};
+      .run = run,
+      .evaluate = evaluate,
+      .evaluate_help =
+          "no training: all terms of the trained model (best.h5) on every split of data.path, any data set of\n"
+          "              its shape, as a table and in run.dir/evaluation.json"};
   return gb_app_main(argc, argv, &app);
 }

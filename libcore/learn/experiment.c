@@ -163,13 +163,30 @@ done:
 }
 
 /* The file to read: the best weights, or the last ones where nothing was validated. */
-static void weights_file(gb_comm c, const char *dir, char path[PATH_MAX])
+static gb_err weights_file(gb_comm c, const char *dir, const char **name, char path[PATH_MAX])
 {
-  int best = 0;
-  snprintf(path, PATH_MAX, "%s/best.h5", dir);
-  if (c.rank == 0) best = access(path, F_OK) == 0;
-  gb_comm_bcast(c, &best, sizeof best);
-  if (!best) snprintf(path, PATH_MAX, "%s/checkpoint.h5", dir);
+  static const char *const names[] = {"best.h5", "checkpoint.h5"};
+  int there = 0;
+  for (int i = 0; i < 2 && !there; i++) {
+    *name = names[i];
+    snprintf(path, PATH_MAX, "%s/%s", dir, *name);
+    if (c.rank == 0) there = access(path, F_OK) == 0;
+    gb_comm_bcast(c, &there, sizeof there);
+  }
+  return gb_comm_agree(c, there ? GB_OK
+                                : GB_FAIL(GB_ERR_IO,
+                                          "%s: there is neither best.h5 nor checkpoint.h5. Train a model there first, "
+                                          "or give another run.dir.",
+                                          dir));
+}
+
+gb_dataset_opts gb_experiment_data(const gb_config *cfg, char path[PATH_MAX])
+{
+  experiment x;
+  read_options(cfg, &x);
+  snprintf(path, PATH_MAX, "%s", x.data_path);
+  x.data.path = path;
+  return x.data;
 }
 
 gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out)
@@ -178,8 +195,8 @@ gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, si
   char path[PATH_MAX], *text = NULL;
   gb_err e = GB_OK;
   *out = (gb_trained){0};
-  weights_file(c, dir, path);
   defining_sections(physics, sections);
+  GB_TRY(weights_file(c, dir, &out->file, path));
   GB_TRY(gb_checkpoint_config(c, path, &text));
   experiment x;
   GB_GOTO(e, gb_comm_agree(c, gb_config_parse_stored(path, text, sections, &out->cfg)), done);

@@ -1,5 +1,7 @@
 /* learn/experiment.h - one training, from config to checkpoint: the sentence that joins data, model and trainer. */
 #pragma once
+#include <limits.h>
+
 #include "config/config.h"
 #include "data/dataset.h"
 #include "io/run.h"
@@ -20,6 +22,11 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
  *  @return as gb_train(); GB_ERR_CONFIG if the checkpoint belongs to another config */
 gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run);
 
+/** The data set that a config names, with its default filled in.
+ *  Local.
+ *  @param[out] path  room for the name, to which the result points */
+gb_dataset_opts gb_experiment_data(const gb_config *cfg, char path[PATH_MAX]);
+
 /** A trained model, read back from a run directory.
  *  Collective over c. Closed by gb_trained_close(). */
 typedef struct gb_trained {
@@ -28,6 +35,7 @@ typedef struct gb_trained {
   gb_vae *vae;
   uint64_t seed, step, data; /* of the run; of the weights; fingerprint of the data set */
   const char *name;          /* in the ladder */
+  const char *file;          /* "best.h5", or "checkpoint.h5" where nothing was validated */
 } gb_trained;
 gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out);
 void gb_trained_close(gb_trained *t);
