@@ -121,32 +121,33 @@ static size_t down(size_t L, size_t y)
   return y == 0 ? L - 1 : y - 1;
 }
 
-/* Scalar products of n numbers of a and b, summed in double: eight partial sums, then these in a fixed tree. */
-static double product(size_t n, const gb_real *a, const gb_real *b)
+static gb_eight_sums eight(const gb_real *x)
 {
+  return __builtin_convertvector(*(const gb_eight *)x, gb_eight_sums);
+}
+
+/* The sum of s_i (s_right + s_above) over sites, in double: eight partial sums, then these in a fixed tree. The lattice
+ * is passed over as one line, in which the neighbour to the right follows; ends of rows are put right afterwards. */
+static double bonds_of(size_t L, const gb_real *v)
+{
+  size_t n = 2 * L, last = n * (L - 1), i = 0;
   gb_eight_sums t = {0};
-  size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    t += __builtin_convertvector(*(const gb_eight *)(a + i), gb_eight_sums) *
-         __builtin_convertvector(*(const gb_eight *)(b + i), gb_eight_sums);
-  for (size_t j = 0; i + j < n; j++) t[j] += (double)a[i + j] * (double)b[i + j];
-  return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+  double ends = 0;
+  for (; i + 8 <= last; i += 8) t += eight(v + i) * (eight(v + i + 2) + eight(v + i + n));
+  for (size_t j = 0; i + j < last; j++) t[j] += (double)v[i + j] * ((double)v[i + j + 2] + (double)v[i + j + n]);
+  for (size_t y = 0; y + 1 < L; y++) {
+    const gb_real *end = v + y * n + n - 2, *own = v + y * n, *next = own + n;
+    for (size_t k = 0; k < 2; k++) ends += (double)end[k] * ((double)own[k] - (double)next[k]);
+  }
+  for (i = 0; i + 8 <= n - 2; i += 8) t += eight(v + last + i) * (eight(v + last + i + 2) + eight(v + i));
+  for (; i < n; i++) ends += (double)v[last + i] * ((double)v[last + (i + 2 < n ? i + 2 : i + 2 - n)] + (double)v[i]);
+  return (((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]))) + ends;
 }
 
 static void energy(void *self, size_t rows, const gb_real *field, double *e)
 {
   const gb_xy *s = self;
-  size_t L = s->L, n = 2 * L; /* numbers in a row of the lattice */
-  for (size_t r = 0; r < rows; r++) {
-    const gb_real *v = field + r * 2 * s->sites;
-    double bonds = 0;
-    for (size_t y = 0; y < L; y++) {
-      const gb_real *row = v + y * n, *last = row + n - 2;
-      bonds += product(n - 2, row, row + 2) + product(n, row, v + up(L, y) * n);
-      bonds += (double)last[0] * (double)row[0] + (double)last[1] * (double)row[1];
-    }
-    e[r] = -s->opts.J * bonds / (double)s->sites;
-  }
+  for (size_t r = 0; r < rows; r++) e[r] = -s->opts.J * bonds_of(s->L, field + r * 2 * s->sites) / (double)s->sites;
 }
 
 /* Numbers 2k and 2k + 1 of a row of the lattice get `scale` times the sum of the neighbours of site k. */

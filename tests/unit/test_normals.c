@@ -7,7 +7,7 @@
 static void they_are_those_of_the_stream(void **state)
 {
   (void)state;
-  enum { ROWS = 7, MOST = 70 };
+  enum { ROWS = 7, MOST = 150 };
   gb_real x[ROWS][MOST + 3], expected[MOST];
   for (size_t n = 1; n <= MOST; n++) {
     const uint64_t first = 0xfffffffcu, step = 5; /* the upper word of the index changes among the rows */
