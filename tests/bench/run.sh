@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io ...]   (all of these if none is
+# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io|allreduce|scale ...]   (all of these if none is
 # named; soak: a long training; rng: the random words under dieharder, an hour)
 # Two sides are measured in alternating rounds of one run; value and other are medians, best is the best round. Not part of
 # the tests: numbers belong into docs/PERFORMANCE.md, with the machine.
@@ -78,6 +78,12 @@ rng() {
 train() {
   /usr/bin/python3 tests/bench/train.py "$build" "$dir" compare
 }
+allreduce() {
+  mpirun -n 2 --bind-to core "$build/tests/bench_allreduce"
+}
+scale() {
+  /usr/bin/python3 tests/bench/scale.py "$build" "$dir"
+}
 soak() {
   /usr/bin/python3 tests/bench/train.py "$build" "$dir" soak
 }
@@ -102,10 +108,10 @@ io() {
   done
 }
 
-[ $# -gt 0 ] || set -- mc farm spread train io
+[ $# -gt 0 ] || set -- mc farm spread train io allreduce scale
 for group; do
   case $group in
-  mc | farm | spread | train | io | soak | rng) $group ;;
-  *) echo "run.sh: no group $group; there are: mc farm spread train io soak rng" >&2 && exit 2 ;;
+  mc | farm | spread | train | io | allreduce | scale | soak | rng) $group ;;
+  *) echo "run.sh: no group $group; there are: mc farm spread train io allreduce scale soak rng" >&2 && exit 2 ;;
   esac
 done
