@@ -33,7 +33,7 @@ static void print_help(const gb_app *app)
               app->name, app->purpose, app->name, app->help);
   gb_text_add(&t, "Options:\n"
                   "  --dry-run   check everything, print the resolved config and what the run needs, touch nothing\n");
-  if (app->evaluate) gb_text_add(&t, "  --evaluate  %s\n", app->evaluate_help);
+  for (const gb_app_mode *m = app->modes; m && m->name; m++) gb_text_add(&t, "  --%-9s %s\n", m->name, m->help);
   gb_text_add(&t, ""
                   "  --help      this text\n"
                   "  --version   version and commit\n\n"
@@ -69,7 +69,7 @@ static gb_err dry_run(const gb_app *app, const gb_call *call)
   return e;
 }
 
-static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry, bool evaluate)
+static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry, const gb_app_mode *mode)
 {
   gb_call call = {.c = c, .program = app->name, .all = gb_app_sections()};
   gb_config *cfg = NULL;
@@ -88,7 +88,7 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry, 
   call.cfg = cfg;
   GB_GOTO(e, gb_comm_agree(c, gb_sim_find(gb_physics_all, run.physics, &physics)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, cfg, gb_comm_self(), &call.sim)), done);
-  e = dry ? gb_comm_agree(c, dry_run(app, &call)) : evaluate ? app->evaluate(&call) : app->run(&call);
+  e = dry ? gb_comm_agree(c, dry_run(app, &call)) : mode ? mode->run(&call) : app->run(&call);
 done:
   gb_sim_destroy(&call.sim);
   gb_config_destroy(&cfg);
@@ -110,39 +110,56 @@ static int leave(const gb_app *app, gb_comm *c, gb_err e)
   return (int)e;
 }
 
+enum { HELP, VERSION, DRY, OWN, MOST_OPTIONS = 16 };
+
+/* --help, --version, --dry-run, and from OWN on the modes of the program. */
+static void list_options(const gb_app *app, struct option options[MOST_OPTIONS], gb_text *names)
+{
+  static const char *const common[OWN] = {"help", "version", "dry-run"};
+  int n = 0;
+  for (; n < OWN; n++) options[n] = (struct option){common[n], no_argument, NULL, n};
+  for (const gb_app_mode *m = app->modes; m && m->name; m++, n++) {
+    GB_ASSERT(n + 1 < MOST_OPTIONS);
+    options[n] = (struct option){m->name, no_argument, NULL, n};
+    gb_text_add(names, "--%s, ", m->name);
+  }
+  options[n] = (struct option){0};
+}
+
 int gb_app_main(int argc, char **argv, const gb_app *app)
 {
-  static const struct option options[] = {{"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {"dry-run", no_argument, NULL, 'd'},
-                                          {"evaluate", no_argument, NULL, 'e'},
-                                          {0}};
-  bool help = false, version = false, dry = false, evaluate = false, wrong = false;
+  struct option options[MOST_OPTIONS];
+  bool asked[OWN] = {false};
+  const gb_app_mode *mode = NULL;
+  const char *wrong = NULL;
+  gb_text own = {0};
   gb_comm c = {0};
   gb_blas_choose_kernels(argv);
   MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0}); /* for gb_h5_write_start(); less is no failure */
   gb_err e = gb_comm_open(MPI_COMM_WORLD, &c);
   gb_blas_start();
   opterr = c.rank == 0;
+  list_options(app, options, &own);
   for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-    help |= o == 'h';
-    version |= o == 'v';
-    dry |= o == 'd';
-    evaluate |= o == 'e';
-    wrong |= o == '?' || (o == 'e' && !app->evaluate);
+    if (o == '?')
+      wrong = "an option is not known";
+    else if (o < OWN)
+      asked[o] = true;
+    else if (mode)
+      wrong = "two options exclude each other";
+    else
+      mode = &app->modes[o - OWN];
   }
+  if (asked[DRY] && mode) wrong = "two options exclude each other";
   if (wrong) {
-    e = gb_comm_agree(c, GB_FAIL(GB_ERR_CONFIG,
-                                 "command line: an option is not known. Options: --dry-run, "
-                                 "%s--help, --version.",
-                                 app->evaluate ? "--evaluate, " : ""));
-  } else if (dry && evaluate) {
-    e = gb_comm_agree(c, GB_FAIL(GB_ERR_CONFIG, "command line: --dry-run and --evaluate exclude each other"));
-  } else if (help || version) {
-    if (c.rank == 0 && help) print_help(app);
-    if (c.rank == 0 && !help) printf("%s %s\n", app->name, gb_run_version());
+    e = gb_comm_agree(c, GB_FAIL(GB_ERR_CONFIG, "command line: %s. Options: %s--dry-run, --help, --version.", wrong,
+                                 own.s ? own.s : ""));
+  } else if (asked[HELP] || asked[VERSION]) {
+    if (c.rank == 0 && asked[HELP]) print_help(app);
+    if (c.rank == 0 && !asked[HELP]) printf("%s %s\n", app->name, gb_run_version());
   } else if (!e) {
-    e = start(app, c, argc - optind, argv + optind, dry, evaluate);
+    e = start(app, c, argc - optind, argv + optind, asked[DRY], mode);
   }
+  gb_text_free(&own);
   return leave(app, &c, e);
 }

@@ -18,9 +18,13 @@ typedef struct gb_app {
   const gb_schema *const *sections;                  /* shown by --help besides `run` and the physics; ends with NULL */
   gb_err (*plan)(const gb_call *call, gb_text *out); /* --dry-run: what it will need; touches nothing */
   gb_err (*run)(const gb_call *call);
-  gb_err (*evaluate)(const gb_call *call); /* --evaluate instead of run; NULL: no such option */
-  const char *evaluate_help;               /* its line in --help */
+  const struct gb_app_mode *modes; /* other things to do than run; ends with a name of NULL. NULL: none */
 } gb_app;
+
+typedef struct gb_app_mode {
+  const char *name, *help; /* "evaluate" for --evaluate; its line in --help */
+  gb_err (*run)(const gb_call *call);
+} gb_app_mode;
 
 /** The body of main(): MPI, --help, --version, --dry-run, config, physics, the program, one error message.
  *  @return the exit status */

@@ -10,13 +10,23 @@ static gb_err plan(const gb_call *call, gb_text *out)
   return gb_experiment_plan(call->c, call->cfg, &call->sim, out);
 }
 
-static gb_err run(const gb_call *call)
+static gb_err train(const gb_call *call, bool profile)
 {
   gb_run *r = NULL;
   GB_TRY(gb_run_open(call->c, call->program, call->cfg, call->all, &r));
-  gb_err e = gb_experiment_train(call->c, call->cfg, &call->sim, r);
+  gb_err e = gb_experiment_train(call->c, call->cfg, &call->sim, r, profile);
   gb_run_close(&r);
   return e;
+}
+
+static gb_err run(const gb_call *call)
+{
+  return train(call, false);
+}
+
+static gb_err profile(const gb_call *call)
+{
+  return train(call, true);
 }
 
 static gb_err evaluate(const gb_call *call)
@@ -30,6 +40,16 @@ static gb_err evaluate(const gb_call *call)
 
 int main(int argc, char **argv)
 {
+  static const gb_app_mode modes[] = {
+      {"evaluate",
+       "no training: all terms of the trained model (best.h5) on every split of data.path, any data set of\n"
+       "              its shape, as a table and in run.dir/evaluation.json",
+       evaluate},
+      {"profile",
+       "train as always, and say at the end where the time went: phases over the ranks, and every op with its\n"
+       "              flop rate; also in run.dir/profile.txt",
+       profile},
+      {0}};
   const gb_app app = {
       .name = "greybox-train",
       .purpose = "train a variational autoencoder with physics in its loss",
@@ -43,9 +63,6 @@ int main(int argc, char **argv)
       .sections = gb_experiment_sections,
       .plan = plan,
       .run = run,
-      .evaluate = evaluate,
-      .evaluate_help =
-          "no training: all terms of the trained model (best.h5) on every split of data.path, any data set of\n"
-          "              its shape, as a table and in run.dir/evaluation.json"};
+      .modes = modes};
   return gb_app_main(argc, argv, &app);
 }

@@ -1,6 +1,8 @@
 /* comm/comm.c - thin layers over MPI collectives. */
 #include "comm/comm.h"
 
+#include <limits.h>
+
 #include <string.h>
 
 #include "base/mem.h"
@@ -121,26 +123,20 @@ gb_err gb_comm_agree(gb_comm c, gb_err mine)
   return (gb_err)report.code;
 }
 
-void gb_comm_bcast_from(gb_comm c, int root, void *data, size_t n)
-{
-  for (size_t i = 0; i < n; i += PIECE)
-    MPI_Bcast((char *)data + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_BYTE, root, c.mpi);
-}
-
 void gb_comm_bcast(gb_comm c, void *data, size_t n)
 {
-  gb_comm_bcast_from(c, 0, data, n);
+  for (size_t i = 0; i < n; i += PIECE)
+    MPI_Bcast((char *)data + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_BYTE, 0, c.mpi);
 }
 
-void gb_comm_gather(gb_comm c, const void *mine, size_t n, void *all)
+void gb_comm_gather(gb_comm c, const void *mine, size_t n, size_t size, void *all)
 {
-  MPI_Datatype block; /* n bytes of one rank, in pieces: counts are int */
-  size_t piece = n < PIECE ? n : PIECE;
-  while (piece > 1 && n % piece) piece--;
-  MPI_Type_contiguous((int)piece, MPI_BYTE, &block);
-  MPI_Type_commit(&block);
-  MPI_Gather(mine, (int)(n / piece), block, all, (int)(n / piece), block, 0, c.mpi);
-  MPI_Type_free(&block);
+  MPI_Datatype element;
+  GB_ASSERT(n <= INT_MAX && size <= INT_MAX);
+  MPI_Type_contiguous((int)size, MPI_BYTE, &element);
+  MPI_Type_commit(&element);
+  MPI_Gather(mine, (int)n, element, all, (int)n, element, 0, c.mpi);
+  MPI_Type_free(&element);
 }
 
 gb_err gb_comm_bcast_text(gb_comm c, char **text, size_t *n)

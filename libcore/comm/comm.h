@@ -61,14 +61,10 @@ gb_err gb_comm_agree(gb_comm c, gb_err mine);
  *  Collective over c. */
 void gb_comm_bcast(gb_comm c, void *data, size_t n);
 
-/** n bytes of rank `root` to all ranks.
- *  Collective over c. */
-void gb_comm_bcast_from(gb_comm c, int root, void *data, size_t n);
-
-/** n bytes of every rank, in their order, to rank 0.
+/** n elements of `size` bytes of every rank, in their order, to rank 0; n < 2^31.
  *  Collective over c.
- *  @param[out] all  [size, n] on rank 0 */
-void gb_comm_gather(gb_comm c, const void *mine, size_t n, void *all);
+ *  @param[out] all  [ranks, n] on rank 0 */
+void gb_comm_gather(gb_comm c, const void *mine, size_t n, size_t size, void *all);
 
 /** A text that rank 0 holds (NULL elsewhere) to all ranks.
  *  Collective over c.

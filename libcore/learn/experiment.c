@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "comm/tree.h"
 #include "learn/checkpoint.h"
@@ -117,7 +118,28 @@ static gb_err check_directory(gb_comm c, const gb_config *cfg, const gb_schema *
   return e;
 }
 
-gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run)
+/* Where the time went: of this training, over its ranks; of rank 0, op by op. */
+static gb_err tell_times(gb_comm c, const gb_vae *vae, const gb_times *mine, gb_run *run)
+{
+  gb_text t = {0};
+  gb_times *all = NULL;
+  gb_err e = gb_comm_agree(c, gb_new(&all, (size_t)c.size));
+  if (e) return e;
+  gb_comm_gather(c, mine, 1, sizeof *mine, all);
+  if (c.rank == 0) {
+    gb_times_print((size_t)c.size, all, &t);
+    gb_text_add(&t, "\nOps of rank 0:\n");
+    gb_vae_profile(vae, &t);
+    e = gb_text_done(&t);
+    if (!e) fputs(t.s, stdout);
+    if (!e) e = gb_file_write(gb_run_path(run, "profile.txt"), t.s, t.n);
+  }
+  gb_text_free(&t);
+  gb_free(&all);
+  return gb_comm_agree(c, e);
+}
+
+gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, bool profile)
 {
   experiment x;
   const gb_schema *sections[12];
@@ -139,6 +161,7 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
                                          (uint64_t)x.run.seed, NULL, &vae)),
           done);
   GB_GOTO(e, gb_comm_agree(c, gb_dataset_augment(data, symmetries)), done);
+  gb_vae_measure(vae, profile);
   gb_model model = gb_vae_model(vae);
   const char *name = gb_vae_name(&x.model, &x.objective);
   gb_run_log(run, "start", 3,
@@ -155,6 +178,7 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
                        {"best_step", (double)result.best_step, NULL}});
   gb_run_say(run, "%s: %s, %llu steps, best validation loss %.4f at step %llu", gb_run_path(run, "best.h5"), name,
              (unsigned long long)result.step, result.best, (unsigned long long)result.best_step);
+  if (profile) GB_GOTO(e, tell_times(c, vae, &result.times, run), done);
 done:
   gb_vae_destroy(&vae);
   gb_dataset_close(&data);

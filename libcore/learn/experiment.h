@@ -18,9 +18,10 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
 
 /** Train the model of a config into its run directory, or continue there.
  *  Collective over c.
- *  @param[in] run  opened on run.dir
+ *  @param[in] run      opened on run.dir
+ *  @param[in] profile  measure, and tell at the end where the time went: on standard output and in profile.txt
  *  @return as gb_train(); GB_ERR_CONFIG if the checkpoint belongs to another config */
-gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run);
+gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, bool profile);
 
 /** The data set that a config names, with its default filled in.
  *  Local.

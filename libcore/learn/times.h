@@ -1,6 +1,7 @@
 /* learn/times.h - where the time of a training goes: for people only, no result depends on it. */
 #pragma once
 #include "base/clock.h"
+#include "base/text.h"
 
 typedef enum gb_phase {
   GB_TIME_DATA,
@@ -33,3 +34,8 @@ static inline void gb_times_end(gb_times *t, gb_phase phase)
   t->seconds[phase] += now - t->last;
   t->last = now;
 }
+
+/** A line per phase: seconds, mean and most over the ranks, and the share of the mean.
+ *  Local.
+ *  @param[in] rank  [ranks] times of every rank */
+void gb_times_print(size_t ranks, const gb_times rank[], gb_text *out);

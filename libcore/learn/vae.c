@@ -6,6 +6,7 @@
 
 #include "ad/latent.h"
 #include "ad/layers.h"
+#include "ad/profile.h"
 #include "ad/rotor.h"
 #include "base/mem.h"
 #include "learn/network.h"
@@ -186,6 +187,16 @@ void gb_vae_destroy(gb_vae **vae)
 gb_params *gb_vae_params(gb_vae *v)
 {
   return v->params;
+}
+
+void gb_vae_measure(gb_vae *v, bool on)
+{
+  gb_graph_measure(v->graph, on);
+}
+
+void gb_vae_profile(const gb_vae *v, gb_text *out)
+{
+  gb_profile_print(v->graph, out);
 }
 
 size_t gb_vae_bytes(const gb_vae *v)

@@ -56,6 +56,11 @@ gb_params *gb_vae_params(gb_vae *v);
 gb_model gb_vae_model(gb_vae *v);
 size_t gb_vae_bytes(const gb_vae *v);
 
+/** Measure how long each op takes, from now on or no longer; a table of it.
+ *  Local. */
+void gb_vae_measure(gb_vae *v, bool on);
+void gb_vae_profile(const gb_vae *v, gb_text *out);
+
 /* What the last pass computed, row by row; borrowed, valid until the next. */
 typedef struct gb_vae_view {
   size_t rows, latent, sites;

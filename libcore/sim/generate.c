@@ -37,12 +37,18 @@ typedef struct batch {
   gb_h5_item *item;   /* [n_items] */
 } batch;
 
+/* A rank's part of a spread configuration. */
+typedef struct box {
+  size_t first[2], count[2];
+} box;
+
 typedef struct job {
   gb_mc mc;
   double saved_at;
   batch round[2]; /* one is drawn while the other is written */
   double *drawn;  /* [n_obs, room] of each walker of one group */
-  void *whole;    /* a configuration, put together from a team's boxes; NULL if teams are single ranks */
+  box *box;       /* [ranks of the team] what each holds of a configuration; NULL if teams are single ranks */
+  char *whole;    /* a configuration as boxes, and put together from them */
   size_t room, n_items;
   char (*name)[64]; /* [n_items] of the datasets */
 } job;
@@ -169,10 +175,8 @@ static gb_err make_buffers(job *j)
   for (int k = 0; k < 2; k++) GB_TRY(make_round(j, &j->round[k]));
   GB_TRY(gb_new(&j->drawn, GB_MOST_WALKERS * (size_t)gb_mc_ensemble(&j->mc)->n_obs * j->room));
   if (j->mc.ch.team.size == 1) return GB_OK;
-  char *whole;
-  GB_TRY(gb_new(&whole, 2 * j->mc.sim->dims.n * stored_bytes(j)));
-  j->whole = whole;
-  return GB_OK;
+  GB_TRY(gb_new(&j->box, (size_t)j->mc.ch.team.size));
+  return gb_new(&j->whole, 2 * j->mc.sim->dims.n * stored_bytes(j));
 }
 
 static gb_err make_room(job *j)
@@ -182,7 +186,11 @@ static gb_err make_room(job *j)
   if (j->room < 1) j->room = 1;
   if (j->room > samples(j)) j->room = samples(j);
   j->room = (size_t)chosen_by_root(j->mc.c, (int64_t)j->room);
-  return gb_comm_agree(j->mc.c, make_buffers(j));
+  GB_TRY(gb_comm_agree(j->mc.c, make_buffers(j)));
+  const gb_dims *d = &j->mc.sim->dims;
+  box mine = {{d->first[0], d->first[1]}, {d->count[0], d->count[1]}};
+  if (j->box) gb_comm_gather(j->mc.ch.team, &mine, 1, sizeof mine, j->box);
+  return GB_OK;
 }
 
 /* Sample i of a round as it will stand in the file. */
@@ -192,22 +200,20 @@ static const char *stored(const job *j, const batch *r, size_t i)
   return all + i * j->mc.sim->dims.n_mine * stored_bytes(j);
 }
 
-/* Checksum of a sample; of one that is spread over a team, the first of its ranks puts it together. */
+/* Checksum of a sample; one that is spread over a team is put together by the first of its ranks, which writes it. */
 static uint64_t hash_sample(const job *j, const char *mine)
 {
   const gb_dims *d = &j->mc.sim->dims;
-  size_t one = stored_bytes(j), bytes = d->n_mine * one, box[4];
-  if (j->mc.ch.team.size == 1) return gb_hash64(mine, bytes);
+  size_t one = stored_bytes(j);
+  gb_comm team = j->mc.ch.team;
+  if (team.size == 1) return gb_hash64(mine, d->n_mine * one);
   char *boxes = j->whole, *whole = boxes + d->n * one;
-  gb_comm_gather(j->mc.ch.team, mine, bytes, boxes);
-  for (int r = 0; r < j->mc.ch.team.size; r++) {
-    size_t own[4] = {d->first[0], d->first[1], d->count[0], d->count[1]};
-    memcpy(box, own, sizeof box);
-    gb_comm_bcast_from(j->mc.ch.team, r, box, sizeof box);
-    for (size_t y = 0; y < box[2]; y++)
-      memcpy(whole + ((box[0] + y) * d->shape[1] + box[1]) * one, boxes + ((size_t)r * d->n_mine + y * box[3]) * one,
-             box[3] * one);
-  }
+  gb_comm_gather(team, mine, d->n_mine, one, boxes);
+  if (team.rank > 0) return 0;
+  for (const box *b = j->box; b < j->box + team.size; boxes += d->n_mine * one, b++)
+    for (size_t y = 0; y < b->count[0]; y++)
+      memcpy(whole + ((b->first[0] + y) * d->shape[1] + b->first[1]) * one, boxes + y * b->count[1] * one,
+             b->count[1] * one);
   return gb_hash64(whole, d->n * one);
 }
 
@@ -404,6 +410,7 @@ static void release(job *j)
   gb_chains_destroy(&j->mc.ch);
   for (int k = 0; k < 2; k++) free_round(&j->round[k]);
   gb_free(&j->drawn);
+  gb_free(&j->box);
   gb_free(&j->whole);
   gb_free(&j->name);
 }
