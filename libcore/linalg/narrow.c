@@ -134,17 +134,17 @@ void gb_narrow_outer(size_t images, size_t parts, bool add, const gb_runs *a, co
 
 static size_t plane_width(const gb_lattice *l)
 {
-  return (l->w + GB_VR - 1) / GB_VR * GB_VR + l->kernel - 1;
+  return l->before + vectors_of(l->w) * GB_VR + l->after;
 }
 
 static size_t plane_size(const gb_lattice *l)
 {
-  return (l->h + l->kernel - 1) * plane_width(l);
+  return (l->before + l->h + l->after) * plane_width(l);
 }
 
 size_t gb_narrow_conv_scratch(const gb_lattice *l)
 {
-  return ((l->c + GB_VR) * plane_size(l) + l->w * l->c + GB_NARROW_ROOM) * sizeof(gb_real);
+  return l->c * plane_size(l) * sizeof(gb_real);
 }
 
 /* c numbers of w sites become w numbers in c planes. */
@@ -162,96 +162,103 @@ static void turn_row(const gb_lattice *l, const gb_real *x, gb_real *planes)
     for (size_t k = 0; k < c; k++) planes[k * size + i] = x[i * c + k];
 }
 
+/* The sites beyond the left and right edge of a row whose first site is *row. */
+static void wrap_row(const gb_lattice *l, gb_real *row)
+{
+  for (size_t i = 0; i < l->after; i++) row[l->w + i] = l->zero ? 0 : row[i];
+  for (size_t i = 1; i <= l->before; i++) *(row - i) = l->zero ? 0 : row[l->w - i];
+}
+
 static void turn_image(const gb_lattice *l, const gb_real *x, gb_real *planes)
 {
-  size_t before = (l->kernel - 1) / 2, after = l->kernel - 1 - before, width = plane_width(l), size = plane_size(l);
-  memset(planes, 0, l->c * size * sizeof *planes);
-  for (size_t y = 0; y < l->h; y++) turn_row(l, x + y * l->w * l->c, planes + (before + y) * width + before);
-  for (size_t k = 0; k < l->c; k++) {
-    gb_real *plane = planes + k * size, *edge = plane + before * width + before + l->w;
-    for (size_t y = 0; y < l->h; y++, edge += width) {
-      for (size_t i = 0; i < after; i++) edge[i] = l->zero ? 0 : edge[(ptrdiff_t)i - (ptrdiff_t)l->w];
-      for (size_t i = 1; i <= before; i++) edge[-(ptrdiff_t)(l->w + i)] = l->zero ? 0 : edge[-(ptrdiff_t)i];
+  size_t width = plane_width(l), size = plane_size(l);
+  for (size_t y = 0; y < l->h; y++) turn_row(l, x + y * l->w * l->c, planes + (l->before + y) * width + l->before);
+  for (size_t k = 0; k < l->c; k++, planes += size) {
+    gb_real *first = planes + l->before * width, *end = first + l->h * width;
+    for (gb_real *row = first; row < end; row += width) wrap_row(l, row + l->before);
+    if (l->zero) {
+      memset(planes, 0, l->before * width * sizeof *planes);
+      memset(end, 0, l->after * width * sizeof *planes);
+    } else {
+      memcpy(planes, end - l->before * width, l->before * width * sizeof *planes);
+      memcpy(end, first, l->after * width * sizeof *planes);
     }
-    if (l->zero) continue;
-    memcpy(plane, plane + l->h * width, before * width * sizeof *plane);
-    memcpy(plane + (before + l->h) * width, plane + before * width, after * width * sizeof *plane);
   }
 }
 
-/* `count` vectors of sites, all n columns. */
-GB_INLINE void windows(int n, int count, const gb_lattice *l, const gb_real *planes, const size_t at[],
-                       const gb_real *w, gb_vr acc[GB_NARROW][BLOCK])
+/* The chains of `count` vectors of sites, of n columns. */
+GB_INLINE void chains(int n, int count, const gb_lattice *l, const gb_windows *d, const gb_real *planes,
+                      const size_t at[], const gb_weights *all, gb_vr acc[GB_NARROW][BLOCK])
 {
-  size_t width = plane_width(l), size = plane_size(l);
-  for (size_t ky = 0; ky < l->kernel; ky++)
-    for (size_t kx = 0; kx < l->kernel; kx++) {
-      const gb_real *p = planes + ky * width + kx;
-      for (size_t k = 0; k < l->c; k++, p += size, w += n) {
-        gb_vr x[BLOCK];
-        for (int v = 0; v < count; v++) x[v] = *(const gb_vr *)(p + at[v]);
-        for (int j = 0; j < n; j++) {
-          gb_vr s = gb_vr_all(w[j]);
-          for (int v = 0; v < count; v++) acc[j][v] = gb_vr_fma(x[v], s, acc[j][v]);
-        }
+  size_t size = plane_size(l);
+  ptrdiff_t width = (ptrdiff_t)plane_width(l);
+  for (const gb_tap *t = d->tap; t < d->tap + d->n; t++) {
+    const gb_real *p = planes + t->dy * width + t->dx, *w = all->w + t->w;
+    for (size_t k = 0; k < l->c; k++, p += size, w += all->row) {
+      gb_vr x[BLOCK];
+      for (int v = 0; v < count; v++) x[v] = *(const gb_vr *)(p + at[v]);
+      for (int j = 0; j < n; j++) {
+        gb_vr s = gb_vr_all(w[(size_t)j * all->column]);
+        for (int v = 0; v < count; v++) acc[j][v] = gb_vr_fma(x[v], s, acc[j][v]);
       }
     }
+  }
 }
 
-static void some_windows(size_t n, size_t count, const gb_lattice *l, const gb_real *planes, const size_t at[],
-                         const gb_real *w, gb_vr acc[GB_NARROW][BLOCK])
+/* With sizes known to the compiler, so that the sums stay in registers. */
+static void some_sites(size_t n, size_t count, const gb_lattice *l, const gb_windows *d, const gb_real *planes,
+                       const size_t at[], const gb_weights *w, gb_vr acc[GB_NARROW][BLOCK])
 {
   if (count == BLOCK) switch (n) {
-    case 1: windows(1, BLOCK, l, planes, at, w, acc); return;
-    case 2: windows(2, BLOCK, l, planes, at, w, acc); return;
-    case 3: windows(3, BLOCK, l, planes, at, w, acc); return;
-    default: windows(4, BLOCK, l, planes, at, w, acc); return;
+    case 1: chains(1, BLOCK, l, d, planes, at, w, acc); return;
+    case 2: chains(2, BLOCK, l, d, planes, at, w, acc); return;
+    case 3: chains(3, BLOCK, l, d, planes, at, w, acc); return;
+    default: chains(4, BLOCK, l, d, planes, at, w, acc); return;
     }
   for (size_t v = 0; v < count; v++) {
     gb_vr one[GB_NARROW][BLOCK];
     for (size_t j = 0; j < n; j++) one[j][0] = acc[j][v];
     switch (n) {
-    case 1: windows(1, 1, l, planes, at + v, w, one); break;
-    case 2: windows(2, 1, l, planes, at + v, w, one); break;
-    case 3: windows(3, 1, l, planes, at + v, w, one); break;
-    default: windows(4, 1, l, planes, at + v, w, one); break;
+    case 1: chains(1, 1, l, d, planes, at + v, w, one); break;
+    case 2: chains(2, 1, l, d, planes, at + v, w, one); break;
+    case 3: chains(3, 1, l, d, planes, at + v, w, one); break;
+    default: chains(4, 1, l, d, planes, at + v, w, one); break;
     }
     for (size_t j = 0; j < n; j++) acc[j][v] = one[j][0];
   }
 }
 
-static void one_image(const gb_lattice *l, const gb_real *planes, size_t n, const gb_real *w, const gb_finish *f,
-                      gb_real *y)
+static void one_image(const gb_lattice *l, const gb_windows *d, const gb_real *planes, size_t n, const gb_weights *w,
+                      const gb_finish *f, gb_real *y)
 {
-  size_t per_row = vectors_of(l->w), all = l->h * per_row;
-  for (size_t first = 0; first < all; first += BLOCK) {
-    size_t count = all - first < BLOCK ? all - first : BLOCK, at[BLOCK];
+  size_t per_row = vectors_of(l->w), all = l->h * per_row, count;
+  for (size_t first = 0; first < all; first += count) {
+    size_t at[BLOCK], row[BLOCK], left[BLOCK]; /* in the planes, in y; sites that are there */
     gb_vr acc[GB_NARROW][BLOCK];
+    count = all - first < BLOCK ? all - first : BLOCK;
     for (size_t v = 0; v < count; v++) {
-      size_t row = (first + v) / per_row, i = (first + v) % per_row * GB_VR;
-      at[v] = row * plane_width(l) + i;
-      for (size_t j = 0; j < n; j++) {
-        acc[j][v] = gb_vr_all(f->start == GB_START_BIAS ? f->bias[j] : 0);
-        for (size_t s = 0; f->start == GB_START_ADD && s < GB_VR && i + s < l->w; s++)
-          acc[j][v][s] = y[(row * l->w + i + s) * n + j];
+      size_t i = (first + v) / per_row, j = (first + v) % per_row * GB_VR;
+      at[v] = (l->before + i) * plane_width(l) + l->before + j;
+      row[v] = d->first + i * d->row + j * d->site;
+      left[v] = l->w - j < GB_VR ? l->w - j : GB_VR;
+      for (size_t k = 0; k < n; k++) {
+        acc[k][v] = gb_vr_all(f->start == GB_START_BIAS ? f->bias[k] : 0);
+        for (size_t s = 0; f->start == GB_START_ADD && s < left[v]; s++) acc[k][v][s] = y[row[v] + s * d->site + k];
       }
     }
-    some_windows(n, count, l, planes, at, w, acc);
-    for (size_t v = 0; v < count; v++) {
-      size_t row = (first + v) / per_row, i = (first + v) % per_row * GB_VR;
-      for (size_t s = 0; s < GB_VR && i + s < l->w; s++)
-        for (size_t j = 0; j < n; j++) y[(row * l->w + i + s) * n + j] = acc[j][v][s];
-    }
+    some_sites(n, count, l, d, planes, at, w, acc);
+    for (size_t v = 0; v < count; v++)
+      for (size_t s = 0; s < left[v]; s++)
+        for (size_t k = 0; k < n; k++) y[row[v] + s * d->site + k] = acc[k][v][s];
   }
 }
 
-void gb_narrow_conv(size_t images, const gb_lattice *l, const gb_real *x, size_t n, const gb_real *w,
-                    const gb_finish *finish, gb_real *y, void *scratch)
+void gb_narrow_conv(size_t images, const gb_lattice *l, const gb_real *x, size_t n, gb_weights w, size_t n_windows,
+                    const gb_windows *windows, const gb_finish *finish, gb_real *y, size_t y_image, void *scratch)
 {
-  size_t sites = l->h * l->w;
-  for (size_t i = 0; i < images; i++) {
-    turn_image(l, x + i * sites * l->c, scratch);
-    one_image(l, scratch, n, w, finish, y + i * sites * n);
-    if (finish->activate) finish->activate(finish->kind, sites * n, y + i * sites * n);
+  for (size_t i = 0; i < images; i++, y += y_image) {
+    turn_image(l, x + i * l->h * l->w * l->c, scratch);
+    for (size_t k = 0; k < n_windows; k++) one_image(l, &windows[k], scratch, n, &w, finish, y);
+    if (finish->activate) finish->activate(finish->kind, y_image, y);
   }
 }

@@ -49,6 +49,26 @@ static void convolutions(void **state)
   }
 }
 
+/* To few channels, on lattices wide enough for the kernels that run along them. */
+static void narrow_convolutions(void **state)
+{
+  (void)state;
+  static const gb_window w[] = {{3, 1, false}, {3, 2, false}, {4, 2, true}, {2, 1, true}};
+  enum { WIDE = 8 };
+  for (size_t i = 0; i < sizeof w / sizeof *w; i++) {
+    bench b;
+    begin(&b);
+    size_t k = w[i].kernel;
+    gb_node *x = source(&b, "in", (gb_shape){WIDE, WIDE, 5});
+    gb_node *y = gb_deconv(b.g, x, weights(&b, "v", 4, (size_t[]){k, k, 3, 5}, 1),
+                           weights(&b, "d", 1, (size_t[]){3}, 1), w[i], 3, GB_TANH);
+    gb_node *z = gb_conv(b.g, y, weights(&b, "w", 4, (size_t[]){k, k, 3, 2}, 1), weights(&b, "b", 1, (size_t[]){2}, 1),
+                         w[i], 2, GB_NONE);
+    probe_node(&b, z);
+    finish(&b);
+  }
+}
+
 static void latent(void **state)
 {
   (void)state;
@@ -215,9 +235,9 @@ static void energy_term(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(dense_layers),    TEST(convolutions),        TEST(latent),         TEST(free_bits),
-      TEST(likelihoods),     TEST(expected_fields),     TEST(sampled_fields), TEST(von_mises_move),
-      TEST(von_mises_draws), TEST(von_mises_functions), TEST(energy_term),
+      TEST(dense_layers),   TEST(convolutions),    TEST(narrow_convolutions), TEST(latent),
+      TEST(free_bits),      TEST(likelihoods),     TEST(expected_fields),     TEST(sampled_fields),
+      TEST(von_mises_move), TEST(von_mises_draws), TEST(von_mises_functions), TEST(energy_term),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

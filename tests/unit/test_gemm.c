@@ -182,16 +182,19 @@ static void weight_gradients_are_trees_of_chains(void **state)
       }
 }
 
-/* A lattice of h x h sites, as runs. */
-static gb_runs windows(const gb_lattice *l, int32_t *offset, const float *zeros)
+/* k x k windows on a lattice of h x h sites: as runs, and as taps. */
+static gb_runs square_windows(gb_lattice *l, int k, size_t n, int32_t *offset, const float *zeros, gb_tap *tap)
 {
-  int n = (int)l->h, k = (int)l->kernel, before = (k - 1) / 2;
-  for (int i = 0; i < n * n * k * k; i++) {
-    int y = i / k / k / n + i / k % k - before, x = i / k / k % n + i % k - before;
-    bool out = y < 0 || x < 0 || y >= n || x >= n;
-    offset[i] = l->zero && out ? -1 : ((y + n) % n * n + (x + n) % n) * (int)l->c;
+  int h = (int)l->h, before = (k - 1) / 2;
+  l->before = (size_t)before;
+  l->after = (size_t)(k - 1 - before);
+  for (int i = 0; i < h * h * k * k; i++) {
+    int y = i / k / k / h + i / k % k - before, x = i / k / k % h + i % k - before;
+    bool out = y < 0 || x < 0 || y >= h || x >= h;
+    offset[i] = l->zero && out ? -1 : ((y + h) % h * h + (x + h) % h) * (int)l->c;
   }
-  return (gb_runs){l->h * l->w, l->kernel * l->kernel, l->c, offset, l->h * l->w * l->c, zeros};
+  for (int t = 0; t < k * k; t++) tap[t] = (gb_tap){t / k - before, t % k - before, (size_t)t * l->c * n};
+  return (gb_runs){l->h * l->w, (size_t)(k * k), l->c, offset, l->h * l->w * l->c, zeros};
 }
 
 static void narrow_kernels_give_the_same_bits(void **state)
@@ -202,8 +205,11 @@ static void narrow_kernels_give_the_same_bits(void **state)
   float zeros[32 + GB_NARROW_ROOM] = {0};
   for (int i = 0; i < 64; i++) {
     size_t side = (size_t[]){8, 9, 16, 18}[i & 3], n = 1 + (size_t)(i >> 2 & 3), c = i & 16 ? 20 : 3;
-    gb_lattice l = {side, side, c, i & 1 ? 2 : 3, i & 32};
-    gb_runs a = windows(&l, offset, zeros);
+    int kernel = i & 1 ? 2 : 3;
+    gb_tap tap[9];
+    gb_lattice l = {.h = side, .w = side, .c = c, .zero = i & 32};
+    gb_runs a = square_windows(&l, kernel, n, offset, zeros, tap);
+    gb_windows all = {a.taps, tap, 0, side * n, n};
     size_t k = a.taps * c, rows = IMAGES * a.rows;
     float *x = numbers(IMAGES * a.image + GB_NARROW_ROOM, 1), *w = numbers(k * n, 2), *bias = numbers(n, 3);
     float *y[2], *d[2], *packed = gb_alloc(gb_gemm_packed(k, n), sizeof *packed);
@@ -218,7 +224,7 @@ static void narrow_kernels_give_the_same_bits(void **state)
     for (int start = GB_START_ZERO; start <= GB_START_ADD; start++) {
       gb_finish f = {(gb_start)start, bias, twice, 2};
       gb_gemm_rows(IMAGES, &a, x, n, packed, &f, y[0], a.rows * n, NULL, scratch);
-      gb_narrow_conv(IMAGES, &l, x, n, w, &f, y[1], scratch);
+      gb_narrow_conv(IMAGES, &l, x, n, (gb_weights){w, n, 1}, 1, &all, &f, y[1], a.rows * n, scratch);
       CHECK(!memcmp(y[0], y[1], rows * n * sizeof **y));
     }
     for (size_t parts = 1; parts <= 4; parts *= 2) {
