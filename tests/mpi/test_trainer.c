@@ -266,7 +266,7 @@ static void any_ranks_give_the_same_bits(void **state)
   (void)state;
   write_data("data.h5", 1);
   for (int i = 0; i < 8; i++) {
-    char dir[16];
+    char dir[32];
     training t = standard();
     snprintf(dir, sizeof dir, "ranks%d", i);
     if (i == 1) t.optim.optimizer = "adamw", t.optim.weight_decay = 0.1, t.optim.schedule = "cosine";
@@ -347,7 +347,7 @@ static void damaged_weights(void **state)
   (void)state;
   write_data("data.h5", 1);
   for (int fast = 0; fast < 2 && world.size > 1; fast++) {
-    char dir[16], message[96];
+    char dir[32], message[96];
     training t = standard();
     snprintf(dir, sizeof dir, "damage%d", fast);
     snprintf(message, sizeof message, "step 11: the weights of rank %d (1 of %d ranks in all) are not those of rank 0",
@@ -489,7 +489,7 @@ static void numbers_that_are_none(void **state)
   write_data("data.h5", 1);
   for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
     training t = standard();
-    char dir[16], path[32];
+    char dir[32], path[32];
     snprintf(dir, sizeof dir, "nan%zu", i);
     snprintf(path, sizeof path, "nan%zu/checkpoint.h5", i);
     t.fault = c[i].fault;

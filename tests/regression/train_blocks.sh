@@ -19,9 +19,9 @@ expect 0 samples
 
 dense=("model.encoder=[dense 20, dense 9 gelu]" "model.decoder=[dense 11, dense 31 relu]" train.shards=12)
 conv=("model.encoder=[conv 4 stride 2, conv 6 kernel 4 stride 2 padding zero, dense 12]"
-  "model.decoder=[dense 24, grid 4 4 5, deconv 4 kernel 4 stride 2]")
+  "model.decoder=[dense 24, grid 4 4 5, deconv 4 kernel 4 stride 2]" train.shards=8)
 batchnorm=("model.encoder=[conv 6 stride 2 none, batchnorm elu, skip, conv 6 none, batchnorm elu, conv 6 none, batchnorm, add elu, dense 12]"
-  "model.decoder=[dense 24, batchnorm, dense 31]")
+  "model.decoder=[dense 24, batchnorm, dense 31]" train.shards=8)
 dropout=("model.encoder=[conv 6 stride 2, dropout 0.2, skip, conv 8 stride 2, layernorm, add, dense 12, dropout 0.1]"
   "model.decoder=[dense 24, layernorm tanh, dropout 0.3]" train.shards=12)
 p4=("model.encoder=[conv 3 p4 stride 2, skip, conv 4 p4 none, batchnorm elu, conv 4 p4, add, mean]" "model.decoder=[dense 24]")
@@ -35,11 +35,14 @@ like_one_rank() {
 }
 for kind in dense conv batchnorm dropout p4; do
   declare -n keys=$kind
-  for ranks in 1 2 3 4; do
+  for ranks in 1 2 3 4 6 8; do
     run $ranks "$train" case.yaml "${keys[@]}" run.dir=$kind.$ranks
     expect 0 "HG-VAE, 20 steps, best validation loss"
     like_one_rank $kind.$ranks
   done
+  run 2 "$train" case.yaml "${keys[@]}" run.dir=$kind.pieces train.micro_batch=4 train.ranks_per_node=1
+  expect 0 "HG-VAE, 20 steps"
+  like_one_rank $kind.pieces
   run 3 "$train" case.yaml "${keys[@]}" run.dir=$kind.again train.steps=10
   expect 0 "HG-VAE, 10 steps"
   run 2 "$train" case.yaml "${keys[@]}" run.dir=$kind.again
