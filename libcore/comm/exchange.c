@@ -19,7 +19,8 @@
 
 enum {
   BLOCK = GB_TREE_BLOCK,
-  BUCKET = 1 << 17, /* elements: half a megabyte, several times what a network delivers within its latency */
+  BUCKET = 1 << 17,  /* elements: half a megabyte, several times what a network delivers within its latency */
+  MESSAGE = 1 << 10, /* and what one rank sends another is at least this, on average: a network counts messages, too */
   MOST_BUCKETS = 64
 };
 
@@ -122,7 +123,7 @@ static gb_err cut_blocks(gb_exchange *x, const gb_exchange_opts *o)
 /* Pieces of a bucket have equally many elements, up to a block. */
 static gb_err cut_pieces(gb_exchange *x, const gb_exchange_opts *o)
 {
-  size_t worth = o->bucket ? o->bucket : BUCKET, b = 0, p = ranks(x);
+  size_t b = 0, p = ranks(x), worth = o->bucket ? o->bucket : BUCKET > p * MESSAGE ? BUCKET : p * MESSAGE;
   x->n_buckets = nodes(x) > 1 && !x->fast ? x->n / worth : 1;
   x->n_buckets = x->n_buckets < 1 ? 1 : x->n_buckets > MOST_BUCKETS ? MOST_BUCKETS : x->n_buckets;
   GB_TRY(gb_new(&x->cut, x->n_buckets * (p + 1)));

@@ -26,7 +26,8 @@ static const gb_field fields[] = {
         "How gradients are added. exact: results do not depend on the number of ranks; fast: as the MPI library likes, "
         "to see what exactness costs."),
     GB_NUMBER(gb_train_opts, ranks_per_node, "0", 0, 1e6, "ranks", GB_FREE,
-              "Ranks that share memory, and one copy of the weights; 0: all of a machine. Changes no result."),
+              "Ranks that share memory (in /dev/shm), and one copy of the weights; 0: all of a machine; 1: none share. "
+              "Changes no result."),
     GB_NUMBER(gb_train_opts, log_every, "100", 1, 1e9, "steps", GB_FREE, "Interval of training lines in log.jsonl."),
     GB_NUMBER(gb_train_opts, validate_every, "500", 1, 1e9, "steps", GB_FIXED,
               "Interval of validations; the best one is kept in best.h5."),
