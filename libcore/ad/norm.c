@@ -48,13 +48,6 @@ static void activate_vjp(gb_node *y)
   gb_activate_vjp((int)l->activation, y->rows * y->width, before_activation(y), y->g);
 }
 
-/* Before the first is added to the gradient of x. */
-static void begin_gradient(gb_node *x)
-{
-  if (x->g && !x->born) memset(x->g, 0, x->rows * x->width * sizeof *x->g);
-  x->born = true;
-}
-
 /* What batch norm keeps for each piece and channel, behind that: [parts, c] each. */
 typedef struct kept {
   gb_real *mean, *variance; /* forward; variance over n values, with n in the denominator */
@@ -149,8 +142,9 @@ static gb_err batch_forward(gb_node *y)
   return GB_OK;
 }
 
-/* x_bar += gamma / sqrt(variance + epsilon) (g - <g> - xhat <g xhat>): the means only if they were the piece's own. */
-static void batch_input(size_t n, size_t c, bool own, const gb_real *variance, const gb_real *gamma,
+/* x_bar, nothing if it is not born, += gamma / sqrt(variance + epsilon) (g - <g> - xhat <g xhat>): the means only if
+ * they were the piece's own. */
+static void batch_input(size_t n, size_t c, bool own, bool born, const gb_real *variance, const gb_real *gamma,
                         const gb_real *g_sum, const gb_real *g_x_sum, const gb_real *restrict g,
                         const gb_real *restrict xhat, gb_real *restrict x_bar)
 {
@@ -165,7 +159,7 @@ static void batch_input(size_t n, size_t c, bool own, const gb_real *variance, c
     for (size_t r = 0; r < n; r++)
       for (size_t i = 0; i < m; i++) {
         size_t k = r * c + first + i;
-        x_bar[k] += scale[i] * (g[k] - g_mean[i] - xhat[k] * g_x_mean[i]);
+        x_bar[k] = (born ? x_bar[k] : 0) + scale[i] * (g[k] - g_mean[i] - xhat[k] * g_x_mean[i]);
       }
   }
 }
@@ -201,13 +195,12 @@ static gb_err batch_vjp(gb_node *y)
   bool own = training(y);
   kept k = kept_of(y);
   activate_vjp(y);
-  begin_gradient(x);
   for (size_t p = 0; p < y->parts; p++) {
     const gb_real *g = y->g + p * numbers, *xhat = y->work + p * numbers;
     piece_sums(n, c, g, xhat, k.g + p * c, k.g_x + p * c);
     if (x->g)
-      batch_input(n, c, own, own ? k.variance + p * c : y->in[VARIANCE]->v, y->in[GAMMA]->v, k.g + p * c, k.g_x + p * c,
-                  g, xhat, x->g + p * numbers);
+      batch_input(n, c, own, x->born, own ? k.variance + p * c : y->in[VARIANCE]->v, y->in[GAMMA]->v, k.g + p * c,
+                  k.g_x + p * c, g, xhat, x->g + p * numbers);
   }
   as_gradients(y, n, k);
   gb_node_sum_rows(y, y->in[GAMMA], y->parts, c, k.g_x, NULL); /* one "row" for each piece */
@@ -243,9 +236,7 @@ enum { LANES = 8 };
 
 static double total(const double lane[LANES])
 {
-  double sum = 0;
-  for (int k = 0; k < LANES; k++) sum += lane[k];
-  return sum;
+  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
 /* Sums over i of a[i] b[i], and of that times d[i]; NULL stands for ones. */
@@ -276,22 +267,37 @@ static gb_real *inverses(const gb_node *y)
   return y->work + values_kept(l->activation) * y->rows * y->width;
 }
 
+/* One site: x_bar += inverse (gamma g - <gamma g> - xhat <gamma g xhat>) */
+static void layer_input(size_t c, bool born, gb_real inverse, gb_real mean, gb_real slope,
+                        const gb_real *restrict gamma, const gb_real *restrict g, const gb_real *restrict xhat,
+                        gb_real *restrict x_bar)
+{
+  for (size_t i = 0; i < c; i++)
+    x_bar[i] = (born ? x_bar[i] : 0) + inverse * (gamma[i] * g[i] - mean - xhat[i] * slope);
+}
+
+/* One site: xhat = (x - mean) inverse, y = gamma xhat + beta */
+static void layer_values(size_t c, gb_real inverse, gb_real mean, const gb_real *restrict gamma,
+                         const gb_real *restrict beta, const gb_real *restrict x, gb_real *restrict xhat,
+                         gb_real *restrict y)
+{
+  for (size_t i = 0; i < c; i++) {
+    xhat[i] = (x[i] - mean) * inverse;
+    y[i] = gamma[i] * xhat[i] + beta[i];
+  }
+}
+
 static gb_err layer_forward(gb_node *y)
 {
   size_t c = y->shape.c, rows = y->rows * sites(y);
-  const gb_real *gamma = y->in[GAMMA]->v, *beta = y->in[BETA]->v;
   gb_real *inverse = inverses(y);
   for (size_t r = 0; r < rows; r++) {
     const gb_real *x = y->in[X]->v + r * c;
-    gb_real *xhat = y->work + r * c, *to = y->v + r * c;
     double sum, square;
     dot(c, x, NULL, x, &sum, &square);
     double mean = sum / (double)c, variance = fmax(square / (double)c - mean * mean, 0);
-    gb_real mu = (gb_real)mean, s = inverse[r] = (gb_real)inverse_root(variance);
-    for (size_t i = 0; i < c; i++) {
-      xhat[i] = (x[i] - mu) * s;
-      to[i] = gamma[i] * xhat[i] + beta[i];
-    }
+    inverse[r] = (gb_real)inverse_root(variance);
+    layer_values(c, inverse[r], (gb_real)mean, y->in[GAMMA]->v, y->in[BETA]->v, x, y->work + r * c, y->v + r * c);
   }
   activate(y);
   return GB_OK;
@@ -303,17 +309,15 @@ static gb_err layer_vjp(gb_node *y)
   size_t c = y->shape.c, rows = y->rows * sites(y);
   const gb_real *gamma = y->in[GAMMA]->v, *inverse = inverses(y);
   activate_vjp(y);
-  begin_gradient(x);
   gb_node_sum_rows(y, y->in[GAMMA], rows, c, y->g, y->work);
   gb_node_sum_rows(y, y->in[BETA], rows, c, y->g, NULL);
   if (!x->g) return GB_OK;
   for (size_t r = 0; r < rows; r++) {
     const gb_real *g = y->g + r * c, *xhat = y->work + r * c;
-    gb_real *x_bar = x->g + r * c;
     double sum, product;
     dot(c, g, gamma, xhat, &sum, &product);
-    gb_real mean = (gb_real)(sum / (double)c), slope = (gb_real)(product / (double)c);
-    for (size_t i = 0; i < c; i++) x_bar[i] += inverse[r] * (gamma[i] * g[i] - mean - xhat[i] * slope);
+    layer_input(c, x->born, inverse[r], (gb_real)(sum / (double)c), (gb_real)(product / (double)c), gamma, g, xhat,
+                x->g + r * c);
   }
   return GB_OK;
 }
