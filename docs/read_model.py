@@ -6,30 +6,53 @@
     direction, sigma = model.decode(mu)   # angles [y, x], and the standard deviation of the noise about them
 
 As a program: read_model.py best.h5 dataset.h5 prints the mean KL term over the validation split.
-Layers are dense, grid, conv and deconv with periodic padding; others (blocks, norms) are refused.
+All layers of the table in docs/CONFIG.md, as they are after training: no dropout, norms by running statistics.
 """
-import sys, h5py, yaml, numpy as np
+import math, sys, h5py, yaml, numpy as np
 
 ACTIVATION = {
     "none": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "elu": lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x),
+    "gelu": lambda x: x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2,
     "tanh": np.tanh,
     "softplus": lambda x: np.logaddexp(x, 0),
 }
 
 
-def conv(x, w, stride):  # x [y, x, in], w [kernel, kernel, in, out]
-    h = (len(w) - 1) // 2
-    return sum(np.roll(x, (h - i, h - j), (0, 1))[::stride, ::stride] @ w[i, j]
-               for i in range(len(w)) for j in range(len(w)))
+def seen(x, dy, dx, zero):  # x [y + dy, x + dx, channels] of the periodic lattice, or 0 beyond its edges
+    m = max(abs(dy), abs(dx)) if zero else 0
+    wide = np.pad(x, [(m, m), (m, m)] + [(0, 0)] * (x.ndim - 2))
+    return np.roll(wide, (-dy, -dx), (0, 1))[m : m + x.shape[0], m : m + x.shape[1]]
 
 
-def deconv(x, w, stride):  # its transpose: x [y, x, in], w [kernel, kernel, out, in]
+def window(w):  # elements of a kernel, and where they are from its middle
     h = (len(w) - 1) // 2
+    return [(w[i, j], i - h, j - h) for i in range(len(w)) for j in range(len(w))]
+
+
+def conv(x, w, stride, zero):  # x [y, x, in], w [kernel, kernel, in, out]
+    return sum(seen(x, dy, dx, zero)[::stride, ::stride] @ k for k, dy, dx in window(w))
+
+
+def deconv(x, w, stride, zero):  # its transpose: x [y, x, in], w [kernel, kernel, out, in]
     wide = np.zeros((x.shape[0] * stride, x.shape[1] * stride, x.shape[2]))
     wide[::stride, ::stride] = x
-    return sum(np.roll(wide @ w[i, j].T, (i - h, j - h), (0, 1)) for i in range(len(w)) for j in range(len(w)))
+    return sum(seen(wide @ k.T, -dy, -dx, zero) for k, dy, dx in window(w))
+
+
+def conv_p4(x, w, stride):  # x [y, x, in] or [y, x, 4, in]: the kernel turned four times, orientations counted from it
+    out = []
+    for turn in range(4):
+        y = 0
+        for k, dy, dx in window(w):
+            for _ in range(turn):
+                dy, dx = dx, -dy
+            z = seen(x, dy, dx, False)[::stride, ::stride]
+            z = z if z.ndim == 3 else np.roll(z, -turn, 2).reshape(*z.shape[:2], -1)
+            y = y + z @ k
+        out.append(y)
+    return np.stack(out, 2)
 
 
 class Model:
@@ -39,30 +62,51 @@ class Model:
             self.w = {name: f["weights"][name][()].astype(float) for name in f["weights"]}
         self.model, self.L = self.config["model"], self.config[self.config["run"]["physics"]]["L"]
 
-    def layer(self, name, text, x):
-        kind, *words = text.split()
+    def linear(self, name, x, stride, zero=False, p4=False, up=False):
         w, b = self.w[name + ".weight"], self.w[name + ".bias"]
-        sizes = [int(v) for v in words if v.isdigit()]
+        if w.ndim == 2:
+            return x.reshape(-1) @ w + b
+        x = x if x.ndim > 1 else x.reshape(1, 1, -1)
+        return (deconv(x, w, stride, zero) if up else conv_p4(x, w, stride) if p4 else conv(x, w, stride, zero)) + b
+
+    def norm(self, name, x, mean, variance):
+        return (x - mean) / np.sqrt(variance + 1e-5) * self.w[name + ".weight"] + self.w[name + ".bias"]
+
+    def to_shape(self, name, x, like):  # what an `add` makes of what its `skip` remembers
+        if x.shape == like.shape:
+            return x
+        n, m = (v.shape[0] if v.ndim > 1 else 1 for v in (x, like))
+        return self.linear(name, x, max(n // m, m // n), p4=like.ndim == 4, up=m > n).reshape(like.shape)
+
+    def layer(self, name, text, x, skipped):
+        kind, *words = text.split()
         options = dict(zip(words, words[1:]))
-        activation = next((v for v in words if v in ACTIVATION), self.model["activation"])
-        known = {"kernel", "stride", *ACTIVATION}
-        if kind not in ("dense", "grid", "conv", "deconv") or any(not v.isdigit() and v not in known for v in words):
-            raise NotImplementedError(text)
-        if kind in ("dense", "grid"):
-            y = x.reshape(-1) @ w + b
-            y = y.reshape(sizes) if kind == "grid" else y
-        else:
-            y = (conv if kind == "conv" else deconv)(x, w, int(options.get("stride", 1))) + b
-        return ACTIVATION[activation](y)
+        stride, zero = int(options.get("stride", 1)), options.get("padding") == "zero"
+        standard = self.model["activation"] if kind in ("dense", "grid", "conv", "deconv") else "none"
+        if kind == "skip":
+            skipped.append(x)
+        elif kind == "add":
+            x = self.to_shape(name, skipped.pop(), x) + x
+        elif kind == "mean":
+            x = x.reshape(-1, x.shape[-1]).mean(0)
+        elif kind == "batchnorm":
+            x = self.norm(name, x, self.w[name + ".running_mean"], self.w[name + ".running_var"])
+        elif kind == "layernorm":
+            x = self.norm(name, x, x.mean(-1, keepdims=True), x.var(-1, keepdims=True))
+        elif kind != "dropout":
+            x = self.linear(name, x, stride, zero, "p4" in words, kind == "deconv")
+            x = x.reshape([int(v) for v in words[:3]]) if kind == "grid" else x
+        return ACTIVATION[next((v for v in words if v in ACTIVATION), standard)](x)
 
     def network(self, part, x):
+        skipped = []
         for i, text in enumerate(self.model[part]):
-            x = self.layer(f"{part}.{i}", text, x)
+            x = self.layer(f"{part}.{i}", text, x, skipped)
         return x
 
-    def head(self, name, x):  # a convolution if the last layer is on the lattice
-        kind = "conv 0 none" if self.w[name + ".weight"].ndim == 4 else "dense 0 none"
-        return self.layer(name, kind, x)
+    def head(self, name, x):  # on a lattice a convolution, on a coarser one a transposed one
+        stride = self.L // x.shape[0]
+        return self.linear(name, x, stride, up=stride > 1)
 
     def encode(self, theta):
         vector = np.stack([np.cos(theta), np.sin(theta)], -1)
