@@ -7,7 +7,7 @@ gb_err gb_model_sums(const gb_model *model, size_t n, const float *x, gb_pass pa
   GB_TRY(model->forward(model->self, n, 1, x, pass, term));
   for (int k = 0; k < model->n_terms; k++) {
     sum[k] = 0;
-    for (size_t r = 0; r < n; r++) sum[k] += term[k][r];
+    for (size_t r = 0; r < n && term[k]; r++) sum[k] += term[k][r];
   }
   return GB_OK;
 }

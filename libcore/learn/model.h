@@ -19,12 +19,14 @@ typedef struct gb_model {
   size_t rows; /* most rows of one pass */
   int n_terms;
   const char *const *term; /* names, [n_terms] */
+  unsigned idle;           /* bit k: term k has no weight at any step, and training passes leave it out */
   bool whole_shards;       /* statistics over the rows of a shard: a training pass must hold whole ones */
 
   /** Compute the terms of n samples.
    *  Local.
    *  @param[in]  parts  equal pieces of the samples over which statistics are taken, if the model has such
-   *  @param[out] term   [n_terms] in nats: [n], borrowed until the next pass */
+   *  @param[out] term   [n_terms] in nats: [n], borrowed until the next pass; NULL of what a training pass leaves out
+   */
   gb_err (*forward)(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[]);
   /** Gradient of sum_k weight[k] * sum over samples of term k, of the last forward.
    *  Local.

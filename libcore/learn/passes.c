@@ -161,7 +161,7 @@ static gb_err one(gb_passes *p, const pass *a, uint64_t step, const double *weig
   for (size_t r = 0; r < a->rows; r++) {
     double *s = sum + (a->first + r) / p->batch.shard_rows * (size_t)m->n_terms;
     bool first = (a->first + r) % p->batch.shard_rows == 0;
-    for (int k = 0; k < m->n_terms; k++) s[k] = (first ? 0 : s[k]) + term[k][r];
+    for (int k = 0; k < m->n_terms; k++) s[k] = (first ? 0 : s[k]) + (term[k] ? term[k][r] : 0);
   }
   gb_times_end(times, GB_TIME_FORWARD);
   p->added_from = p->n_weights;

@@ -113,8 +113,10 @@ static void log_line(loop *t, double rate, const double *weight)
   double now = gb_clock_now(), steps = (double)t->log_steps;
   kv[n++] = (gb_kv){"step", (double)t->state.step, NULL};
   kv[n++] = (gb_kv){"loss", t->log_sum[t->model->n_terms] / steps, NULL};
-  for (int k = 0; k < t->model->n_terms; k++) kv[n++] = (gb_kv){t->model->term[k], t->log_sum[k] / steps, NULL};
+  for (int k = 0; k < t->model->n_terms; k++)
+    if (!(t->model->idle >> k & 1)) kv[n++] = (gb_kv){t->model->term[k], t->log_sum[k] / steps, NULL};
   for (int k = 0; k < t->model->n_terms; k++) {
+    if (t->model->idle >> k & 1) continue;
     snprintf(name[k], sizeof name[k], "weight_%s", t->model->term[k]);
     kv[n++] = (gb_kv){name[k], weight[k], NULL};
   }

@@ -257,6 +257,12 @@ static int n_terms(const gb_vae *v)
   return v->objective.free_bits > 0 ? GB_VAE_TERMS : GB_VAE_FREE;
 }
 
+/* An energy term without weight costs as much as all other work on sites: only validations compute it. */
+static unsigned idle(const gb_vae *v)
+{
+  return v->objective.energy_weight > 0 ? 0 : 1u << GB_VAE_ENERGY;
+}
+
 static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
 {
   gb_vae *v = self;
@@ -267,8 +273,9 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
   v->draws.first_row = pass.first_row;
   v->draws.training = pass.training;
   v->last_rows = n;
-  GB_TRY(gb_graph_run(v->graph, NULL, NULL, n, parts));
-  for (int k = 0; k < n_terms(v); k++) term[k] = v->term[k]->term;
+  unsigned out = pass.training ? idle(v) : 0;
+  GB_TRY(gb_graph_run(v->graph, NULL, out ? v->term[GB_VAE_FREE] : NULL, n, parts)); /* the energy comes after it */
+  for (int k = 0; k < n_terms(v); k++) term[k] = out >> k & 1 ? NULL : v->term[k]->term;
   return GB_OK;
 }
 
@@ -322,6 +329,7 @@ gb_model gb_vae_model(gb_vae *v)
                     .rows = v->rows,
                     .n_terms = n_terms(v),
                     .term = term_names,
+                    .idle = idle(v),
                     .whole_shards = gb_params_have_statistics(v->params),
                     .forward = forward,
                     .backward = backward,

@@ -108,7 +108,10 @@ static void add_point(gb_curve *c, json_t *line, const gb_model *model)
   while (c->n > 0 && c->step[c->n - 1] >= step) c->n--;
   c->step[c->n] = step;
   c->loss[c->n] = json_number_value(json_object_get(line, "loss"));
-  for (int k = 0; k < model->n_terms; k++) c->term[k][c->n] = json_number_value(json_object_get(line, model->term[k]));
+  for (int k = 0; k < model->n_terms; k++) {
+    json_t *value = json_object_get(line, model->term[k]); /* none of a term that training leaves out */
+    c->term[k][c->n] = value ? json_number_value(value) : NAN;
+  }
   c->n++;
 }
 

@@ -388,6 +388,30 @@ static void free_bits_are_a_term(void **state)
   gb_vae_destroy(&v);
 }
 
+/* Without weight the energy is left out of training passes, and only there; the rest is what it is with it. */
+static void idle_energy(void **state)
+{
+  (void)state;
+  static float x[ROWS * N];
+  angles(1, ROWS * N, x);
+  for (int with = 0; with < 2; with++) {
+    gb_objective_opts o = hg;
+    const double *term[2][GB_VAE_TERMS];
+    double kept[2][ROWS];
+    o.energy_weight = with;
+    gb_vae *v = create(&small, &o, ROWS, 5);
+    gb_model m = gb_vae_model(v);
+    CHECK(m.idle == (with ? 0 : 1u << GB_VAE_ENERGY));
+    for (int training = 0; training < 2; training++) {
+      CHECK_OK(m.forward(m.self, ROWS, 1, x, (gb_pass){3, 0, training}, term[training]));
+      CHECK((term[training][GB_VAE_ENERGY] == NULL) == (training && !with));
+      memcpy(kept[training], term[training][GB_VAE_NLL], sizeof kept[0]);
+    }
+    CHECK(!memcmp(kept[0], kept[1], sizeof kept[0]));
+    gb_vae_destroy(&v);
+  }
+}
+
 static void names_of_the_ladder(void **state)
 {
   (void)state;
@@ -471,6 +495,7 @@ int main(void)
                                      TEST(weights_of_terms_warm_up),
                                      TEST(beta_goes_in_cycles),
                                      TEST(free_bits_are_a_term),
+                                     TEST(idle_energy),
                                      TEST(names_of_the_ladder),
                                      TEST(nan_reaches_the_loss),
                                      TEST(refusals)};
