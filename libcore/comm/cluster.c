@@ -2,6 +2,7 @@
 #include "comm/cluster.h"
 
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/mem.h"
 
@@ -95,6 +96,12 @@ void gb_shared_destroy(gb_shared **s)
   }
   gb_free(&(*s)->part);
   gb_free(s);
+}
+
+size_t gb_shared_room(void)
+{
+  struct statvfs v;
+  return statvfs("/dev/shm", &v) ? SIZE_MAX : (size_t)v.f_bavail * (size_t)v.f_frsize;
 }
 
 void *gb_shared_of(const gb_shared *s, int rank)

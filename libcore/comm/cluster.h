@@ -25,6 +25,11 @@ typedef struct gb_shared gb_shared;
 gb_err gb_shared_create(gb_comm here, size_t bytes, gb_shared **out);
 void gb_shared_destroy(gb_shared **s);
 
+/** Bytes that shared memory of this machine can still take: MPI libraries put windows into /dev/shm, which is small in
+ * some containers, and writing to a window that does not fit there kills a process.
+ *  Local. */
+size_t gb_shared_room(void);
+
 /** The part of a rank.
  *  Local. Borrowed from s. */
 void *gb_shared_of(const gb_shared *s, int rank);

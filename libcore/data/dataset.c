@@ -9,16 +9,16 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "comm/cluster.h"
 #include "io/angle16.h"
 #include "io/h5.h"
 
 static const gb_field fields[] = {
     GB_WORD(gb_dataset_opts, path, "", NULL, GB_FREE,
             "Data set to learn from: a dataset.h5 of greybox-generate. Empty: dataset.h5 in run.dir."),
-    GB_NUMBER(
-        gb_dataset_opts, memory, "4", 0, 1e6, "GiB", GB_FREE,
-        "A data set up to this size is held in the memory of every rank; of a larger one the rows of the next step "
-        "are read while a step computes."),
+    GB_NUMBER(gb_dataset_opts, memory, "4", 0, 1e6, "GiB", GB_FREE,
+              "A data set up to this size is held in memory, once on a node; of a larger one the rows of the next step "
+              "are read while a step computes."),
     GB_WORD(gb_dataset_opts, augment, "[]", NULL, GB_FIXED,
             "Training samples are moved by random elements of these symmetries, anew in every step: any "
             "of " GB_SYMMETRIES ", as far as the physics has them."),
@@ -53,7 +53,9 @@ struct gb_dataset {
   uint64_t *row[GB_SPLITS]; /* place in the file of each row of a split */
   size_t n_rows[GB_SPLITS];
   gb_h5_type type; /* of /configurations: GB_H5_F32, angles; GB_H5_U16, codes of io/angle16.h */
-  void *x;         /* [n, width] as stored, or NULL */
+  gb_comm here;    /* the ranks that share x */
+  gb_shared *held; /* x, in the part of rank 0 of them; NULL: not held */
+  const char *x;   /* [n, width] as stored, or NULL */
   uint64_t *hash;  /* [n] checksums, if x is NULL */
   uint64_t fingerprint;
   shelf one, now, next;      /* for gb_dataset_read(); of this step and the next one */
@@ -140,32 +142,45 @@ static gb_err read_split(gb_dataset *d)
   return e;
 }
 
-/* All checksums, and the samples they belong to if these are to be held. */
-static gb_err read_samples(gb_dataset *d, bool hold)
-{
-  uint64_t *hash = NULL;
-  gb_err e = gb_new(&hash, d->n);
-  if (!e) e = gb_h5_read_all(d->file, "/checksum", GB_H5_U64, d->n, hash);
-  if (!e) d->fingerprint = gb_hash64(hash, d->n * sizeof *hash);
-  if (!e && hold) {
-    char *x = NULL;
-    e = gb_new(&x, d->n * stored_bytes(d));
-    d->x = x;
-    if (!e) e = gb_h5_read_all(d->file, "/configurations", d->type, d->n * d->width, x);
-    for (size_t i = 0; i < d->n && !e; i++) e = verify(d, i, x + i * stored_bytes(d), hash[i]);
-  }
-  if (!e && !hold)
-    d->hash = hash;
-  else
-    gb_free(&hash);
-  return e;
-}
-
-static gb_err read_all(gb_dataset *d, const gb_dataset_opts *opts, int ndim, const size_t shape[])
+/* All but the samples. */
+static gb_err read_tables(gb_dataset *d, int ndim, const size_t shape[])
 {
   GB_TRY(read_shape(d, ndim, shape));
   GB_TRY(read_split(d));
-  return read_samples(d, (double)(d->n * stored_bytes(d)) <= opts->memory * 0x1p30);
+  GB_TRY(gb_new(&d->hash, d->n));
+  GB_TRY(gb_h5_read_all(d->file, "/checksum", GB_H5_U64, d->n, d->hash));
+  d->fingerprint = gb_hash64(d->hash, d->n * sizeof *d->hash);
+  return GB_OK;
+}
+
+/* The ranks of this machine, if it has room for memory that they share; else this one alone. */
+static gb_comm sharers(gb_comm c, size_t bytes)
+{
+  gb_comm machine = gb_comm_machine(c);
+  int room = bytes < gb_shared_room() / 2;
+  gb_comm_bcast(machine, &room, sizeof room);
+  if (room) return machine;
+  gb_comm alone = gb_comm_split(machine, machine.rank, 0);
+  gb_comm_close(&machine);
+  return alone;
+}
+
+/* One rank reads for all that share, each verifies its part. */
+static gb_err hold_samples(gb_comm c, gb_dataset *d)
+{
+  size_t size = stored_bytes(d), bytes = d->n * size;
+  d->here = sharers(c, bytes);
+  GB_TRY(gb_comm_agree(c, gb_shared_create(d->here, d->here.rank == 0 ? bytes : 0, &d->held)));
+  char *x = gb_shared_of(d->held, 0);
+  gb_err e = d->here.rank == 0 ? gb_h5_read_all(d->file, "/configurations", d->type, d->n * d->width, x) : GB_OK;
+  gb_shared_sync(d->held);
+  gb_range mine = gb_comm_share(d->here, d->n);
+  GB_TRY(gb_comm_agree(c, e));
+  for (size_t i = mine.first; i < mine.first + mine.count && !e; i++) e = verify(d, i, x + i * size, d->hash[i]);
+  GB_TRY(gb_comm_agree(c, e));
+  d->x = x;
+  gb_free(&d->hash);
+  return GB_OK;
 }
 
 gb_err gb_dataset_open(gb_comm c, const gb_dataset_opts *opts, int ndim, const size_t shape[], gb_dataset **out)
@@ -177,8 +192,9 @@ gb_err gb_dataset_open(gb_comm c, const gb_dataset_opts *opts, int ndim, const s
     e = GB_FAIL(GB_ERR_IO, "%s: %s. Make it with greybox-generate, or let data.path name another data set.", opts->path,
                 strerror(errno));
   if (!e) e = gb_h5_open(gb_comm_self(), opts->path, &d->file);
-  if (!e) e = read_all(d, opts, ndim, shape);
+  if (!e) e = read_tables(d, ndim, shape);
   e = gb_comm_agree(c, e);
+  if (!e && (double)d->n * (double)stored_bytes(d) <= opts->memory * 0x1p30) e = hold_samples(c, d);
   if (e) gb_dataset_close(&d);
   *out = d;
   return e;
@@ -202,7 +218,8 @@ void gb_dataset_close(gb_dataset **dataset)
   gb_free(&d->path);
   gb_free(&d->grid);
   for (int s = 0; s < GB_SPLITS; s++) gb_free(&d->row[s]);
-  gb_free(&d->x);
+  gb_shared_destroy(&d->held);
+  gb_comm_close(&d->here);
   gb_free(&d->hash);
   empty(&d->one);
   empty(&d->now);
@@ -291,7 +308,7 @@ static void decode(const gb_dataset *d, const void *stored, float *x)
 
 static const void *held_row(const gb_dataset *d, uint64_t row)
 {
-  return (const char *)d->x + row * stored_bytes(d);
+  return d->x + row * stored_bytes(d);
 }
 
 /* The n places of s->list, now. */
@@ -424,7 +441,8 @@ void gb_dataset_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t 
 size_t gb_dataset_bytes(const gb_dataset *d)
 {
   size_t rows = d->one.room + d->now.room + d->next.room;
-  return d->n * sizeof **d->row + (d->x ? d->n * stored_bytes(d) : d->n * sizeof *d->hash + rows * stored_bytes(d));
+  return d->n * sizeof **d->row +
+         (d->x ? d->n * stored_bytes(d) / (size_t)d->here.size : d->n * sizeof *d->hash + rows * stored_bytes(d));
 }
 
 uint64_t gb_dataset_fingerprint(const gb_dataset *d)

@@ -21,11 +21,13 @@ typedef enum gb_split { GB_TRAIN, GB_VALIDATION, GB_TEST, GB_SPLITS } gb_split;
 typedef struct gb_dataset gb_dataset;
 
 /** Open a data set and check that it holds samples of this shape; if it fits into data.memory it is read now, and every
- *  sample compared with its checksum. Each rank reads for itself, without MPI.
+ *  sample compared with its checksum. The ranks of a machine hold one copy; rows are read by each rank
+ *  for itself, without MPI.
  *  Collective over c.
  *  @param[in] ndim, shape  of one sample
  *  @return GB_ERR_IO if the file is missing, damaged or of another kind; GB_ERR_CONFIG if the shape differs */
 gb_err gb_dataset_open(gb_comm c, const gb_dataset_opts *opts, int ndim, const size_t shape[], gb_dataset **out);
+/** Collective over c. */
 void gb_dataset_close(gb_dataset **d);
 
 /** Rows of a split.
@@ -74,6 +76,6 @@ gb_err gb_dataset_training(gb_dataset *d, uint64_t seed, uint64_t step, size_t b
  *  Local. */
 uint64_t gb_dataset_fingerprint(const gb_dataset *d);
 
-/** Bytes this rank holds in memory.
+/** Bytes this rank holds in memory; of what ranks share, its part.
  *  Local. */
 size_t gb_dataset_bytes(const gb_dataset *d);
