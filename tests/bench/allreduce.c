@@ -19,7 +19,7 @@ typedef struct job {
   float *in, *out;
   MPI_Win win;
   float *shared[MOST_RANKS], *shared_out; /* [n] of each rank; [n] once */
-  gb_node node[2];                        /* all ranks on one node; every rank a node */
+  gb_cluster cluster[2];                  /* all ranks on one node; every rank a node */
   gb_exchange *x[2];
 } job;
 
@@ -91,10 +91,10 @@ static void fill(float *v, size_t n, float value)
 
 static gb_err open_exchange(job *j, size_t k)
 {
-  GB_TRY(gb_node_open(j->c, k == 0 ? 0 : 1, &j->node[k]));
+  GB_TRY(gb_cluster_open(j->c, k == 0 ? 0 : 1, &j->cluster[k]));
   gb_exchange_opts o = {
       .n_tensors = 1, .size = &j->n, .n_shards = (size_t)j->c.size, .n_side = SIDE, .bucket = 0, .fast = false};
-  return gb_exchange_create(&j->node[k], &o, &j->x[k]);
+  return gb_exchange_create(&j->cluster[k], &o, &j->x[k]);
 }
 
 static gb_err open_job(job *j)
@@ -120,7 +120,7 @@ static void close_job(job *j)
 {
   for (size_t k = 0; k < 2; k++) {
     gb_exchange_destroy(&j->x[k]);
-    gb_node_close(&j->node[k]);
+    gb_cluster_close(&j->cluster[k]);
   }
   MPI_Win_unlock_all(j->win);
   MPI_Win_free(&j->win);

@@ -14,10 +14,12 @@ step 0); angle i is pi (2 u - 1), rounded to float, u from word 0 of the stream 
 
 Needs python3-torch, python3-numpy, python3-yaml."""
 
+import ctypes
 import glob
 import math
 import os
 import platform
+import re
 import sys
 
 import numpy as np
@@ -25,9 +27,26 @@ import torch
 import yaml
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SEED, TEST, LATENT, OUTPUT = 2026, 11, 8, 9  # of data and weights; purposes of base/rng.h
+SEED = 2026  # of data and weights
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
+
+
+def purposes():
+    """The numbers of GB_RNG_TEST and the others, from the list in base/rng.h."""
+    with open(f"{HERE}/../../libcore/base/rng.h") as header:
+        listed = re.search(r"typedef enum gb_purpose \{(.*?)\} gb_purpose", header.read(), re.S).group(1)
+    return {name: i + 1 for i, name in enumerate(re.findall(r"GB_RNG_([A-Z]+)\b[^,]*,", listed))}
+
+
+PURPOSE = purposes()
+
+
+def hash64(text):
+    """XXH3, by the library itself."""
+    xxh3 = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
+    xxh3.restype, xxh3.argtypes = ctypes.c_uint64, (ctypes.c_char_p, ctypes.c_size_t)
+    return xxh3(text.encode(), len(text.encode()))
 
 
 def philox(key, counter):
@@ -45,7 +64,7 @@ def philox(key, counter):
 def words(n, seed, purpose, index, step):
     """The first n words of a stream: base/rng.h says which counter that is."""
     blocks = (n + 3) // 4
-    high = purpose << 24 | (index >> 32) << 12 | step >> 32
+    high = PURPOSE[purpose] << 24 | (index >> 32) << 12 | step >> 32
     counter = np.zeros((blocks, 4), np.uint64)
     counter[:, 0] = np.arange(blocks)
     counter[:, 1:] = (step & 0xFFFFFFFF, index & 0xFFFFFFFF, high)
@@ -67,6 +86,7 @@ ACTIVATIONS = {
     "none": lambda x: x,
     "relu": torch.relu,
     "elu": torch.nn.functional.elu,
+    "gelu": torch.nn.functional.gelu,
     "tanh": torch.tanh,
     "softplus": torch.nn.functional.softplus,
 }
@@ -76,17 +96,22 @@ class Weights:
     """Tensors in the order in which they are asked for."""
 
     def __init__(self):
-        self.names, self.tensors, self.rule = [], [], []
+        self.names, self.tensors, self.rule, self.averaged = [], [], [], {}
 
     def get(self, name, shape, centre, reach):
         if name in self.names:
             return self.tensors[self.names.index(name)]
-        u = unit(int(np.prod(shape)), SEED, TEST, 1000 + len(self.names), 0)
+        u = unit(int(np.prod(shape)), SEED, "TEST", 1000 + len(self.names), 0)
         value = torch.tensor((centre + reach * (2 * u - 1)).reshape(shape), requires_grad=True)
         self.names.append(name)
         self.tensors.append(value)
         self.rule.append((centre, reach))
         return value
+
+    def gradient(self, i):
+        """Of statistics: what is averaged, summed over the rows."""
+        name = self.names[i]
+        return self.averaged[name] if name in self.averaged else self.tensors[i].grad
 
     def matrix(self, name, shape, fan_in):
         return self.get(name + ".weight", shape, 0.0, round(1.5 / math.sqrt(fan_in), 3))
@@ -95,28 +120,89 @@ class Weights:
         return self.get(name + ".bias", (n,), 0.1, 0.3)
 
 
-def wrapped(x, kernel):
-    """x [n, h, w, c] with the sites that windows of this kernel see beyond the edges."""
+def around(x, kernel, zero):
+    """x [n, h, w, c] with what windows of this kernel see beyond the edges: the other side, or zeros."""
     before, after = (kernel - 1) // 2, kernel - 1 - (kernel - 1) // 2
-    x = torch.cat([x[:, x.shape[1] - before :], x, x[:, :after]], 1)
-    return torch.cat([x[:, :, x.shape[2] - before :], x, x[:, :, :after]], 2)
+    edge = torch.zeros_like if zero else lambda t: t
+    x = torch.cat([edge(x[:, x.shape[1] - before :]), x, edge(x[:, :after])], 1)
+    return torch.cat([edge(x[:, :, x.shape[2] - before :]), x, edge(x[:, :, :after])], 2)
 
 
-def conv(w, name, x, channels, kernel, stride):
+def conv(w, name, x, channels, kernel=3, stride=1, padding="circular"):
     weight = w.matrix(name, (kernel, kernel, x.shape[3], channels), kernel * kernel * x.shape[3])
-    y = torch.nn.functional.conv2d(wrapped(x, kernel).permute(0, 3, 1, 2), weight.permute(3, 2, 0, 1).contiguous(), stride=stride)
+    x = around(x, kernel, padding == "zero").permute(0, 3, 1, 2)
+    y = torch.nn.functional.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), stride=stride)
     return y.permute(0, 2, 3, 1) + w.bias(name, channels)
 
 
-def deconv(w, name, x, channels, kernel, stride):
+def deconv(w, name, x, channels, kernel=3, stride=1, padding="circular"):
     n, height, width, inputs = x.shape
     weight = w.matrix(name, (kernel, kernel, channels, inputs), kernel * kernel * inputs / stride**2)
-    y = torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), weight.permute(3, 2, 0, 1).contiguous(), stride=stride)
-    for axis, size in ((2, height * stride), (3, width * stride)):  # what hangs over the edges comes in on the other side
-        to = (torch.arange(y.shape[axis]) - (kernel - 1) // 2) % size
+    weight = weight.permute(3, 2, 0, 1).contiguous()
+    y = torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), weight, stride=stride)
+    for axis, size in ((2, height * stride), (3, width * stride)):
+        to = torch.arange(y.shape[axis]) - (kernel - 1) // 2
+        if padding == "zero":  # what hangs over the edges is lost,
+            y, to = y.index_select(axis, torch.nonzero((to >= 0) & (to < size))[:, 0]), to[(to >= 0) & (to < size)]
         folded = torch.zeros(*y.shape[:axis], size, *y.shape[axis + 1 :])
-        y = folded.index_add(axis, to, y)
+        y = folded.index_add(axis, to % size, y)  # or comes in on the other side
     return y.permute(0, 2, 3, 1) + w.bias(name, channels)
+
+
+def turned_conv(w, name, x, channels, kernel=3, stride=1):
+    """Convolution of the group p4. Orientations lie beside each other: [n, h, 4 h, c] is [n, h, h, 4, c]."""
+    n, side, turns, c = len(x), x.shape[1], x.shape[2] // x.shape[1], x.shape[3]
+    weight = w.matrix(name, (kernel, kernel, turns * c, channels), kernel * kernel * turns * c)
+    weight = weight.reshape(kernel, kernel, turns, c, channels)
+    x = around(x.reshape(n, side, side, turns * c), kernel, False).permute(0, 3, 1, 2)
+    out = []
+    for r in range(4):  # the filter turned r times; orientations of the input are counted from its own
+        seen = torch.rot90(weight, -r, (0, 1))
+        seen = (seen.roll(r, 2) if turns == 4 else seen).reshape(kernel, kernel, turns * c, channels)
+        out.append(torch.nn.functional.conv2d(x, seen.permute(3, 2, 0, 1).contiguous(), stride=stride).permute(0, 2, 3, 1))
+    y = torch.stack(out, 3)
+    return y.reshape(n, side // stride, 4 * (side // stride), channels) + w.bias(name, channels)
+
+
+def batch_norm(w, name, x, run):
+    c, n = x.shape[3], len(x) // run["parts"]
+    gamma, beta = w.get(name + ".weight", (c,), 1.0, 0.4), w.bias(name, c)
+    mean, var = w.get(name + ".running_mean", (c,), 0.0, 0.5), w.get(name + ".running_var", (c,), 1.0, 0.5)
+    w.averaged[name + ".running_mean"] = w.averaged[name + ".running_var"] = torch.zeros(c)
+    if not run["training"]:
+        return gamma * (x - mean.detach()) / torch.sqrt(var.detach() + 1e-5) + beta
+    out = []
+    for piece in x.split(n):
+        values = piece.reshape(-1, c)
+        out.append(gamma * (piece - values.mean(0)) / torch.sqrt(values.var(0, unbiased=False) + 1e-5) + beta)
+        w.averaged[name + ".running_mean"] = w.averaged[name + ".running_mean"] + n * values.detach().mean(0)
+        w.averaged[name + ".running_var"] = w.averaged[name + ".running_var"] + n * values.detach().var(0)
+    return torch.cat(out)
+
+
+def layer_norm(w, name, x, run):
+    c = x.shape[3]
+    gamma, beta = w.get(name + ".weight", (c,), 1.0, 0.4), w.bias(name, c)
+    return gamma * (x - x.mean(3, True)) / torch.sqrt(x.var(3, False, keepdim=True) + 1e-5) + beta
+
+
+def dropout(name, x, rate, run):
+    if not run["training"]:
+        return x
+    seed, n = run["seed"] ^ hash64(name), x[0].numel()
+    rows = [words(n, seed, "DROPOUT", run["first_row"] + r, run["step"]) for r in range(len(x))]
+    return x * torch.tensor(np.array(rows) >= int(rate * 2**32)).reshape(x.shape) / (1 - rate)
+
+
+def projected(w, name, x, shape):
+    """The input of a residual block in the shape of its output."""
+    if x.shape[1:] == shape:
+        return x
+    if x.shape[1:3] == (1, 1) or shape[:2] == (1, 1):
+        return dense(w, name, x, shape)
+    if x.shape[1] >= shape[0]:
+        return conv(w, name, x, shape[2], 1, x.shape[1] // shape[0])
+    return deconv(w, name, x, shape[2], shape[0] // x.shape[1], shape[0] // x.shape[1])
 
 
 def dense(w, name, x, shape):
@@ -125,24 +211,43 @@ def dense(w, name, x, shape):
     return (x @ w.matrix(name, (x.shape[1], n), x.shape[1]) + w.bias(name, n)).reshape(-1, *shape)
 
 
-def network(w, part, layers, activation, x):
-    """A list of layers as learn/network.h describes it; x [n, h, w, c]."""
+def network(w, part, layers, activation, x, run):
+    """A list of layers in the words of docs/CONFIG.md; x [n, h, w, c]."""
+    kept = []
     for i, text in enumerate(layers):
         kind, *rest = text.split()
-        name, window, f = f"{part}.{i}", {"kernel": 3, "stride": 1}, activation
-        sizes = [int(rest.pop(0)) for _ in range(3 if kind == "grid" else 1)]
+        name, window, product = f"{part}.{i}", {}, kind in ("dense", "grid", "conv", "deconv")
+        f = activation if product else "none"
+        sizes = [float(rest.pop(0)) for _ in range({"grid": 3, "dropout": 1}.get(kind, int(product)))]
+        turned = "p4" in rest
+        rest = [word for word in rest if word != "p4"]
         while rest:
             word = rest.pop(0)
-            if word in window:
-                window[word] = int(rest.pop(0))
+            if word in ("kernel", "stride", "padding"):
+                window[word] = rest[0] if word == "padding" else int(rest[0])
+                rest.pop(0)
             else:
                 f = word
         if kind == "dense":
-            x = dense(w, name, x, (1, 1, sizes[0]))
+            x = dense(w, name, x, (1, 1, int(sizes[0])))
         elif kind == "grid":
-            x = dense(w, name, x, sizes)
+            x = dense(w, name, x, tuple(map(int, sizes)))
+        elif turned:
+            x = turned_conv(w, name, x, int(sizes[0]), **window)
+        elif kind == "mean":
+            x = x.mean((1, 2), True)
+        elif product:
+            x = {"conv": conv, "deconv": deconv}[kind](w, name, x, int(sizes[0]), **window)
+        elif kind in ("batchnorm", "layernorm"):
+            x = {"batchnorm": batch_norm, "layernorm": layer_norm}[kind](w, name, x, run)
+        elif kind == "dropout":
+            x = dropout(name, x, sizes[0], run)
+        elif kind == "skip":
+            kept.append(x)
+        elif kind == "add":
+            x = projected(w, name, kept.pop(), x.shape[1:]) + x
         else:
-            x = {"conv": conv, "deconv": deconv}[kind](w, name, x, sizes[0], **window)
+            sys.exit(f"make_oracle.py: no layer `{kind}`")
         x = ACTIVATIONS[f](x)
     return x
 
@@ -164,7 +269,7 @@ def field_for_energy(model, mode, run, u, spread):
         kappa = torch.exp(-spread)
         return u * (torch.special.i1e(kappa) / torch.special.i0e(kappa))[..., None]
     assert model["likelihood"] == "gaussian"  # the other is drawn by rejection, of which there is no derivative
-    eps = [normal(size * size, run["seed"], OUTPUT, run["first_row"] + r, run["step"]) for r in range(n)]
+    eps = [normal(size * size, run["seed"], "OUTPUT", run["first_row"] + r, run["step"]) for r in range(n)]
     turn = torch.tensor(np.array(eps)).reshape(n, size, size) * torch.exp(spread / 2)
     c, s = torch.cos(turn), torch.sin(turn)
     return torch.stack([c * u[..., 0] - s * u[..., 1], s * u[..., 0] + c * u[..., 1]], -1)
@@ -174,7 +279,7 @@ def forward(config, run, w):
     """The terms of every row."""
     model, objective, size = config["model"], config["objective"], config["xy"]["L"]
     n, sites, latent = run["rows"], size * size, model["latent"]
-    angles = np.array([unit(1, SEED, TEST, i, 0)[0] for i in range(n * sites)])
+    angles = np.array([unit(1, SEED, "TEST", i, 0)[0] for i in range(n * sites)])
     x = (np.pi * (2 * angles - 1)).astype(np.float32).astype(np.float64).reshape(n, size, size)
     if model.get("align"):
         x = x - np.arctan2(np.sin(x).sum((1, 2)), np.cos(x).sum((1, 2)))[:, None, None]
@@ -182,15 +287,17 @@ def forward(config, run, w):
     x = torch.tensor(x)
     vectors = torch.stack([torch.cos(x), torch.sin(x)], -1)
     cossin, learned = model["encoding"] == "cossin", model["spread"] == "learned"
-    h = network(w, "encoder", model["encoder"], model["activation"], vectors if cossin else x[..., None] / np.pi)
+    h = network(w, "encoder", model["encoder"], model["activation"], vectors if cossin else x[..., None] / np.pi, run)
     mu = dense(w, "mu", h, (latent,))
     logvar = dense(w, "logvar", h, (latent,))
-    eps = np.array([normal(latent, run["seed"], LATENT, run["first_row"] + r, run["step"]) for r in range(n)])
+    eps = np.array([normal(latent, run["seed"], "LATENT", run["first_row"] + r, run["step"]) for r in range(n)])
     z = mu + torch.exp(logvar / 2) * torch.tensor(eps)
-    h = network(w, "decoder", model["decoder"], model["activation"], z.reshape(n, 1, 1, latent))
+    h = network(w, "decoder", model["decoder"], model["activation"], z.reshape(n, 1, 1, latent), run)
     channels = (2 if cossin else 1) + learned
     if h.shape[1:3] == (size, size) and size >= 3:
-        raw = conv(w, "output", h, channels, 3, 1)
+        raw = conv(w, "output", h, channels)
+    elif 1 < h.shape[1] < size and size % h.shape[1] == 0:
+        raw = deconv(w, "output", h, channels, 2 * (size // h.shape[1]) - 1, size // h.shape[1])
     else:
         raw = dense(w, "output", h, (size, size, channels))
     if cossin:
@@ -215,7 +322,7 @@ def forward(config, run, w):
     return terms
 
 
-def run_case(name, config, run):
+def run_case(config, run):
     """The text of a file."""
     w = Weights()
     term = forward(config, run, w)
@@ -226,10 +333,10 @@ def run_case(name, config, run):
     lines.append("pass " + " ".join(f"{run[k]:d}" for k in ("rows", "parts", "seed", "step", "first_row", "training")))
     for key, value in term.items():
         lines.append(f"term {key} {run['weights'][key]} " + " ".join(f"{v:.14g}" for v in value.tolist()))
-    for tensor, value, (centre, reach) in zip(w.names, w.tensors, w.rule):
+    for i, (tensor, value, (centre, reach)) in enumerate(zip(w.names, w.tensors, w.rule)):
         shape = " ".join(map(str, value.shape))
         lines.append(f"tensor {tensor} {value.dim()} {shape} {centre} {reach}")
-        lines.append(" ".join(f"{g:.13g}" for g in value.grad.reshape(-1).tolist()))
+        lines.append(" ".join(f"{g:.13g}" for g in w.gradient(i).reshape(-1).tolist()))
     return "\n".join(lines) + "\n"
 
 
@@ -245,12 +352,34 @@ DECONV = {
 }
 
 
-def case(layers, activation, likelihood="gaussian", spread="learned", mode="mean", encoding="cossin", free_bits=0, **more):
-    model = {"encoding": encoding, **layers, "activation": activation, "latent": 2, "likelihood": likelihood,
-             "spread": spread, "sigma": 0.6, **more}
-    objective = {"energy_weight": 1, "energy_mode": mode, "free_bits": free_bits}
-    return {"xy": {"L": 4, "J": 1.3}, "model": model, "objective": objective}
+RUN = {"rows": 4, "parts": 1, "seed": 77, "step": 5, "first_row": 9, "training": 1,
+       "weights": {"nll": 0.9, "kl": 1.7, "energy": 0.6, "free_bits": 1.3}}
 
+
+def case(layers, activation, likelihood="gaussian", spread="learned", mode="mean", encoding="cossin", free_bits=0, align=False, **run):
+    """A config, and what of RUN is another."""
+    model = {"encoding": encoding, **layers, "activation": activation, "latent": 2, "likelihood": likelihood,
+             "spread": spread, "sigma": 0.6, "align": align}
+    objective = {"energy_weight": 1, "energy_mode": mode, "free_bits": free_bits}
+    return {"xy": {"L": 4, "J": 1.3}, "model": model, "objective": objective}, {**RUN, **run}
+
+
+RESIDUAL = {
+    "encoder": ["conv 3 padding zero none", "skip", "conv 3 none", "layernorm gelu", "conv 4 stride 2", "add", "dense 5 gelu"],
+    "decoder": ["dense 4", "skip", "grid 2 2 3", "layernorm", "add", "skip", "deconv 3 kernel 4 stride 2 padding zero", "add relu"],
+}
+BATCHNORM = {
+    "encoder": ["conv 3 stride 2 none", "batchnorm elu", "skip", "conv 3 kernel 2", "batchnorm", "add relu", "dense 5 none", "batchnorm"],
+    "decoder": ["dense 6", "batchnorm tanh", "grid 2 2 3", "deconv 2 stride 2 none", "batchnorm elu"],
+}
+DROPOUT = {
+    "encoder": ["dropout 0.1", "conv 3 stride 2", "dropout 0.3", "dense 6", "dropout 0.5"],
+    "decoder": ["dense 7", "dropout 0.25", "grid 2 2 3", "dropout 0.4"],
+}
+P4 = {
+    "encoder": ["conv 2 p4", "layernorm", "conv 3 stride 2 p4 none", "dropout 0.2", "mean", "dense 4"],
+    "decoder": ["dense 5", "grid 2 2 3"],
+}
 
 CASES = {
     "dense": case(DENSE, "elu", mode="mean", free_bits=0.3),
@@ -259,11 +388,13 @@ CASES = {
     "conv": case(CONV, "elu", mode="sample"),
     "conv_von_mises": case(CONV, "softplus", "von_mises", spread="fixed", encoding="angle", mode="expected"),
     "deconv": case(DECONV, "relu", mode="expected"),
+    "residual": case(RESIDUAL, "softplus"),
+    "batchnorm": case(BATCHNORM, "tanh"),
+    "batchnorm_parts": case(BATCHNORM, "tanh", rows=12, parts=4),
+    "batchnorm_learned": case(BATCHNORM, "tanh", training=0),
+    "dropout": case(DROPOUT, "elu"),
+    "p4": case(P4, "gelu", "von_mises"),
 }
-RUN = {"rows": 4, "parts": 1, "seed": 77, "step": 5, "first_row": 9, "training": 1,
-       "weights": {"nll": 0.9, "kl": 1.7, "energy": 0.6, "free_bits": 1.3}}
-
-
 def numbers(text):
     out = []
     for word in text.split():
@@ -285,8 +416,8 @@ def check(path, text):
 
 def main():
     paths, good = [], True
-    for name, config in CASES.items():
-        path, text = f"{HERE}/{name}.txt", run_case(name, config, {**RUN, **config.pop("run", {})})
+    for name, (config, run) in CASES.items():
+        path, text = f"{HERE}/{name}.txt", run_case(config, run)
         paths.append(path)
         if "--check" in sys.argv[1:]:
             good &= check(path, text)
