@@ -24,7 +24,7 @@ batchnorm=("model.encoder=[conv 6 stride 2 none, batchnorm elu, skip, conv 6 non
   "model.decoder=[dense 24, batchnorm, dense 31]" train.shards=8)
 dropout=("model.encoder=[conv 6 stride 2, dropout 0.2, skip, conv 8 stride 2, layernorm, add, dense 12, dropout 0.1]"
   "model.decoder=[dense 24, layernorm tanh, dropout 0.3]" train.shards=12)
-p4=("model.encoder=[conv 3 p4 stride 2, skip, conv 4 p4 none, batchnorm elu, conv 4 p4, add, mean]" "model.decoder=[dense 24]")
+p4=("model.encoder=[conv 3 p4 stride 2, skip, conv 4 p4 none, batchnorm elu, conv 4 p4, add, mean]" "model.decoder=[dense 24]" train.shards=8)
 
 # like_one_rank DIR
 like_one_rank() {
@@ -74,5 +74,5 @@ expect 2 "model\.encoder\[3\] \`add\`: its \`skip\` remembers 8 x 8 x 4, the blo
 run 2 "$train" case.yaml "model.encoder=[dense 4, batchnorm]" train.shards=24 run.dir=wrong
 expect 2 "batchnorm: a shard has one sample, of one site"
 [ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
-run 2 "$train" case.yaml "${batchnorm[@]}" run.dir=wrong train.micro_batch=5
-expect 2 "train.micro_batch = 5 is less than a shard, train.batch / train.shards = 6 samples"
+run 2 "$train" case.yaml "${batchnorm[@]}" run.dir=wrong train.micro_batch=2
+expect 2 "train.micro_batch = 2 is less than a shard, train.batch / train.shards = 3 samples"
