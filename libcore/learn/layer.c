@@ -20,42 +20,37 @@ static const struct {
      STANDARD},
     {"conv", "conv C [kernel K] [stride S] [padding zero] [p4]", "H/S x W/S x C",
      "Convolution, K x K sites to one; K = 3 and S = 1 if not said. S divides H and W. The lattice is periodic "
-     "(`padding "
-     "circular`), or zeros lie around it. p4: for H = W and odd K, every filter in its four orientations, so that a "
-     "turn "
-     "by 90 degrees before the layer is one behind it; output H/S x W/S x 4 x C, which p4, norms, dropout and residual "
-     "blocks keep, and dense and mean end.",
+     "(`padding circular`), or zeros lie around it. p4: for H = W and odd K, every filter in its four "
+     "orientations, so that a turn by 90 degrees before the layer is one behind it; output H/S x W/S x 4 x C, "
+     "which p4, norms, dropout and residual blocks keep, and dense and mean end. The work of a convolution "
+     "from and to 4 C channels, a quarter of its weights; take multiples of 16 channels.",
      1, true, true, STANDARD},
     {"deconv", "deconv C [kernel K] [stride S] [padding zero]", "HS x WS x C",
-     "Transposed convolution: the lattice becomes S times larger. With S = 2 take K = 4: all sites then get equally "
-     "many "
-     "contributions.",
+     "Transposed convolution: the lattice becomes S times larger. With S = 2 take K = 4: all sites then get "
+     "equally many contributions.",
      1, true, true, STANDARD},
     {"batchnorm", "batchnorm", "as before",
-     "Each channel is brought to mean 0 and variance 1 over the samples (and sites) of one of the train.shards pieces "
-     "of "
-     "a batch, then scaled and shifted by learned numbers; so it does not depend on the ranks. After training: "
-     "by running means (0.9 old + 0.1 new each step).",
+     "Each channel is brought to mean 0 and variance 1 over the samples (and sites) of one of the train.shards "
+     "pieces of a batch, then scaled and shifted by learned numbers; so it does not depend on the ranks. After "
+     "training: by running means (0.9 old + 0.1 new each step).",
      0, false, true, IF_NAMED},
     {"layernorm", "layernorm", "as before",
-     "The channels of a site (behind a dense layer: all its outputs) are brought to mean 0 and variance 1, then scaled "
-     "and shifted by learned numbers; each sample by itself.",
+     "The channels of a site (behind a dense layer: all its outputs) are brought to mean 0 and variance 1, "
+     "then scaled and shifted by learned numbers; each sample by itself.",
      0, false, true, IF_NAMED},
     {"mean", "mean", "1 x 1 x C",
-     "Mean over all sites, and orientations: what remains does not change when the lattice is shifted by multiples of "
-     "the strides "
-     "before it, or turned if all layers before it are p4.",
+     "Mean over all sites, and orientations: what remains does not change when the lattice is shifted by "
+     "multiples of the strides before it, or turned if all layers before it are p4.",
      0, false, false, NEVER},
     {"dropout", "dropout P", "as before",
      "In training each number is 0 with probability P, else divided by 1 - P; 0 < P <= 0.99.", 0, false, false, NEVER},
     {"skip", "skip", "as before", "Remembers its input for the `add` that belongs to it, as brackets do.", 0, false,
      false, NEVER},
     {"add", "add", "as before",
-     "Adds what the `skip` remembered: the layers between are a residual block, x + f(x). The last of them with "
-     "weights "
-     "starts ten times smaller, so that the block starts near x. If f changes the shape, x goes through a layer of its "
-     "own without activation: 1 x 1 convolution with the stride it takes, on a finer lattice a transposed one, dense "
-     "from or to one site.",
+     "Adds what the `skip` remembered: the layers between are a residual block, x + f(x). The last of them "
+     "with weights starts ten times smaller, so that the block starts near x. If f changes the shape, x goes "
+     "through a layer of its own without activation: 1 x 1 convolution with the stride it takes, on a finer "
+     "lattice a transposed one, dense from or to one site.",
      0, false, false, IF_NAMED},
 };
 

@@ -23,8 +23,7 @@ static const gb_field vae_fields[] = {
             "Turn every sample so that its magnetisation points along x: takes the global rotation out of the data."),
     GB_WORD(gb_vae_opts, encoder, "[conv 16 stride 2, conv 32 stride 2, dense 128]", NULL, GB_FIXED,
             "Layers from the sample to the last hidden layer, in the words of the table at the end of docs/CONFIG.md. "
-            "Heads "
-            "are added."),
+            "Heads are added."),
     GB_WORD(
         gb_vae_opts, decoder, "[dense 128, dense 256]", NULL, GB_FIXED,
         "Layers from the latents on. The last one is added: a convolution if they end on the lattice (L x L sites), a "
