@@ -3,6 +3,7 @@
 
 #include <Random123/philox.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/lanes.h"
@@ -55,12 +56,21 @@ void gb_rng_normal(gb_key key, size_t n, gb_real *out)
   }
 }
 
+/* Of the Feistel network. With 4, pairs of a small range are far from equally likely: tests/unit/test_rng.c */
+enum { ROUNDS = 8 };
+
+/* Bits of each half: the smallest domain 2^(2 half) that holds n, so < 4 walks on average. */
+static int half_of(uint64_t n)
+{
+  int half = 1;
+  while ((uint64_t)1 << 2 * half < n) half++;
+  return half;
+}
+
 uint64_t gb_rng_permute(gb_key key, uint64_t n, uint64_t i)
 {
-  enum { ROUNDS = 8 }; /* with 4, pairs of a small range are far from equally likely: tests/unit/test_rng.c */
   GB_ASSERT(n >= 1 && n <= (uint64_t)1 << 62 && i < n);
-  int half = 1; /* bits of each half: the smallest domain 2^(2 half) that holds n, so < 4 walks on average */
-  while ((uint64_t)1 << 2 * half < n) half++;
+  int half = half_of(n);
   uint64_t mask = ((uint64_t)1 << half) - 1;
   do {
     uint64_t left = i >> half, right = i & mask;
@@ -74,4 +84,48 @@ uint64_t gb_rng_permute(gb_key key, uint64_t n, uint64_t i)
     i = left << half | right;
   } while (i >= n);
   return i;
+}
+
+/* One walk of every lane through the network. */
+static void walk(gb_key key, uint32_t mask, gb_vu *left, gb_vu *right)
+{
+  const gb_vu zero = {0};
+  for (uint32_t round = 0; round < ROUNDS; round++) {
+    gb_vu w[4], counter[4] = {*right | (zero + (round / 4 << 31)), zero + key.c[0], zero + key.c[1], zero + key.c[2]};
+    gb_vu_philox(key.k[0], key.k[1], counter, w);
+    gb_vu next = (*left ^ w[round % 4]) & mask;
+    *left = *right;
+    *right = next;
+  }
+}
+
+void gb_rng_permute_range(gb_key key, uint64_t n, uint64_t first, size_t count, uint64_t *out)
+{
+  GB_ASSERT(n >= 1 && n <= (uint64_t)1 << 62 && first <= n && count <= n - first);
+  int half = half_of(n);
+  uint32_t mask = (uint32_t)(((uint64_t)1 << half) - 1), left[GB_LANES] = {0}, right[GB_LANES] = {0};
+  size_t owner[GB_LANES], next = 0, busy = 0; /* whose element a lane walks; the next one to begin; lanes at work */
+  for (size_t l = 0; l < GB_LANES; l++) owner[l] = count;
+  do { /* a lane whose walk has ended inside takes the next element */
+    for (size_t l = 0; l < GB_LANES && next < count; l++) {
+      if (owner[l] < count) continue;
+      owner[l] = next;
+      left[l] = (uint32_t)((first + next) >> half);
+      right[l] = (uint32_t)(first + next++) & mask;
+      busy++;
+    }
+    gb_vu a, b;
+    memcpy(&a, left, sizeof a);
+    memcpy(&b, right, sizeof b);
+    walk(key, mask, &a, &b);
+    memcpy(left, &a, sizeof a);
+    memcpy(right, &b, sizeof b);
+    for (size_t l = 0; l < GB_LANES; l++) {
+      uint64_t i = (uint64_t)left[l] << half | right[l];
+      if (owner[l] == count || i >= n) continue;
+      out[owner[l]] = i;
+      owner[l] = count;
+      busy--;
+    }
+  } while (busy || next < count);
 }

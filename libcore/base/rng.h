@@ -69,3 +69,8 @@ void gb_rng_normal(gb_key key, size_t n, gb_real *out);
  *  @param[in] n  1 <= n <= 2^62
  *  @param[in] i  < n */
 uint64_t gb_rng_permute(gb_key key, uint64_t n, uint64_t i);
+
+/** Elements first ... first + count - 1 of that permutation: what gb_rng_permute() gives for each, in vector lanes.
+ *  Local.
+ *  @param[out] out  [count] */
+void gb_rng_permute_range(gb_key key, uint64_t n, uint64_t first, size_t count, uint64_t *out);

@@ -415,10 +415,13 @@ gb_err gb_dataset_training(gb_dataset *d, uint64_t seed, uint64_t step, size_t b
     list_batch(d, seed, step, batch, first, n, s->list);
     GB_TRY(read_list(d, s, n));
   }
-  for (size_t i = 0; i < n; i++) {
-    uint64_t at;
-    if (d->x) list_batch(d, seed, step, batch, first + i, 1, &at);
-    deliver(d, d->x ? held_row(d, at) : on_shelf(d, s, skip + i), seed, step, first + i, x + i * d->width);
+  for (size_t i = 0, m; i < n; i += m) {
+    uint64_t at[128];
+    m = n - i < 128 ? n - i : 128;
+    if (d->x) list_batch(d, seed, step, batch, first + i, m, at);
+    for (size_t k = 0; k < m; k++)
+      deliver(d, d->x ? held_row(d, at[k]) : on_shelf(d, s, skip + i + k), seed, step, first + i + k,
+              x + (i + k) * d->width);
   }
   return GB_OK;
 }
@@ -432,9 +435,10 @@ void gb_dataset_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t 
                       uint64_t row[])
 {
   uint64_t rows = d->n_rows[GB_TRAIN];
-  for (size_t i = 0; i < n; i++) {
-    uint64_t position = step * batch + first + i, epoch = position / rows;
-    row[i] = gb_rng_permute(gb_rng_key(seed, GB_RNG_SHUFFLE, 0, epoch), rows, position % rows);
+  for (size_t i = 0, m; i < n; i += m) { /* an epoch at a time */
+    uint64_t position = step * batch + first + i, epoch = position / rows, at = position % rows;
+    m = n - i < rows - at ? n - i : rows - at;
+    gb_rng_permute_range(gb_rng_key(seed, GB_RNG_SHUFFLE, 0, epoch), rows, at, m, row + i);
   }
 }
 

@@ -189,6 +189,26 @@ static void permutes(gb_key key, uint64_t n)
   free(seen);
 }
 
+/* In lanes: the same elements, from anywhere on, of ranges that need few walks and many. */
+static void permutations_in_lanes(void **state)
+{
+  (void)state;
+  enum { MOST = 70 };
+  static const uint64_t n[] = {
+      1, 2, 3, 5, 16, 17, 63, 64, 65, 1000, 4097, 123456789, (uint64_t)1 << 40, (uint64_t)1 << 62};
+  uint64_t out[MOST + 1];
+  for (size_t k = 0; k < sizeof n / sizeof *n; k++)
+    for (size_t count = 0; count <= MOST && count <= n[k]; count += 1 + count / 5)
+      for (int end = 0; end < 2; end++) {
+        gb_key key = gb_rng_key(3, GB_RNG_TEST, k, count);
+        uint64_t first = end ? n[k] - count : n[k] / 3 < n[k] - count ? n[k] / 3 : 0;
+        out[count] = 7;
+        gb_rng_permute_range(key, n[k], first, count, out);
+        for (size_t i = 0; i < count; i++) CHECK(out[i] == gb_rng_permute(key, n[k], first + i));
+        CHECK(out[count] == 7);
+      }
+}
+
 static void permutations_are_bijections(void **state)
 {
   (void)state;
@@ -281,6 +301,7 @@ int main(void)
       TEST(words_are_uniform),
       TEST(normal_moments_and_shape),
       TEST(normal_prefixes),
+      TEST(permutations_in_lanes),
       TEST(permutations_are_bijections),
       TEST(permutation_of_the_largest_range),
       TEST(permutations_differ_by_key),
