@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io|allreduce|scale ...]   (all of these if none is
 # named; soak: a long training; rng: the random words under dieharder, an hour)
+# Where they are installed, train also measures PyTorch (python3-torch); scale needs SimGrid (libsimgrid-dev).
 # Two sides are measured in alternating rounds of one run; value and other are medians, best is the best round. Not part of
 # the tests: numbers belong into docs/PERFORMANCE.md, with the machine.
 set -euo pipefail

@@ -25,7 +25,7 @@ import sys
 import train
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BUCKET = 1 << 17  # comm/exchange.c
+BUCKET, MESSAGE = 1 << 17, 1 << 10  # comm/exchange.c: floats of a bucket, and of what a rank owns of one, at least
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 BATCHES = (8, 32, 128)  # of the measured steps
 STRONG = (2048, 16384)  # batches that all ranks share
@@ -78,7 +78,7 @@ class Simulation:
         command += [f"--cfg=smpi/{s}" for s in settings]
         command += ["--cfg=network/weight-S:0", "--cfg=network/crosstraffic:0", "--log=root.thresh:error", self.program]
         command += [mode, str(self.per_node), str(rows), "1", *map(repr, self.cost), repr(self.machine[2])]
-        command += [str(BUCKET), self.layers]
+        command += [str(max(BUCKET, ranks * MESSAGE)), self.layers]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode:
             sys.exit(f"scale.py: the simulation of {ranks} ranks failed with status {done.returncode}")

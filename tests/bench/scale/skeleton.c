@@ -138,7 +138,8 @@ int main(int argc, char **argv)
   j.bucket = atol(argv[8]);
   read_layers(&j, argv[9]);
   j.buckets = (int)(j.weights / j.bucket);
-  if (j.buckets < 1) j.buckets = 1;
+  j.buckets = j.buckets < 1 ? 1 : j.buckets > MOST_BUCKETS ? MOST_BUCKETS : j.buckets;
+  j.bucket = j.weights / j.buckets;
   j.nodes = j.ranks / j.per_node;
   j.place = rank % j.per_node;
   MPI_Comm_split(MPI_COMM_WORLD, rank / j.per_node, rank, &j.here);
