@@ -6,7 +6,6 @@
 
 #include "io/h5.h"
 #include "learn/experiment.h"
-#include "linalg/blas.h"
 #include "registry.h"
 #include "report/report.h"
 #include "sim/chains.h"
@@ -134,10 +133,8 @@ int gb_app_main(int argc, char **argv, const gb_app *app)
   const char *wrong = NULL;
   gb_text own = {0};
   gb_comm c = {0};
-  gb_blas_choose_kernels(argv);
   MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0}); /* for gb_h5_write_start(); less is no failure */
   gb_err e = gb_comm_open(MPI_COMM_WORLD, &c);
-  gb_blas_start();
   opterr = c.rank == 0;
   list_options(app, options, &own);
   for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {

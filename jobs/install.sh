@@ -1,10 +1,10 @@
 #!/bin/sh
 # Install what is missing of jobs/packages.txt, with sudo when not root. Does nothing when all is there.
-# Usage: jobs/install.sh [test]      test: also what the tests need
+# Usage: jobs/install.sh [test|bench]      also what the tests need; what the benchmarks compare with, too
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 kinds=build
-[ "${1:-}" != test ] || kinds='build|test'
+case ${1:-} in test) kinds='build|test' ;; bench) kinds='build|test|bench' ;; esac
 
 # The packages of these kinds that dpkg does not call installed.
 missing=$(awk -v kinds="^($kinds)\$" '!/^#/ && $2 ~ kinds {print $1}' "$here/packages.txt" | while read -r package; do

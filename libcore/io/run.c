@@ -18,7 +18,6 @@
 #include "base/mem.h"
 #include "build_info.h" /* made by CMake: GB_VERSION, GB_COMMIT, GB_COMPILER, GB_FLAGS */
 #include "io/h5.h"
-#include "linalg/blas.h"
 
 static const gb_field fields[] = {
     GB_WORD(gb_run_opts, physics, "xy", NULL, GB_FIXED,
@@ -80,8 +79,8 @@ void gb_run_build(gb_text *out)
   int n;
   MPI_Get_library_version(mpi, &n);
   mpi[strcspn(mpi, ",\n")] = 0;
-  gb_text_add(out, "greybox: %s\ncommit: %s\ncompiler: %s\nflags: %s\nmpi: %s\nhdf5: %s\nblas: %s\n", GB_VERSION,
-              GB_COMMIT, GB_COMPILER, GB_FLAGS, mpi, gb_h5_version(), gb_blas_describe());
+  gb_text_add(out, "greybox: %s\ncommit: %s\ncompiler: %s\nflags: %s\nmpi: %s\nhdf5: %s\n", GB_VERSION, GB_COMMIT,
+              GB_COMPILER, GB_FLAGS, mpi, gb_h5_version());
 }
 
 /* What is known only now: appended to build.txt, so that every start of every program is on record. */

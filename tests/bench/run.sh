@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io|allreduce|scale ...]   (all of these if none is
 # named; soak: a long training; rng: the random words under dieharder, an hour)
-# Where they are installed, train also measures PyTorch (python3-torch); scale needs SimGrid (libsimgrid-dev).
+# What train and scale compare with, OpenBLAS, PyTorch and SimGrid: jobs/install.sh bench. Without PyTorch, train has our
+# figures only.
 # Two sides are measured in alternating rounds of one run; value and other are medians, best is the best round. Not part of
 # the tests: numbers belong into docs/PERFORMANCE.md, with the machine.
 set -euo pipefail
@@ -77,6 +78,7 @@ rng() {
 
 # Training: ours, PyTorch's where it is installed, and sgemm's flop rate; the communication; a long run; ranks at scale, simulated.
 train() {
+  [ -x "$build/tests/bench_gemm" ] || { echo "run.sh: train compares with OpenBLAS: jobs/install.sh bench" >&2 && exit 2; }
   /usr/bin/python3 tests/bench/train.py "$build" "$dir" compare
 }
 allreduce() {

@@ -10,7 +10,6 @@ bad=$(
 yaml\.h> libcore/config/yaml.c
 hdf5(_hl)?\.h libcore/io/h5.c
 H5[A-Za-z]*\.h libcore/io/h5.c
-(cblas|openblas[a-z_]*|f77blas)\.h libcore/linalg/blas.c
 (xxhash|xxh3)\.h libcore/base/hash.c
 Random123/ libcore/base/rng.c
 mpi\.h libcore/comm/comm.h

@@ -107,8 +107,7 @@ static void provenance(void **state)
                                      "compiler: ",
                                      "flags: ",
                                      "mpi: ",
-                                     "hdf5: ",
-                                     "blas: "};
+                                     "hdf5: "};
   for (size_t start = 1; start <= 3; start++) {
     gb_run *r;
     gb_config *cfg = open_run(scratch("build"), &r);
