@@ -57,7 +57,7 @@ int main(void)
   char *buffer = calloc(LARGE, 1);
   float *a = calloc(FLOATS, sizeof *a), *b = calloc(FLOATS, sizeof *b);
   if (size != 2 || !buffer || !a || !b) return 2;
-  for (int r = 0; r < BENCH_ROUNDS; r++) {
+  for (int r = 0; r < 4 * BENCH_ROUNDS; r++) {
     best[0] = least(best[0], one_way(rank, buffer, 0, MOST_CALLS));
     best[1] = least(best[1], one_way(rank, buffer, LARGE, 20));
     best[2] = least(best[2], per_byte(a, b));
