@@ -113,6 +113,10 @@ static gb_err from_vector_vjp(gb_node *u)
       a[k] = s * (ga[k] - x * along);
       b[k] = s * (gb[k] - y * along);
     }
+    if (c == 2) {
+      add_pairs(m, a, b, raw->g + 2 * i);
+      continue;
+    }
     add_into(m, c, a, raw->g + i * c);
     add_into(m, c, b, raw->g + i * c + 1);
   }

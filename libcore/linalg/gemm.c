@@ -121,10 +121,10 @@ typedef struct block {
   size_t rows, columns; /* that are there */
   gb_real *to[MR];
   const gb_real *bias; /* where chains start; NULL: from 0, or from C */
-  bool load, last;
+  bool load;
 } block;
 
-GB_INLINE void one_block(int cols, const block *k, const gb_finish *f)
+GB_INLINE void one_block(int cols, const block *k)
 {
   gb_vr acc[MR][2];
   gb_real edge[MR][NR];
@@ -139,7 +139,6 @@ GB_INLINE void one_block(int cols, const block *k, const gb_finish *f)
     gb_real *to = whole ? k->to[i] : edge[i];
     for (int j = 0; j < cols; j++) *(gb_vr *)(to + j * GB_VR) = acc[i][j];
     if (!whole) memcpy(k->to[i], edge[i], k->columns * sizeof *to);
-    if (k->last && f->activate) f->activate(f->kind, k->columns, k->to[i]);
   }
 }
 
@@ -165,11 +164,22 @@ static void one_group(const gb_runs *a, block k, size_t first, size_t rows, size
         k.to[i] = c + at / a->rows * c_image + (place ? (size_t)place[p] : p * n) + j;
       }
       if (k.columns > GB_VR)
-        one_block(2, &k, f);
+        one_block(2, &k);
       else
-        one_block(1, &k, f);
+        one_block(1, &k);
     }
   }
+}
+
+/* The finished rows of a group, still in the cache: at once if they follow each other in C. */
+static void activate_group(const gb_runs *a, size_t first, size_t rows, size_t n, const gb_finish *f, gb_real *c,
+                           size_t c_image, const int32_t *place)
+{
+  if (!place && c_image == a->rows * n)
+    f->activate(f->kind, rows * n, c + first * n);
+  else
+    for (size_t r = first; r < first + rows; r++)
+      f->activate(f->kind, n, c + r / a->rows * c_image + (place ? (size_t)place[r % a->rows] : r % a->rows * n));
 }
 
 void gb_gemm_rows(size_t images, const gb_runs *a, const gb_real *x, size_t n, const gb_real *packed,
@@ -184,11 +194,12 @@ void gb_gemm_rows(size_t images, const gb_runs *a, const gb_real *x, size_t n, c
                .skip = skip,
                .load = done > 0 || finish->start == GB_START_ADD,
                .run = run + t * MR};
-    k.last = done + k.taps * k.c == a->taps * run_c;
+    bool last = done + k.taps * k.c == a->taps * run_c;
     for (size_t first = 0; first < all_rows; first += GROUP) {
       size_t rows = all_rows - first < GROUP ? all_rows - first : GROUP;
       look_up(a, x, first, rows, run);
       one_group(a, k, first, rows, done, n, packed, finish, c, c_image, place);
+      if (last && finish->activate) activate_group(a, first, rows, n, finish, c, c_image, place);
     }
     done += k.taps * k.c;
     skip = skip + k.c < run_c ? skip + k.c : 0;
@@ -302,6 +313,11 @@ GB_INLINE void one_cell(int cols, const cell *k, const stretch *s)
   for (size_t l = 0; l < s->n_left; l++) take(cols, k->strip + l * k->level, true, acc);
   if (!s->whole) {
     put(cols, acc, k->strip + s->n_left * k->level);
+    return;
+  }
+  if (k->elements == MR && k->columns == (size_t)(cols * GB_VR)) {
+    for (size_t i = 0; i < MR; i++)
+      for (int j = 0; j < cols; j++) *(gb_vr *)(k->d + i * k->n + (size_t)j * GB_VR) = acc[i][j];
     return;
   }
   put(cols, acc, edge);
