@@ -56,6 +56,12 @@ find_ranks() {
 
 # end: wait for the launcher, set $status.
 end() {
+  local quiet=0
+  while kill -0 "$launcher" 2>/dev/null; do # mpirun may lock itself up at its end, when its ranks were killed
+    if pgrep -r D,R,S,T -P "$launcher" >/dev/null; then quiet=0; else quiet=$((quiet + 1)); fi
+    [ $quiet -lt 100 ] || kill -9 "$launcher" 2>/dev/null || true
+    sleep 0.1
+  done 2>/dev/null
   status=0
   wait "$launcher" 2>/dev/null || status=$?
 }
