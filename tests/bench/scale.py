@@ -86,21 +86,24 @@ class Simulation:
 
 
 def fit(points):
-    """T_FIX and T_ROW through the largest batch and, by least squares, the others."""
-    n = len(points)
-    mx, my = sum(x for x, _ in points) / n, sum(y for _, y in points) / n
-    slope = sum((x - mx) * (y - my) for x, y in points) / sum((x - mx) ** 2 for x, _ in points)
-    return max(0.0, my - slope * mx), slope
+    """T_FIX and T_ROW of the line with the least squares of relative errors."""
+    w = [1 / t**2 for _, t in points]
+    mean = lambda values: sum(a * b for a, b in zip(w, values)) / sum(w)
+    x, y = mean([rows for rows, _ in points]), mean([t for _, t in points])
+    slope = mean([(rows - x) * (t - y) for rows, t in points]) / mean([(rows - x) ** 2 for rows, _ in points])
+    return max(0.0, y - slope * x), slope
 
 
 def measure_cost(bench):
-    """A step on one core as T_FIX + rows T_ROW, best of rounds."""
+    """A step on one core as T_FIX + rows T_ROW: the least time of each batch, which other load on the machine disturbs least."""
     if "T_FIX" in os.environ and "T_ROW" in os.environ:
         return float(os.environ["T_FIX"]), float(os.environ["T_ROW"])
-    points = []
-    for batch in BATCHES:
-        rates = [bench.ours("conv", 1, f"train.batch={batch}", "train.shards=1") for _ in range(3)]
-        points.append((batch, batch / max(rates)))
+    best = dict.fromkeys(BATCHES, 0.0)
+    for _ in range(bench.rounds):
+        for batch in BATCHES:
+            rate = bench.ours("conv", 1, f"train.batch={batch}", "train.shards=1", of_lines=max)
+            best[batch] = max(best[batch], rate)
+    points = [(batch, batch / rate) for batch, rate in best.items()]
     say(name="step of conv on one core", measured=True, unit="ms", rows=[b for b, _ in points],
         value=[round(1e3 * t, 3) for _, t in points])
     return fit(points)

@@ -159,8 +159,9 @@ class Bench:
         command = self.pin(command + list(more), [core] if ranks == 1 else None)
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self.environment)
 
-    def ours(self, model, ranks, *more, jobs=1):
-        """Samples/s: sum over jobs, each on a core of its own, of the median of the log lines after the first."""
+    def ours(self, model, ranks, *more, jobs=1, of_lines=statistics.median):
+        """Samples/s: sum over jobs, each on a core of its own, of the median (or another choice) of the log lines after the
+        first."""
         key = (model, ranks, jobs)
         every = self.interval.get(key) or MODELS.get(model, {}).get("first", 10)
         steps = every * (max(4, round(self.seconds / 0.4)) + 1)
@@ -179,9 +180,9 @@ class Bench:
             watch.over.set()
             watch.join()
             self.peak[key] = max(self.peak.get(key, 0.0), watch.peak)
-        medians = [statistics.median(line["samples_per_second"] for line in self.lines(f)[1:]) for f in folders]
-        self.interval[key] = max(1, round(0.4 * min(medians) / MODELS.get(model, {"batch": 128})["batch"]))
-        return sum(medians)
+        rates = [of_lines([line["samples_per_second"] for line in self.lines(f)[1:]]) for f in folders]
+        self.interval[key] = max(1, round(0.4 * min(rates) / MODELS.get(model, {"batch": 128})["batch"]))
+        return sum(rates)
 
     @staticmethod
     def lines(folder):
