@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 struct gb_shared {
   gb_comm here;
@@ -66,6 +67,22 @@ static void open_window(gb_shared *s, size_t bytes)
   memset(s->part[s->here.rank], 0, bytes);
 }
 
+/* A window that does not fit would end in a signal when it is first written, or in a word of the MPI library. */
+static gb_err check_room(gb_comm here, size_t bytes)
+{
+  int64_t all = (int64_t)bytes;
+  char wanted[32], free[32];
+  gb_comm_sum_i64(here, &all, 1);
+  double room = (double)gb_shared_room();
+  gb_err e = (double)all <= room ? GB_OK
+                                 : GB_FAIL(GB_ERR_MEMORY,
+                                           "/dev/shm: %d ranks want to share %s there, and %s are free. Give the "
+                                           "machine or container a larger one, or let ranks share nothing: "
+                                           "train.ranks_per_node = 1.",
+                                           here.size, gb_text_bytes((double)all, wanted), gb_text_bytes(room, free));
+  return gb_comm_agree(here, e);
+}
+
 gb_err gb_shared_create(gb_comm here, size_t bytes, gb_shared **out)
 {
   gb_shared *s = NULL;
@@ -76,6 +93,7 @@ gb_err gb_shared_create(gb_comm here, size_t bytes, gb_shared **out)
   }
   if (!e && here.size == 1) e = gb_new_named(&s->part[0], bytes, 1, "shared memory");
   e = gb_comm_agree(here, e);
+  if (!e && here.size > 1) e = check_room(here, bytes);
   if (!e && here.size > 1) {
     open_window(s, bytes);
     gb_shared_sync(s);

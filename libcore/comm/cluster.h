@@ -21,7 +21,7 @@ typedef struct gb_shared gb_shared;
 
 /** Room for `bytes` zeroed bytes of this rank (every rank says its own), aligned to GB_ALIGN.
  *  Collective over here.
- *  @return GB_ERR_MEMORY; memory that the machine does not have ends the job */
+ *  @return GB_ERR_MEMORY, also if /dev/shm has no room for it */
 gb_err gb_shared_create(gb_comm here, size_t bytes, gb_shared **out);
 void gb_shared_destroy(gb_shared **s);
 
