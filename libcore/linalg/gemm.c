@@ -53,13 +53,11 @@ static void pack_transposed(size_t c, size_t m, const gb_real *from, size_t colu
 /* One run of a panel whose columns are the columns of a matrix in memory. */
 static void pack_straight(size_t c, size_t m, const gb_real *from, size_t row, gb_real *packed)
 {
-  for (size_t i = 0; i < c; i++, packed += NR, from += row)
-    if (m == NR)
-      memcpy(packed, from, NR * sizeof *packed);
-    else {
-      memcpy(packed, from, m * sizeof *packed);
-      memset(packed + m, 0, (NR - m) * sizeof *packed);
-    }
+  size_t first = m < GB_VR ? m : GB_VR, second = m - first;
+  for (size_t i = 0; i < c; i++, packed += NR, from += row) {
+    *(gb_vr *)packed = gb_vr_get(from, first);
+    *(gb_vr *)(packed + GB_VR) = gb_vr_get(from + first, second);
+  }
 }
 
 void gb_gemm_pack(size_t taps, size_t c, size_t n, const gb_real *b, const size_t *tap, size_t row, bool transposed,
@@ -124,22 +122,18 @@ typedef struct block {
   bool load;
 } block;
 
-GB_INLINE void one_block(int cols, const block *k)
+GB_INLINE void one_block(int cols, bool whole, const block *k)
 {
   gb_vr acc[MR][2];
-  gb_real edge[MR][NR];
-  bool whole = k->columns == (size_t)(cols * GB_VR);
+  size_t some[2] = {k->columns < GB_VR ? k->columns : GB_VR, k->columns < GB_VR ? 0 : k->columns - GB_VR};
   for (int i = 0; i < MR; i++) {
     const gb_real *from = k->load ? k->to[i] : k->bias;
-    if (from && !whole) from = memcpy(edge[i], from, k->columns * sizeof *from);
-    for (int j = 0; j < cols; j++) acc[i][j] = from ? *(const gb_vr *)(from + j * GB_VR) : gb_vr_all(0);
+    for (int j = 0; j < cols; j++)
+      acc[i][j] = from ? gb_vr_get(from + j * GB_VR, whole ? GB_VR : some[j]) : gb_vr_all(0);
   }
   chain_rows(cols, k->taps, k->c, k->skip, k->run, k->panel, acc);
-  for (size_t i = 0; i < k->rows; i++) {
-    gb_real *to = whole ? k->to[i] : edge[i];
-    for (int j = 0; j < cols; j++) *(gb_vr *)(to + j * GB_VR) = acc[i][j];
-    if (!whole) memcpy(k->to[i], edge[i], k->columns * sizeof *to);
-  }
+  for (size_t i = 0; i < k->rows; i++)
+    for (int j = 0; j < cols; j++) gb_vr_put(k->to[i] + j * GB_VR, whole ? GB_VR : some[j], acc[i][j]);
 }
 
 size_t gb_gemm_rows_scratch(const gb_runs *a)
@@ -163,10 +157,12 @@ static void one_group(const gb_runs *a, block k, size_t first, size_t rows, size
         size_t at = first + r + (i < k.rows ? i : 0), p = at % a->rows;
         k.to[i] = c + at / a->rows * c_image + (place ? (size_t)place[p] : p * n) + j;
       }
-      if (k.columns > GB_VR)
-        one_block(2, &k);
+      if (k.columns == NR)
+        one_block(2, true, &k);
+      else if (k.columns > GB_VR)
+        one_block(2, false, &k);
       else
-        one_block(1, &k);
+        one_block(1, false, &k);
     }
   }
 }
@@ -229,16 +225,7 @@ static void copy_columns(const gb_runs *a, const gb_real *const *run, size_t row
 /* G of a stretch as panels [n / NR, row, NR]. */
 static void copy_panels(size_t rows, size_t n, const gb_real *g, gb_real *to)
 {
-  for (size_t j = 0; j < n; j += NR) {
-    size_t m = n - j < NR ? n - j : NR;
-    if (m == NR)
-      for (size_t r = 0; r < rows; r++, to += NR) memcpy(to, g + r * n + j, NR * sizeof *to);
-    else
-      for (size_t r = 0; r < rows; r++, to += NR) {
-        memcpy(to, g + r * n + j, m * sizeof *to);
-        memset(to + m, 0, (NR - m) * sizeof *to);
-      }
-  }
+  for (size_t j = 0; j < n; j += NR, to += rows * NR) pack_straight(rows, n - j < NR ? n - j : NR, g + j, n, to);
 }
 
 /* A stretch of rows: part of one piece, or `pieces` whole ones. It is told where in the tree they stand. */
@@ -254,8 +241,9 @@ typedef struct stretch {
 typedef struct cell {
   const gb_real *a, *g; /* [rows, WIDE], [rows, NR] */
   gb_real *d, *strip;
-  size_t growing, level;       /* from `strip` to where an unfinished piece is kept; from one level to the next */
-  size_t elements, columns, n; /* of D that are there; from one row of D to the next */
+  size_t growing, level; /* from `strip` to where an unfinished piece is kept; from one level to the next */
+  size_t elements, some[2],
+      n; /* rows, and columns of each vector, of D that are there; from one row of D to the next */
 } cell;
 
 GB_INLINE void chain_outer(int cols, size_t rows, const gb_real *a, const gb_real *g, gb_vr acc[MR][2])
@@ -288,16 +276,29 @@ GB_INLINE void put(int cols, gb_vr acc[MR][2], gb_real *to)
     for (int j = 0; j < cols; j++) *(gb_vr *)(to + i * NR + j * GB_VR) = acc[i][j];
 }
 
+/* acc = what D holds, or the other way round; of the elements and columns that are there. */
+GB_INLINE void from_result(int cols, const cell *k, gb_vr acc[MR][2])
+{
+  for (size_t i = 0; i < MR; i++)
+    for (int j = 0; j < cols; j++)
+      acc[i][j] = i < k->elements ? gb_vr_get(k->d + i * k->n + j * GB_VR, k->some[j]) : gb_vr_all(0);
+}
+
+GB_INLINE void to_result(int cols, const cell *k, gb_vr acc[MR][2])
+{
+  for (size_t i = 0; i < MR; i++)
+    for (int j = 0; j < cols && i < k->elements; j++) gb_vr_put(k->d + i * k->n + j * GB_VR, k->some[j], acc[i][j]);
+}
+
 GB_INLINE void one_cell(int cols, const cell *k, const stretch *s)
 {
-  gb_real edge[MR * NR], inside[LEVELS][MR * NR];
+  gb_real inside[LEVELS][MR * NR];
   gb_vr acc[MR][2];
   size_t rows = s->rows / s->pieces, p = 0;
   do {
-    if (s->add) {
-      for (size_t i = 0; i < k->elements; i++) memcpy(edge + i * NR, k->d + i * k->n, k->columns * sizeof *edge);
-      take(cols, edge, false, acc);
-    } else if (s->first)
+    if (s->add)
+      from_result(cols, k, acc);
+    else if (s->first)
       for (int i = 0; i < MR; i++) acc[i][0] = acc[i][1] = gb_vr_all(0);
     else
       take(cols, k->strip + k->growing, false, acc);
@@ -311,17 +312,10 @@ GB_INLINE void one_cell(int cols, const cell *k, const stretch *s)
     return;
   }
   for (size_t l = 0; l < s->n_left; l++) take(cols, k->strip + l * k->level, true, acc);
-  if (!s->whole) {
+  if (s->whole)
+    to_result(cols, k, acc);
+  else
     put(cols, acc, k->strip + s->n_left * k->level);
-    return;
-  }
-  if (k->elements == MR && k->columns == (size_t)(cols * GB_VR)) {
-    for (size_t i = 0; i < MR; i++)
-      for (int j = 0; j < cols; j++) *(gb_vr *)(k->d + i * k->n + (size_t)j * GB_VR) = acc[i][j];
-    return;
-  }
-  put(cols, acc, edge);
-  for (size_t i = 0; i < k->elements; i++) memcpy(k->d + i * k->n, edge + i * NR, k->columns * sizeof *edge);
 }
 
 static size_t levels(size_t parts)
@@ -400,9 +394,9 @@ static void one_stretch(const outer *o, const gb_runs *a, size_t n, const stretc
                   .growing = growing,
                   .level = level_size(a, n),
                   .elements = end - at < MR ? end - at : MR,
-                  .columns = n - j < NR ? n - j : NR,
+                  .some = {n - j < GB_VR ? n - j : GB_VR, n - j < GB_VR ? 0 : n - j - GB_VR},
                   .n = n};
-        if (k.columns > GB_VR)
+        if (k.some[1])
           one_cell(2, &k, s);
         else
           one_cell(1, &k, s);

@@ -1,5 +1,7 @@
 /* linalg/vectors.h - vectors of network numbers, for the kernels of products. */
 #pragma once
+#include <string.h>
+
 #include "base/lanes.h"
 #include "base/real.h"
 #if defined(__FMA__)
@@ -36,6 +38,43 @@ GB_INLINE gb_vr gb_vr_fma(gb_vr a, gb_vr b, gb_vr c)
 GB_INLINE gb_vr gb_vr_all(gb_real x)
 {
   return x - (gb_vr){0};
+}
+
+#if defined(__AVX512F__) && defined(GB_DOUBLE)
+#define GB_VR_SOME(n) ((__mmask8)((1u << (n)) - 1))
+#elif defined(__AVX512F__)
+#define GB_VR_SOME(n) ((__mmask16)((1u << (n)) - 1))
+#endif
+
+/** The first n numbers from p on, then zeros. Nothing else is read. Local. */
+GB_INLINE gb_vr gb_vr_get(const gb_real *p, size_t n)
+{
+  if (n >= GB_VR) return *(const gb_vr *)p;
+#if defined(__AVX512F__) && defined(GB_DOUBLE)
+  return (gb_vr)_mm512_maskz_loadu_pd(GB_VR_SOME(n), p);
+#elif defined(__AVX512F__)
+  return (gb_vr)_mm512_maskz_loadu_ps(GB_VR_SOME(n), p);
+#else
+  gb_vr v = {0};
+  memcpy(&v, p, n * sizeof *p);
+  return v;
+#endif
+}
+
+/** The first n numbers of v to p. Nothing else is written. Local. */
+GB_INLINE void gb_vr_put(gb_real *p, size_t n, gb_vr v)
+{
+  if (n >= GB_VR) {
+    *(gb_vr *)p = v;
+    return;
+  }
+#if defined(__AVX512F__) && defined(GB_DOUBLE)
+  _mm512_mask_storeu_pd(p, GB_VR_SOME(n), (__m512d)v);
+#elif defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, GB_VR_SOME(n), (__m512)v);
+#else
+  memcpy(p, &v, n * sizeof *p);
+#endif
 }
 
 /** GB_VR vectors become the columns of what they were the rows of. Local. */
