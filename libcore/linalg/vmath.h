@@ -20,15 +20,15 @@ static inline gb_real gb_exp(gb_real x)
   const float round_magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer */
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
-  float shifted = x * log2_e + round_magic, n = shifted - round_magic;
-  float r = (x - n * ln2_high) - n * ln2_low;
+  float shifted = GB_FMA(x, log2_e, round_magic), n = shifted - round_magic;
+  float r = GB_FMA(n, -ln2_low, GB_FMA(n, -ln2_high, x));
   float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = (p * r * r + r) + 1.0f;
+  p = GB_FMA(p, r, 1.3981999507e-3f);
+  p = GB_FMA(p, r, 8.3334519073e-3f);
+  p = GB_FMA(p, r, 4.1665795894e-2f);
+  p = GB_FMA(p, r, 1.6666665459e-1f);
+  p = GB_FMA(p, r, 5.0000001201e-1f);
+  p = GB_FMA(p, r * r, r) + 1.0f;
   uint32_t bits; /* its last nine are n: made the exponent of 2^n without a conversion, which NaN has none of */
   float scale;
   memcpy(&bits, &shifted, sizeof bits);
