@@ -32,10 +32,11 @@ gb_node *gb_latent_sample(gb_graph *g, gb_node *mu, gb_node *logvar, gb_node *ep
 static gb_err kl_forward(gb_node *y)
 {
   const gb_node *mu = y->in[MU], *l = y->in[LOGVAR];
+  for (size_t i = 0; i < y->rows * mu->width; i++) y->work[i] = gb_exp(l->v[i]);
   for (size_t r = 0; r < y->rows; r++) {
     double sum = 0;
     for (size_t i = r * mu->width; i < (r + 1) * mu->width; i++)
-      sum += (double)gb_exp(l->v[i]) + (double)mu->v[i] * (double)mu->v[i] - 1 - (double)l->v[i];
+      sum += (double)y->work[i] + (double)mu->v[i] * (double)mu->v[i] - 1 - (double)l->v[i];
     y->term[r] = sum / 2;
   }
   return GB_OK;
@@ -47,7 +48,7 @@ static gb_err kl_vjp(gb_node *y)
   for (size_t r = 0; r < y->rows; r++)
     for (size_t i = r * mu->width; i < (r + 1) * mu->width; i++) {
       mu->g[i] += y->g[r] * mu->v[i];
-      l->g[i] += y->g[r] * (gb_exp(l->v[i]) - 1) / 2;
+      l->g[i] += y->g[r] * (y->work[i] - 1) / 2;
     }
   return GB_OK;
 }
@@ -56,7 +57,9 @@ static const gb_op kl_op = {"KL", kl_forward, kl_vjp};
 
 gb_node *gb_latent_kl(gb_graph *g, gb_node *mu, gb_node *logvar)
 {
-  return gb_graph_term(g, &kl_op, NULL, 2, (gb_node *[]){mu, logvar});
+  gb_node *y = gb_graph_term(g, &kl_op, NULL, 2, (gb_node *[]){mu, logvar});
+  if (y) y->n_work = mu->width; /* exp(logvar) */
+  return y;
 }
 
 static gb_real kl_of(gb_real mu, gb_real l)

@@ -92,7 +92,7 @@ size_t gb_params_size(const gb_params *p)
 size_t gb_params_count(const gb_params *p)
 {
   size_t n = 0;
-  for (int i = 0; i < p->n; i++) n += p->info[i].count;
+  for (int i = 0; i < p->n; i++) n += p->info[i].statistic ? 0 : p->info[i].count;
   return n;
 }
 

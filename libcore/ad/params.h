@@ -42,7 +42,7 @@ gb_err gb_params_add_statistic(gb_params *p, const char *name, size_t n, double 
  *  Local. No gb_params_add() after this. */
 gb_err gb_params_freeze(gb_params *p, uint64_t seed);
 
-/** Number of tensors; elements of the block, with padding; weights, without.
+/** Number of tensors; elements of the block, with padding; weights, without, and without statistics.
  *  Local. */
 int gb_params_n(const gb_params *p);
 size_t gb_params_size(const gb_params *p);

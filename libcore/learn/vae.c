@@ -117,6 +117,12 @@ static double fixed_spread(const gb_vae *v)
   return 2 * log(v->opts.sigma);
 }
 
+/* Without free bits that term would always be 0: there is none. */
+static int n_terms(const gb_vae *v)
+{
+  return v->objective.free_bits > 0 ? GB_VAE_TERMS : GB_VAE_FREE;
+}
+
 static void build(gb_vae *v, gb_text *table)
 {
   gb_graph *g = v->graph;
@@ -138,7 +144,7 @@ static void build(gb_vae *v, gb_text *table)
   v->spread = learned ? gb_rotor_spread(g, h) : NULL;
   v->term[GB_VAE_NLL] = gb_rotor_nll(g, noise_of(v), v->vectors, v->direction, v->spread, fixed_spread(v));
   v->term[GB_VAE_KL] = gb_latent_kl(g, v->mu, v->logvar);
-  v->term[GB_VAE_FREE] = gb_latent_free_bits(g, v->mu, v->logvar, v->objective.free_bits);
+  if (n_terms(v) > GB_VAE_FREE) v->term[GB_VAE_FREE] = gb_latent_free_bits(g, v->mu, v->logvar, v->objective.free_bits);
   gb_node *field = v->direction;
   if (is(v->objective.energy_mode, "expected"))
     field = gb_rotor_expected(g, noise_of(v), v->direction, v->spread, fixed_spread(v));
@@ -250,12 +256,6 @@ static void load(gb_vae *v, size_t n, const float *x)
   }
 }
 
-/* Without free bits that term is always 0, and no one has to see it. */
-static int n_terms(const gb_vae *v)
-{
-  return v->objective.free_bits > 0 ? GB_VAE_TERMS : GB_VAE_FREE;
-}
-
 /* An energy term without weight costs as much as all other work on sites: only validations compute it. */
 static unsigned idle(const gb_vae *v)
 {
@@ -273,7 +273,8 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
   v->draws.training = pass.training;
   v->last_rows = n;
   unsigned out = pass.training ? idle(v) : 0;
-  GB_TRY(gb_graph_run(v->graph, NULL, out ? v->term[GB_VAE_FREE] : NULL, n, parts)); /* the energy comes after it */
+  gb_node *last = v->term[n_terms(v) > GB_VAE_FREE ? GB_VAE_FREE : GB_VAE_KL]; /* before the energy */
+  GB_TRY(gb_graph_run(v->graph, NULL, out ? last : NULL, n, parts));
   for (int k = 0; k < n_terms(v); k++) term[k] = out >> k & 1 ? NULL : v->term[k]->term;
   return GB_OK;
 }
@@ -356,7 +357,7 @@ gb_vae_view gb_vae_look(const gb_vae *v)
                    .spread = v->spread ? v->spread->v : NULL,
                    .fixed_spread = fixed_spread(v),
                    .turned = v->turned};
-  for (int k = 0; k < GB_VAE_TERMS; k++) w.term[k] = v->term[k]->term;
+  for (int k = 0; k < n_terms(v); k++) w.term[k] = v->term[k]->term;
   return w;
 }
 

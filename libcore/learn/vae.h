@@ -68,7 +68,7 @@ typedef struct gb_vae_view {
   const gb_real *direction;       /* [rows, sites, 2]: the mean field, in the frame of the model (aligned if so) */
   const gb_real *spread;          /* [rows, sites] ln sigma^2; NULL if it is fixed */
   double fixed_spread;
-  const double *term[GB_VAE_TERMS]; /* [rows] */
+  const double *term[GB_VAE_TERMS]; /* [rows]; NULL of free bits where there are none */
   const double *turned;             /* [rows] angle by which align turned each sample, rad */
 } gb_vae_view;
 

@@ -141,22 +141,34 @@ size_t gb_gemm_rows_scratch(const gb_runs *a)
   return up(GROUP * a->taps * sizeof(gb_real *), GB_VR_BYTES);
 }
 
+/* Where the rows of a group are in C; beyond the last one, that one. */
+static void look_up_result(const gb_runs *a, size_t first, size_t rows, size_t n, gb_real *c, size_t c_image,
+                           const int32_t *place, gb_real *to[GROUP])
+{
+  size_t p = first % a->rows;
+  c += first / a->rows * c_image;
+  for (size_t r = 0; r < GROUP; r++) {
+    to[r] = c + (place ? (size_t)place[p] : p * n);
+    if (r + 1 < rows && ++p == a->rows) {
+      p = 0;
+      c += c_image;
+    }
+  }
+}
+
 /* All columns of a group of rows, for one block of inner numbers. */
-static void one_group(const gb_runs *a, block k, size_t first, size_t rows, size_t inner, size_t n,
-                      const gb_real *packed, const gb_finish *f, gb_real *c, size_t c_image, const int32_t *place)
+static void one_group(const gb_runs *a, block k, size_t rows, size_t inner, size_t n, const gb_real *packed,
+                      const gb_real *bias, gb_real *const to[GROUP])
 {
   const gb_real *const *run = k.run;
   for (size_t j = 0; j < n; j += NR) {
     k.columns = n - j < NR ? n - j : NR;
     k.panel = packed + j * a->taps * a->c + inner * NR;
-    k.bias = f->start == GB_START_BIAS ? f->bias + j : NULL;
+    k.bias = bias ? bias + j : NULL;
     for (size_t r = 0; r < rows; r += MR) {
       k.rows = rows - r < MR ? rows - r : MR;
       k.run = run + r * a->taps;
-      for (size_t i = 0; i < MR; i++) {
-        size_t at = first + r + (i < k.rows ? i : 0), p = at % a->rows;
-        k.to[i] = c + at / a->rows * c_image + (place ? (size_t)place[p] : p * n) + j;
-      }
+      for (size_t i = 0; i < MR; i++) k.to[i] = to[r + i] + j;
       if (k.columns == NR)
         one_block(2, true, &k);
       else if (k.columns > GB_VR)
@@ -168,14 +180,12 @@ static void one_group(const gb_runs *a, block k, size_t first, size_t rows, size
 }
 
 /* The finished rows of a group, still in the cache: at once if they follow each other in C. */
-static void activate_group(const gb_runs *a, size_t first, size_t rows, size_t n, const gb_finish *f, gb_real *c,
-                           size_t c_image, const int32_t *place)
+static void activate_group(size_t rows, size_t n, const gb_finish *f, gb_real *const to[GROUP])
 {
-  if (!place && c_image == a->rows * n)
-    f->activate(f->kind, rows * n, c + first * n);
+  if (to[rows - 1] == to[0] + (rows - 1) * n)
+    f->activate(f->kind, rows * n, to[0]);
   else
-    for (size_t r = first; r < first + rows; r++)
-      f->activate(f->kind, n, c + r / a->rows * c_image + (place ? (size_t)place[r % a->rows] : r % a->rows * n));
+    for (size_t r = 0; r < rows; r++) f->activate(f->kind, n, to[r]);
 }
 
 void gb_gemm_rows(size_t images, const gb_runs *a, const gb_real *x, size_t n, const gb_real *packed,
@@ -183,7 +193,7 @@ void gb_gemm_rows(size_t images, const gb_runs *a, const gb_real *x, size_t n, c
 {
   size_t all_rows = images * a->rows, run_c = a->taps ? a->c : 0;
   size_t at_once = run_c && run_c < INNER ? INNER / run_c : 1;
-  const gb_real **run = scratch;
+  const gb_real **run = scratch, *bias = finish->start == GB_START_BIAS ? finish->bias : NULL;
   for (size_t t = 0, skip = 0, done = 0; t == 0 || t < a->taps;) {
     block k = {.taps = a->taps - t < at_once ? a->taps - t : at_once,
                .c = run_c - skip < INNER ? run_c - skip : INNER,
@@ -193,9 +203,11 @@ void gb_gemm_rows(size_t images, const gb_runs *a, const gb_real *x, size_t n, c
     bool last = done + k.taps * k.c == a->taps * run_c;
     for (size_t first = 0; first < all_rows; first += GROUP) {
       size_t rows = all_rows - first < GROUP ? all_rows - first : GROUP;
+      gb_real *to[GROUP];
       look_up(a, x, first, rows, run);
-      one_group(a, k, first, rows, done, n, packed, finish, c, c_image, place);
-      if (last && finish->activate) activate_group(a, first, rows, n, finish, c, c_image, place);
+      look_up_result(a, first, rows, n, c, c_image, place, to);
+      one_group(a, k, rows, done, n, packed, bias, to);
+      if (last && finish->activate) activate_group(rows, n, finish, to);
     }
     done += k.taps * k.c;
     skip = skip + k.c < run_c ? skip + k.c : 0;

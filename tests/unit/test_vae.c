@@ -96,7 +96,7 @@ static result row_of(const gb_vae *v, size_t r)
   memcpy(out.z, w.z + r * LATENT, sizeof out.z);
   memcpy(out.direction, w.direction + 2 * r * N, sizeof out.direction);
   memcpy(out.spread, w.spread + r * N, sizeof out.spread);
-  for (int k = 0; k < GB_VAE_TERMS; k++) out.term[k] = w.term[k][r];
+  for (int k = 0; k < GB_VAE_TERMS; k++) out.term[k] = w.term[k] ? w.term[k][r] : 0;
   out.turned = w.turned[r];
   return out;
 }
