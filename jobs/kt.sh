@@ -5,27 +5,11 @@
 # Stop it at any time; the same command goes on where it was.
 set -eu
 cd "$(dirname "$0")/.."
-ranks=${RANKS:-2}
 config=${CONFIG:-configs/xy_kt.yaml}
 sizes=${SIZES:-16:20000 32:12000 64:4000 128:1200 256:350} # samples per chain
-start=$(date +%s)
+. jobs/common.sh
 
-jobs/install.sh
-cmake -S . -B build -DGREYBOX_TESTS=OFF >/dev/null
-cmake --build build -j "$(nproc)" >/dev/null
-echo "built after $(($(date +%s) - start)) s"
-
-# More ranks than cores are allowed (and slow); Open MPI wants to be asked before it runs as root.
-export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-greybox() {
-  program=$1
-  shift
-  echo "--- greybox-$program $*"
-  mpirun -n "$ranks" "build/bin/greybox-$program" "$config" "$@"
-}
-
-# What the config and the arguments make of run.dir.
-dir=$(build/bin/greybox-generate "$config" "$@" --dry-run | sed -n 's/^  dir: "\(.*\)"  #.*/\1/p')
+dir=$(run_dir "$@")
 made=
 for size in $sizes; do
   L=${size%:*}
@@ -33,4 +17,4 @@ for size in $sizes; do
   made="$made${made:+, }$dir/L$L"
 done
 greybox report "$@" "report.sizes=[$made]"
-echo "done after $(($(date +%s) - start)) s: open $dir/report.html"
+finish "$dir"
