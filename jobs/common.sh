@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # What the jobs of one machine share, read with `.` from the top folder: packages, the build, how programs are started.
-# RANKS (2) and CONFIG can be set.
+# RANKS (2) can be set; config is the caller's.
+# shellcheck disable=SC2154
 ranks=${RANKS:-2}
 start=$(date +%s)
 
