@@ -65,8 +65,8 @@ static void shapes_and_counts(void **state)
       {{1, 1, 3}, "deconv 5 stride 3 softplus", {3, 3, 5}, 3 * 9 * 5 + 5},
       {{6, 6, 2}, "conv 5 p4", {6, 24, 5}, 9 * 2 * 5 + 5}, /* orientations side by side */
       {{6, 6, 2}, "conv 5 p4 stride 3 gelu kernel 5", {2, 8, 5}, 25 * 2 * 5 + 5},
-      {{8, 6, 2}, "batchnorm", {8, 6, 2}, 8}, /* half of them statistics */
-      {{1, 1, 9}, "batchnorm relu", {1, 1, 9}, 36},
+      {{8, 6, 2}, "batchnorm", {8, 6, 2}, 4}, /* statistics are no weights */
+      {{1, 1, 9}, "batchnorm relu", {1, 1, 9}, 18},
       {{8, 6, 2}, "layernorm elu", {8, 6, 2}, 4},
   };
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -219,7 +219,7 @@ static void residual_blocks(void **state)
        {"skip", "conv 3", "skip", "conv 3", "batchnorm", "add", "add"},
        {8, 8, 3},
        10,
-       57 + 84 + 12 + 9,
+       57 + 84 + 6 + 9,
        "e.6.bias"},
   };
   for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
