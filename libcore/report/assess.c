@@ -118,7 +118,7 @@ static gb_err test_pass(pass *p, size_t first, size_t n)
   GB_TRY(encode(p, GB_TEST, first, n));
   gb_vae_view w = gb_vae_look(p->m->vae);
   for (size_t i = 0; i < n; i++) {
-    for (size_t k = 0; k < GB_VAE_TERMS; k++) a->term[(first + i) * GB_VAE_TERMS + k] = w.term[k][i];
+    for (size_t k = 0; k < GB_VAE_TERMS; k++) a->term[(first + i) * GB_VAE_TERMS + k] = w.term[k] ? w.term[k][i] : 0;
     for (size_t j = 0; j < a->latent; j++) {
       double mu = (double)w.mu[i * a->latent + j], l = (double)w.logvar[i * a->latent + j];
       a->mu[(first + i) * a->latent + j] = mu;
