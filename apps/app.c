@@ -9,6 +9,7 @@
 #include "registry.h"
 #include "report/report.h"
 #include "sim/chains.h"
+#include "sim/petsc.h"
 
 const gb_schema *const *gb_app_sections(void)
 {
@@ -105,6 +106,7 @@ static int leave(const gb_app *app, gb_comm *c, gb_err e)
   }
   if (!common) MPI_Abort(c->mpi, (int)e);
   gb_comm_close(c);
+  gb_petsc_end();
   MPI_Finalize();
   return (int)e;
 }

@@ -10,7 +10,7 @@
 
 #include "ad/params.h"
 
-enum { GB_NODE_INPUTS = 5 };
+enum { GB_NODE_INPUTS = 16 };
 
 typedef struct gb_graph gb_graph;
 typedef struct gb_node gb_node;

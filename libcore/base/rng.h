@@ -27,6 +27,9 @@ typedef enum gb_purpose {
   GB_RNG_REDRAW,     /* results drawn again within their errors */
   GB_RNG_AUGMENT,    /* symmetry operations on training samples */
   GB_RNG_DROPOUT,    /* which numbers of a layer are left out */
+  GB_RNG_TRUTH,      /* what a simulated row is drawn from */
+  GB_RNG_NOISE,      /* noise of observations */
+  GB_RNG_PARAMETER,  /* parameters of the known part, drawn to train an encoder */
 } gb_purpose;
 
 #define GB_RNG_INDEX_MAX (((uint64_t)1 << 44) - 1) /* limits of index and step: they share a counter word */

@@ -13,7 +13,7 @@ typedef struct gb_var {
   const char *name, *unit, *doc;
 } gb_var; /* a named number */
 
-enum { GB_SAMPLE_NDIM = 2, GB_MOST_WALKERS = 16 };
+enum { GB_SAMPLE_NDIM = 3, GB_MOST_WALKERS = 16, GB_MOST_PARAMETERS = 8 };
 
 /* What one instance (a physics with its options chosen) deals in. */
 typedef struct gb_dims {
@@ -32,6 +32,15 @@ typedef struct gb_dims {
   size_t n_field, n_tuned;
   size_t walkers;      /* chains that can walk together, in the lanes of vectors, say; <= GB_MOST_WALKERS */
   size_t walker_bytes; /* of the working state of such a group */
+
+  /* Of a known part (gb_dynamics, gb_image): the box in which its parameters may lie. Borrowed from the instance. */
+  const double *low, *high; /* [n_parameter] */
+
+  /* Of a gb_dynamics: a sample is [frames, seen], frame k at time k * frame_time. A state has n_state components, of
+   * which the first `seen` are observed, and those from `driven` on have rates that are not fixed by what the
+   * components mean, so that something unknown may add to them. */
+  size_t n_state, frames, seen, driven;
+  double frame_time;
 
   /* Ways to make a step, from which burn-in chooses the cheapest per independent sample; the last one decorrelates
    * most. With one there is nothing to choose. */
@@ -95,6 +104,51 @@ typedef struct gb_ensemble {
   void (*energy_vjp)(void *self, size_t rows, const gb_real *s, const gb_real *ebar /* [rows] */, gb_real *sbar);
 } gb_ensemble;
 
+/* Independent samples from a generator that knows more than the known part does: data sets with the truth beside them.
+ * All slots are Local, and functions of (options, seed, row). */
+typedef struct gb_simulator {
+  int n_truth;
+  const gb_var *truth; /* [n_truth] what is drawn for every row; the first n_parameter are those of the known part */
+
+  /** Row number `row`: what was drawn, and what is observed of it, with noise.
+   *  @return GB_ERR_NUMERIC naming row, time and truth if the integration fails */
+  gb_err (*simulate)(void *self, uint64_t seed, uint64_t row, float *x /* [n] */, double *truth /* [n_truth] */);
+  /** What would be observed of a truth without noise, for any number of frames; NULL of images. */
+  gb_err (*exact)(void *self, const double *truth, size_t frames, float *x /* [frames, seen] */);
+} gb_simulator;
+
+/* The known part of a dynamical system, du/dt = f(t, u; theta). Arrays are [component, row] in double: rows are the
+ * fastest index, so that loops over them are vector loops. What a row becomes depends on no other row. All slots are
+ * Local. */
+typedef struct gb_dynamics {
+  int n_parameter;
+  const gb_var *parameter; /* theta */
+
+  /** The state at t = 0, from an observation. */
+  void (*start)(void *self, size_t rows, const gb_real *x /* [rows, n] */, double *u);
+  /** du = f. */
+  void (*rate)(void *self, size_t rows, double t, const double *u, const double *theta, double *du);
+  /** ubar += (df/du)^T w, theta_bar += (df/dtheta)^T w. theta_bar may be NULL. */
+  void (*rate_vjp)(void *self, size_t rows, double t, const double *u, const double *theta, const double *w,
+                   double *ubar, double *theta_bar);
+  /** The part of f that holds by the meaning of the components (a velocity is the rate of an angle); it has no
+   * parameters and is linear in u, so its vjp is ubar += K^T w. NULL: there is none. */
+  void (*kinematics)(void *self, size_t rows, const double *u, double *du);
+  void (*kinematics_vjp)(void *self, size_t rows, const double *w, double *ubar);
+} gb_dynamics;
+
+/* A known image in closed form. All slots are Local. */
+typedef struct gb_image {
+  int n_parameter;
+  const gb_var *parameter;
+  size_t channels; /* of the image; samples may have more */
+  /** y = image of theta. */
+  void (*draw)(void *self, size_t rows, const gb_real *theta /* [rows, n_parameter] */,
+               gb_real *y /* [rows, shape[0], shape[1], channels] */);
+  /** theta_bar += (dy/dtheta)^T ybar. */
+  void (*draw_vjp)(void *self, size_t rows, const gb_real *theta, const gb_real *ybar, gb_real *theta_bar);
+} gb_image;
+
 typedef struct gb_physics {
   const char *name;   /* the word after `run.physics:` in a config, and its section */
   const char *doc;    /* one line */
@@ -105,7 +159,10 @@ typedef struct gb_physics {
    *  @param[in] team  ranks over which a sample is spread; a physics that cannot do that refuses more than one */
   gb_err (*create)(const void *opts, gb_comm team, void **self, gb_dims *dims);
   void (*destroy)(void **self);
-  const gb_ensemble *ensemble; /* NULL: no equilibrium */
+  const gb_ensemble *ensemble;   /* NULL: no equilibrium */
+  const gb_simulator *simulator; /* NULL: no generator of rows */
+  const gb_dynamics *dynamics;   /* NULL: no differential equation */
+  const gb_image *image;         /* NULL: no closed-form image */
 } gb_physics;
 
 /* An instance. */

@@ -12,6 +12,7 @@ hdf5(_hl)?\.h libcore/io/h5.c
 H5[A-Za-z]*\.h libcore/io/h5.c
 (xxhash|xxh3)\.h libcore/base/hash.c
 Random123/ libcore/base/rng.c
+petsc[a-z]+\.h libcore/sim/(petsc|integrate|ts).[ch]
 mpi\.h libcore/comm/comm.h
 LIST
   # jansson, which writes reports and logs, may be used in several files of io and report, but never in an interface
