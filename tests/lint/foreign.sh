@@ -5,7 +5,7 @@ bad=$(
   # header, the file that may include it
   while read -r header owner; do
     grep -rnE "#[[:space:]]*include[[:space:]]*[<\"]([^>\"]*/)?$header" --include='*.[ch]' libcore physics apps |
-      grep -v "^$owner:" | sed "s|\$|   <- only $owner includes it|"
+      grep -vE "^$owner:" | sed "s#\$#   <- only $owner includes it#"
   done <<'LIST'
 yaml\.h> libcore/config/yaml.c
 hdf5(_hl)?\.h libcore/io/h5.c
