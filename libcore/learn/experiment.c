@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ad/profile.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "comm/tree.h"
@@ -15,21 +16,22 @@ const gb_schema *const gb_experiment_sections[] = {&gb_dataset_schema, &gb_vae_s
                                                    &gb_optim_schema,   &gb_train_schema, NULL};
 
 /* All options of a training. */
-typedef struct experiment {
+struct gb_experiment {
   gb_run_opts run;
   gb_dataset_opts data;
-  gb_vae_opts model;
+  gb_vae_opts vae;
   gb_objective_opts objective;
   gb_optim_opts optim;
   gb_train_opts train;
   char data_path[PATH_MAX];
-} experiment;
+};
+typedef struct gb_experiment experiment;
 
 static void read_options(const gb_config *cfg, experiment *x)
 {
   gb_config_get(cfg, &gb_run_schema, &x->run);
   gb_config_get(cfg, &gb_dataset_schema, &x->data);
-  gb_config_get(cfg, &gb_vae_schema, &x->model);
+  gb_config_get(cfg, &gb_vae_schema, &x->vae);
   gb_config_get(cfg, &gb_objective_schema, &x->objective);
   gb_config_get(cfg, &gb_optim_schema, &x->optim);
   gb_config_get(cfg, &gb_train_schema, &x->train);
@@ -38,6 +40,15 @@ static void read_options(const gb_config *cfg, experiment *x)
   else
     snprintf(x->data_path, sizeof x->data_path, "%s/dataset.h5", x->run.dir);
   x->data.path = x->data_path;
+}
+
+/* The model of an experiment. */
+static gb_err make_model(const experiment *x, const gb_sim *sim, size_t rows, gb_text *table, gb_built *out)
+{
+  *out = (gb_built){0};
+  GB_TRY(gb_vae_create(&x->vae, &x->objective, sim, rows, (uint64_t)x->run.seed, table, &out->vae));
+  out->model = gb_vae_model(out->vae);
+  return GB_OK;
 }
 
 /* Which symmetries the training uses: those of data.augment, which the physics must have. */
@@ -51,8 +62,10 @@ static gb_err symmetries_of(const experiment *x, const gb_sim *sim, unsigned *ou
   return gb_symmetry_parse(x->data.augment, "data.augment", offered, sim->kind->name, out);
 }
 
+enum { MOST_SECTIONS = 16 };
+
 /* What defines a result: run, the physics, and the sections of a training. */
-static void defining_sections(const gb_physics *physics, const gb_schema *out[12])
+static void defining_sections(const gb_physics *physics, const gb_schema *out[MOST_SECTIONS])
 {
   size_t n = 0;
   out[n++] = &gb_run_schema;
@@ -64,22 +77,21 @@ static void defining_sections(const gb_physics *physics, const gb_schema *out[12
 gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_text *out)
 {
   experiment x;
-  gb_vae *vae = NULL;
+  gb_built built = {0};
   gb_dataset *data = NULL;
   gb_range part[GB_TREE_PARTS];
   char a[32], b[32];
   read_options(cfg, &x);
-  GB_TRY(gb_comm_agree(
-      c, gb_vae_create(&x.model, &x.objective, sim, gb_train_rows(&x.train, c.size), (uint64_t)x.run.seed, out, &vae)));
+  GB_TRY(gb_comm_agree(c, make_model(&x, sim, gb_train_rows(&x.train, c.size), out, &built)));
+  const gb_model *model = &built.model;
   unsigned symmetries;
-  double weights = (double)gb_params_size(gb_vae_params(vae)) * sizeof(gb_real);
+  double weights = (double)gb_params_size(model->params) * sizeof(gb_real);
   double slots = weights * (double)gb_tree_cut(gb_comm_share(c, (size_t)x.train.shards), part), held = 0;
   int there = c.rank == 0 && access(x.data_path, R_OK) == 0;
   gb_err e = gb_comm_agree(c, symmetries_of(&x, sim, &symmetries));
   gb_comm_bcast(c, &there, sizeof there);
   if (there && !e) e = gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data);
-  gb_text_add(out, "model: %s, %zu weights\n", gb_vae_name(&x.model, &x.objective),
-              gb_params_count(gb_vae_params(vae)));
+  gb_text_add(out, "model: %s, %zu weights\n", model->name, gb_params_count(model->params));
   if (data) {
     double rows = (double)gb_dataset_rows(data, GB_TRAIN);
     held = (double)gb_dataset_bytes(data);
@@ -92,11 +104,11 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
                 (long long)x.train.batch);
   }
   gb_text_add(out, "memory per rank: %s with %d rank%s (at most %lld)\n",
-              gb_text_bytes((double)gb_vae_bytes(vae) + slots + 6 * weights + held, a), c.size, c.size > 1 ? "s" : "",
-              (long long)x.train.shards);
+              gb_text_bytes((double)gb_graph_bytes(model->graph) + slots + 6 * weights + held, a), c.size,
+              c.size > 1 ? "s" : "", (long long)x.train.shards);
   gb_text_add(out, "disk: %s\n", gb_text_bytes(7 * weights, b)); /* 3 + 1 vectors, and 3 while a new file is written */
   gb_dataset_close(&data);
-  gb_vae_destroy(&vae);
+  gb_model_destroy(&built.model);
   return e;
 }
 
@@ -119,7 +131,7 @@ static gb_err check_directory(gb_comm c, const gb_config *cfg, const gb_schema *
 }
 
 /* Where the time went: of this training, over its ranks; of rank 0, op by op. */
-static gb_err tell_times(gb_comm c, const gb_vae *vae, const gb_times *mine, gb_run *run)
+static gb_err tell_times(gb_comm c, const gb_graph *graph, const gb_times *mine, gb_run *run)
 {
   gb_text t = {0};
   gb_times *all = NULL;
@@ -129,7 +141,7 @@ static gb_err tell_times(gb_comm c, const gb_vae *vae, const gb_times *mine, gb_
   if (c.rank == 0) {
     gb_times_print((size_t)c.size, all, &t);
     gb_text_add(&t, "\nOps of rank 0:\n");
-    gb_vae_profile(vae, &t);
+    gb_profile_print(graph, &t);
     e = gb_text_done(&t);
     if (!e) fputs(t.s, stdout);
     if (!e) e = gb_file_write(gb_run_path(run, "profile.txt"), t.s, t.n);
@@ -142,10 +154,10 @@ static gb_err tell_times(gb_comm c, const gb_vae *vae, const gb_times *mine, gb_
 gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, bool profile)
 {
   experiment x;
-  const gb_schema *sections[12];
+  const gb_schema *sections[MOST_SECTIONS];
   gb_text config = {0};
   gb_dataset *data = NULL;
-  gb_vae *vae = NULL;
+  gb_built built = {0};
   gb_train_result result;
   unsigned symmetries;
   gb_err e = GB_OK;
@@ -156,31 +168,25 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
   gb_config_print_fixed(cfg, sections, &config);
   GB_GOTO(e, gb_comm_agree(c, gb_text_done(&config)), done);
   GB_GOTO(e, gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data), done);
-  GB_GOTO(e,
-          gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, sim, gb_train_rows(&x.train, c.size),
-                                         (uint64_t)x.run.seed, NULL, &vae)),
-          done);
+  GB_GOTO(e, gb_comm_agree(c, make_model(&x, sim, gb_train_rows(&x.train, c.size), NULL, &built)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_dataset_augment(data, symmetries)), done);
-  gb_vae_measure(vae, profile);
-  gb_model model = gb_vae_model(vae);
-  const char *name = gb_vae_name(&x.model, &x.objective);
+  const gb_model *model = &built.model;
+  gb_graph_measure(model->graph, profile);
   gb_run_log(run, "start", 3,
-             (gb_kv[]){{"model", 0, name},
-                       {"weights", (double)gb_params_count(gb_vae_params(vae)), NULL},
+             (gb_kv[]){{"model", 0, model->name},
+                       {"weights", (double)gb_params_count(model->params), NULL},
                        {"training_samples", (double)gb_dataset_rows(data, GB_TRAIN), NULL}});
-  GB_GOTO(
-      e,
-      gb_train(c, &x.train, &x.optim, (uint64_t)x.run.seed, &model, gb_vae_params(vae), data, run, config.s, &result),
-      done);
+  GB_GOTO(e, gb_train(c, &x.train, &x.optim, (uint64_t)x.run.seed, model, model->params, data, run, config.s, &result),
+          done);
   gb_run_log(run, "done", 3,
              (gb_kv[]){{"step", (double)result.step, NULL},
                        {"best", result.best, NULL},
                        {"best_step", (double)result.best_step, NULL}});
-  gb_run_say(run, "%s: %s, %llu steps, best validation loss %.4f at step %llu", gb_run_path(run, "best.h5"), name,
-             (unsigned long long)result.step, result.best, (unsigned long long)result.best_step);
-  if (profile) GB_GOTO(e, tell_times(c, vae, &result.times, run), done);
+  gb_run_say(run, "%s: %s, %llu steps, best validation loss %.4f at step %llu", gb_run_path(run, "best.h5"),
+             model->name, (unsigned long long)result.step, result.best, (unsigned long long)result.best_step);
+  if (profile) GB_GOTO(e, tell_times(c, model->graph, &result.times, run), done);
 done:
-  gb_vae_destroy(&vae);
+  gb_model_destroy(&built.model);
   gb_dataset_close(&data);
   gb_text_free(&config);
   return e;
@@ -215,29 +221,24 @@ gb_dataset_opts gb_experiment_data(const gb_config *cfg, char path[PATH_MAX])
 
 gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out)
 {
-  static const gb_schema *sections[12]; /* the config keeps it */
+  static const gb_schema *sections[MOST_SECTIONS]; /* the config keeps it */
   char path[PATH_MAX], *text = NULL;
   gb_err e = GB_OK;
   *out = (gb_trained){0};
   defining_sections(physics, sections);
   GB_TRY(weights_file(c, dir, &out->file, path));
   GB_TRY(gb_checkpoint_config(c, path, &text));
-  experiment x;
+  GB_GOTO(e, gb_comm_agree(c, gb_new(&out->opts, 1)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_config_parse_stored(path, text, sections, &out->cfg)), done);
-  gb_config_get(out->cfg, &gb_run_schema, &x.run);
-  gb_config_get(out->cfg, &gb_vae_schema, &x.model);
-  gb_config_get(out->cfg, &gb_objective_schema, &x.objective);
+  read_options(out->cfg, out->opts);
   GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, out->cfg, gb_comm_self(), &out->sim)), done);
-  GB_GOTO(
-      e,
-      gb_comm_agree(c, gb_vae_create(&x.model, &x.objective, &out->sim, rows, (uint64_t)x.run.seed, NULL, &out->vae)),
-      done);
-  gb_state s = {.params = gb_vae_params(out->vae)};
+  GB_GOTO(e, gb_comm_agree(c, make_model(out->opts, &out->sim, rows, NULL, &out->built)), done);
+  gb_state s = {.params = out->built.model.params};
   GB_GOTO(e, gb_checkpoint_load(c, path, &s), done);
-  out->seed = (uint64_t)x.run.seed;
+  out->seed = (uint64_t)out->opts->run.seed;
   out->step = s.step;
   out->data = s.data;
-  out->name = gb_vae_name(&x.model, &x.objective);
+  out->name = out->built.model.name;
 done:
   gb_free(&text);
   if (e) gb_trained_close(out);
@@ -246,7 +247,8 @@ done:
 
 void gb_trained_close(gb_trained *t)
 {
-  gb_vae_destroy(&t->vae);
+  gb_model_destroy(&t->built.model);
+  gb_free(&t->opts);
   gb_sim_destroy(&t->sim);
   gb_config_destroy(&t->cfg);
   *t = (gb_trained){0};

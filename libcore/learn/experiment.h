@@ -8,6 +8,12 @@
 #include "learn/vae.h"
 #include "sim/physics.h"
 
+/* A model, and which it is. */
+typedef struct gb_built {
+  gb_model model;
+  gb_vae *vae;
+} gb_built;
+
 /** The sections a training is made of; ends with NULL.
  *  Local. */
 extern const gb_schema *const gb_experiment_sections[];
@@ -30,10 +36,12 @@ gb_dataset_opts gb_experiment_data(const gb_config *cfg, char path[PATH_MAX]);
 
 /** A trained model, read back from a run directory.
  *  Collective over c. Closed by gb_trained_close(). */
+typedef struct gb_experiment gb_experiment; /* all options of a training */
 typedef struct gb_trained {
   gb_config *cfg; /* of its training */
   gb_sim sim;
-  gb_vae *vae;
+  gb_experiment *opts; /* from it; what the model borrows */
+  gb_built built;
   uint64_t seed, step, data; /* of the run; of the weights; fingerprint of the data set */
   const char *name;          /* in the ladder */
   const char *file;          /* "best.h5", or "checkpoint.h5" where nothing was validated */

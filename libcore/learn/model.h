@@ -16,7 +16,11 @@ typedef struct gb_pass {
 
 typedef struct gb_model {
   void *self;
-  size_t rows; /* most rows of one pass */
+  void (*destroy)(void **self);
+  const char *name;  /* what is said of it in logs and reports */
+  gb_params *params; /* its weights, borrowed from it */
+  gb_graph *graph;   /* to measure; borrowed from it */
+  size_t rows;       /* most rows of one pass */
   int n_terms;
   const char *const *term; /* names, [n_terms] */
   unsigned idle;           /* bit k: term k has no weight at any step, and training passes leave it out */
@@ -36,6 +40,10 @@ typedef struct gb_model {
    *  Local. */
   void (*weights)(const void *self, uint64_t step, double *weight);
 } gb_model;
+
+/** Let go of a model, and forget it.
+ *  Local. */
+void gb_model_destroy(gb_model *model);
 
 /** The terms of n samples, summed over them one after another.
  *  Local.

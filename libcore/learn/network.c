@@ -17,7 +17,7 @@ static const double closing_scale = 0.1;
 /* What a list of layers is built into. */
 typedef struct builder {
   gb_graph *g;
-  const gb_draws *draws;
+  const gb_style *style;
   size_t count; /* weights of the layer at hand */
   size_t depth; /* open residual blocks: */
   struct {
@@ -61,17 +61,15 @@ static gb_node *constant(builder *b, const char *name, const char *what, size_t 
   return keep(b, e, id);
 }
 
-typedef struct weights {
-  gb_node *w, *b;
-} weights;
-
-/* Uniform weights of variance gain / fan_in, zero biases (K. He et al., arXiv:1502.01852, eq. 10; gain 2 keeps the
- * signal of rectifiers, 1 that of smooth activations). */
-static weights make_weights(builder *b, const char *name, int ndim, const size_t shape[], size_t outputs, double fan_in,
-                            double gain)
+static gb_dense_weights make_weights(builder *b, const char *name, int ndim, const size_t shape[], size_t outputs,
+                                     double fan_in, double gain)
 {
-  gb_node *w = drawn(b, name, "weight", ndim, shape, sqrt(3 * gain / fan_in));
-  return (weights){w, w ? constant(b, name, "bias", outputs, 0, false) : NULL};
+  bool gained = b->style->init == GB_INIT_GAIN;
+  double bound = gained ? sqrt(3 * gain / fan_in) : 1 / sqrt(fan_in);
+  gb_node *w = drawn(b, name, "weight", ndim, shape, bound);
+  if (!w) return (gb_dense_weights){0};
+  return (gb_dense_weights){w, gained ? constant(b, name, "bias", outputs, 0, false)
+                                      : drawn(b, name, "bias", 1, &outputs, bound)};
 }
 
 static double gain_of(gb_activation a)
@@ -82,7 +80,7 @@ static double gain_of(gb_activation a)
 static gb_node *add_dense(builder *b, const char *name, gb_activation a, gb_node *x, gb_shape out, double scale)
 {
   size_t width = gb_shape_width(out);
-  weights w =
+  gb_dense_weights w =
       make_weights(b, name, 2, (size_t[]){x->width, width}, width, (double)x->width, gain_of(a) * scale * scale);
   return gb_dense(b->g, x, w.w, w.b, out, a);
 }
@@ -93,12 +91,12 @@ static gb_node *add_conv(builder *b, const char *name, const gb_layer *l, gb_nod
   size_t k = l->window.kernel, s = l->window.stride, c = x->shape.c, turns = p4 ? GB_TURNS : 1;
   double seen = (double)(k * k * c * turns), gain = gain_of(l->activation) * scale * scale;
   if (l->kind == GB_LAYER_CONV) {
-    weights w = make_weights(b, name, 4, (size_t[]){k, k, turns * c, channels}, channels, seen, gain);
+    gb_dense_weights w = make_weights(b, name, 4, (size_t[]){k, k, turns * c, channels}, channels, seen, gain);
     return l->p4 ? gb_turned_conv(b->g, x, w.w, w.b, l->window, turns, channels, l->activation)
                  : gb_conv(b->g, x, w.w, w.b, l->window, channels, l->activation);
   }
   seen /= (double)(s * s); /* an output is reached by (k / s)^2 windows */
-  weights w = make_weights(b, name, 4, (size_t[]){k, k, channels, c}, channels, seen, gain);
+  gb_dense_weights w = make_weights(b, name, 4, (size_t[]){k, k, channels, c}, channels, seen, gain);
   return gb_deconv(b->g, x, w.w, w.b, l->window, channels, l->activation);
 }
 
@@ -111,7 +109,7 @@ static gb_node *add_norm(builder *b, const char *name, const gb_layer *l, gb_nod
   if (l->kind == GB_LAYER_LAYERNORM) return gb_layer_norm(b->g, x, gamma, beta, l->activation);
   gb_node *mean = constant(b, name, "running_mean", c, 0, true);
   gb_node *variance = mean ? constant(b, name, "running_var", c, 1, true) : NULL;
-  return gb_batch_norm(b->g, x, gamma, beta, mean, variance, b->draws, l->activation);
+  return gb_batch_norm(b->g, x, gamma, beta, mean, variance, b->style->draws, l->activation);
 }
 
 /* What the block began with, brought to its other end: by a layer of its own, if shapes differ. NULL without a failure
@@ -195,7 +193,7 @@ static gb_node *add_layer(builder *b, const char *name, const gb_layer *l, gb_no
   case GB_LAYER_BATCHNORM:
   case GB_LAYER_LAYERNORM: return add_norm(b, name, l, x, scale);
   case GB_LAYER_MEAN: return gb_mean(b->g, x);
-  case GB_LAYER_DROPOUT: return gb_dropout(b->g, x, l->rate, name, b->draws);
+  case GB_LAYER_DROPOUT: return gb_dropout(b->g, x, l->rate, name, b->style->draws);
   default: return add_dense(b, name, l->activation, x, out, scale);
   }
 }
@@ -208,9 +206,10 @@ static void add_line(gb_text *table, const char *name, const char *text, gb_exte
 }
 
 /* @param[in,out] p4  has x orientations? */
-static gb_node *one_layer(builder *b, const char *key, const char *part, gb_texts layers, size_t i,
-                          gb_activation standard, gb_node *x, bool *p4, gb_text *table)
+static gb_node *one_layer(builder *b, const char *key, const char *part, gb_texts layers, size_t i, gb_node *x,
+                          bool *p4)
 {
+  gb_activation standard = (gb_activation)gb_activation_find(b->style->activation);
   char where[96], name[GB_PARAM_NAME];
   const char *text = layers.v[i];
   gb_layer l = {0};
@@ -228,20 +227,19 @@ static gb_node *one_layer(builder *b, const char *key, const char *part, gb_text
   else
     x = add_layer(b, name, &l, x, *p4, out.shape, b->depth && closes_block(layers, i) ? closing_scale : 1);
   if (b->depth && gb_layer_has_weights(l.kind)) b->open[b->depth - 1].layers++;
-  add_line(table, name, text, in, out, b->count);
+  add_line(b->style->table, name, text, in, out, b->count);
   *p4 = out.p4;
   return x;
 }
 
-gb_node *gb_network_build(gb_graph *g, const gb_draws *draws, const char *key, gb_texts layers, const char *activation,
-                          gb_node *x, gb_text *table)
+gb_node *gb_network_build(gb_graph *g, const gb_style *style, const char *key, const char *prefix, gb_texts layers,
+                          gb_node *x)
 {
-  builder b = {.g = g, .draws = draws};
+  builder b = {.g = g, .style = style};
   bool p4 = false;
   const char *part = strrchr(key, '.');
-  part = part ? part + 1 : key;
-  for (size_t i = 0; i < layers.n && x; i++)
-    x = one_layer(&b, key, part, layers, i, (gb_activation)gb_activation_find(activation), x, &p4, table);
+  part = prefix ? prefix : part ? part + 1 : key;
+  for (size_t i = 0; i < layers.n && x; i++) x = one_layer(&b, key, part, layers, i, x, &p4);
   if (x && b.depth) {
     size_t at = b.open[b.depth - 1].at;
     return gb_graph_fail(g, GB_FAIL(GB_ERR_CONFIG, "%s[%zu] `%s`: no `add` follows that ends the residual block", key,
@@ -250,12 +248,12 @@ gb_node *gb_network_build(gb_graph *g, const gb_draws *draws, const char *key, g
   return x;
 }
 
-gb_node *gb_network_dense_head(gb_graph *g, const char *name, gb_node *x, gb_shape shape, gb_text *table)
+gb_node *gb_network_dense_head(gb_graph *g, const gb_style *style, const char *name, gb_node *x, gb_shape shape)
 {
-  builder b = {.g = g};
+  builder b = {.g = g, .style = style};
   if (!x) return NULL;
   gb_node *y = add_dense(&b, name, GB_NONE, x, shape, 1);
-  add_line(table, name, "dense", extent_of(x, false), (gb_extent){shape, false}, b.count);
+  add_line(style->table, name, "dense", extent_of(x, false), (gb_extent){shape, false}, b.count);
   return y;
 }
 
@@ -267,12 +265,12 @@ static size_t times_finer(const gb_node *x, gb_shape shape)
   return lattice && x->shape.h * s == shape.h && x->shape.w * s == shape.w && 2 * s - 1 <= shape.h ? s : 0;
 }
 
-gb_node *gb_network_site_head(gb_graph *g, const char *name, gb_node *x, gb_shape shape, gb_text *table)
+gb_node *gb_network_site_head(gb_graph *g, const gb_style *style, const char *name, gb_node *x, gb_shape shape)
 {
-  builder b = {.g = g};
+  builder b = {.g = g, .style = style};
   char text[64];
   size_t s = x ? times_finer(x, shape) : 0;
-  if (!s) return gb_network_dense_head(g, name, x, shape, table);
+  if (!s) return gb_network_dense_head(g, style, name, x, shape);
   const gb_layer l = {.kind = s == 1 ? GB_LAYER_CONV : GB_LAYER_DECONV,
                       .window = {s == 1 ? 3 : 2 * s - 1, s, false},
                       .activation = GB_NONE};
@@ -281,6 +279,15 @@ gb_node *gb_network_site_head(gb_graph *g, const char *name, gb_node *x, gb_shap
     snprintf(text, sizeof text, "conv kernel 3");
   else
     snprintf(text, sizeof text, "deconv kernel %zu stride %zu", l.window.kernel, s);
-  add_line(table, name, text, extent_of(x, false), (gb_extent){shape, false}, b.count);
+  add_line(style->table, name, text, extent_of(x, false), (gb_extent){shape, false}, b.count);
   return y;
+}
+
+gb_dense_weights gb_network_dense_weights(gb_graph *g, const gb_style *style, const char *name, const char *text,
+                                          size_t inputs, size_t outputs, gb_activation a)
+{
+  builder b = {.g = g, .style = style};
+  gb_dense_weights w = make_weights(&b, name, 2, (size_t[]){inputs, outputs}, outputs, (double)inputs, gain_of(a));
+  add_line(style->table, name, text, (gb_extent){{1, 1, inputs}, false}, (gb_extent){{1, 1, outputs}, false}, b.count);
+  return w;
 }

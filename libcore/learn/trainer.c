@@ -208,6 +208,7 @@ enum { GROUP = 16 };
 static gb_err evaluate_groups(const gb_model *model, gb_dataset *data, gb_split split, gb_range groups, double *sum)
 {
   size_t rows = gb_dataset_rows(data, split), end = (groups.first + groups.count) * GROUP, n;
+  size_t most = model->rows > GROUP ? model->rows / GROUP * GROUP : model->rows; /* passes begin with a group */
   const double *term[GB_MOST_TERMS];
   float *x = NULL;
   uint64_t *row = NULL;
@@ -215,7 +216,7 @@ static gb_err evaluate_groups(const gb_model *model, gb_dataset *data, gb_split 
   if (!e) e = gb_new(&row, model->rows);
   if (end > rows) end = rows;
   for (size_t first = groups.first * GROUP; first < end && !e; first += n) {
-    n = end - first < model->rows ? end - first : model->rows;
+    n = end - first < most ? end - first : most;
     for (size_t i = 0; i < n; i++) row[i] = first + i;
     e = gb_dataset_read(data, split, n, row, x);
     if (!e) e = model->forward(model->self, n, 1, x, (gb_pass){GB_PASS_FIXED, first, false}, term);

@@ -6,7 +6,6 @@
 
 #include "ad/latent.h"
 #include "ad/layers.h"
-#include "ad/profile.h"
 #include "ad/rotor.h"
 #include "base/mem.h"
 #include "learn/network.h"
@@ -39,45 +38,6 @@ static const gb_field vae_fields[] = {
               "Standard deviation of the noise where it is fixed."),
     {0}};
 const gb_schema gb_vae_schema = {"model", "The variational autoencoder.", sizeof(gb_vae_opts), vae_fields, NULL};
-
-static const gb_field objective_fields[] = {
-    GB_NUMBER(gb_objective_opts, beta, "1", 0, 1e6, "1", GB_FIXED, "Weight of the KL term; 1 is the ELBO."),
-    GB_NUMBER(gb_objective_opts, beta_warmup, "0", 0, 1e12, "steps", GB_FIXED,
-              "The weight of the KL term rises linearly from 0 to beta over so many steps."),
-    GB_NUMBER(gb_objective_opts, beta_cycle, "0", 0, 1e12, "steps", GB_FIXED,
-              "Length of a cycle in which the weight of the KL term rises from 0 to beta again; 0: no cycles. Cyclical "
-              "annealing, arXiv:1903.10145."),
-    GB_NUMBER(gb_objective_opts, beta_cycles, "4", 1, 1e9, "cycles", GB_FIXED,
-              "How many such cycles; then the weight stays at beta."),
-    GB_NUMBER(gb_objective_opts, beta_ramp, "0.5", 0.001, 1, "1", GB_FIXED,
-              "Part of a cycle over which the weight rises, linearly."),
-    GB_NUMBER(gb_objective_opts, free_bits, "0", 0, 1e3, "nats", GB_FIXED,
-              "lambda: each latent's KL counts as max(lambda, KL), sample by sample, so that no latent gains by "
-              "carrying less; 0: none. arXiv:1606.04934, where the maximum is that of minibatch means."),
-    GB_NUMBER(gb_objective_opts, energy_weight, "0", 0, 1e9, "nats", GB_FIXED,
-              "Weight lambda_E of (E(x) - E(rec))^2 / N, the energy term (the H of HG-VAE); 0: none. It is a penalty, "
-              "no part of "
-              "the evidence bound."),
-    GB_NUMBER(gb_objective_opts, energy_start, "0", 0, 1e12, "steps", GB_FIXED,
-              "The energy term has no weight before this step: latents find the order parameter first."),
-    GB_NUMBER(gb_objective_opts, energy_warmup, "0", 0, 1e12, "steps", GB_FIXED,
-              "From energy_start on the weight of the energy term rises linearly from 0 over so many steps."),
-    GB_WORD(gb_objective_opts, energy_mode, "sample", "mean|sample|expected", GB_FIXED,
-            "Whose energy: of the mean field, of one noisy reconstruction, or the exact expectation over the noise."),
-    {0}};
-
-static gb_err check_objective(const void *opts)
-{
-  const gb_objective_opts *o = opts;
-  GB_CHECK(!o->beta_cycle || !o->beta_warmup, GB_ERR_CONFIG,
-           "objective.beta_cycle and objective.beta_warmup are both set, and the first cycle is a warm-up already. Set "
-           "one of them to 0.");
-  return GB_OK;
-}
-
-const gb_schema gb_objective_schema = {"objective",
-                                       "What is minimised: nll + beta (kl + free_bits) + energy_weight energy.",
-                                       sizeof(gb_objective_opts), objective_fields, check_objective};
 
 static const char *const term_names[GB_VAE_TERMS] = {"nll", "kl", "energy", "free_bits"};
 
@@ -132,14 +92,14 @@ static void build(gb_vae *v, gb_text *table)
   gb_shape raw = {site.h, site.w, (vector ? 2 : 1) + (learned ? 1 : 0)};
   v->vectors = gb_graph_data(g, pair);
   if (!vector) v->turns = gb_graph_data(g, site);
-  gb_node *h = gb_network_build(g, &v->draws, "model.encoder", v->opts.encoder, v->opts.activation,
-                                vector ? v->vectors : v->turns, table);
-  v->mu = gb_network_dense_head(g, "mu", h, latent, table);
-  v->logvar = gb_network_dense_head(g, "logvar", h, latent, table);
+  gb_style style = {&v->draws, v->opts.activation, GB_INIT_GAIN, table};
+  gb_node *h = gb_network_build(g, &style, "model.encoder", NULL, v->opts.encoder, vector ? v->vectors : v->turns);
+  v->mu = gb_network_dense_head(g, &style, "mu", h, latent);
+  v->logvar = gb_network_dense_head(g, &style, "logvar", h, latent);
   v->eps = gb_graph_data(g, latent);
   v->z = gb_latent_sample(g, v->mu, v->logvar, v->eps);
-  h = gb_network_build(g, &v->draws, "model.decoder", v->opts.decoder, v->opts.activation, v->z, table);
-  h = gb_network_site_head(g, "output", h, raw, table);
+  h = gb_network_build(g, &style, "model.decoder", NULL, v->opts.decoder, v->z);
+  h = gb_network_site_head(g, &style, "output", h, raw);
   v->direction = vector ? gb_rotor_from_vector(g, h) : gb_rotor_from_angle(g, h);
   v->spread = learned ? gb_rotor_spread(g, h) : NULL;
   v->term[GB_VAE_NLL] = gb_rotor_nll(g, noise_of(v), v->vectors, v->direction, v->spread, fixed_spread(v));
@@ -192,21 +152,6 @@ void gb_vae_destroy(gb_vae **vae)
 gb_params *gb_vae_params(gb_vae *v)
 {
   return v->params;
-}
-
-void gb_vae_measure(gb_vae *v, bool on)
-{
-  gb_graph_measure(v->graph, on);
-}
-
-void gb_vae_profile(const gb_vae *v, gb_text *out)
-{
-  gb_profile_print(v->graph, out);
-}
-
-size_t gb_vae_bytes(const gb_vae *v)
-{
-  return gb_graph_bytes(v->graph);
 }
 
 /* Turn n vectors by (c, s). */
@@ -293,39 +238,30 @@ static gb_err backward(void *self, const double *weight, const gb_gradient *out)
   return gb_graph_backward(v->graph, n, term, of, out);
 }
 
-/* A weight that is 0 before step `start` and rises linearly over the next `warmup` steps. */
-static double warmed(double weight, uint64_t step, int64_t start, int64_t warmup)
-{
-  if (step < (uint64_t)start) return 0;
-  uint64_t since = step - (uint64_t)start;
-  return since < (uint64_t)warmup ? weight * (double)since / (double)warmup : weight;
-}
-
-/* Cycles: 0 at the start of each, linear up to beta over beta_ramp of it, then beta.
- * Source: H. Fu et al., arXiv:1903.10145, eqs. 6 and 7, whose t - 1 is our step and whose T / M the length of a cycle.
- */
-static double beta_of(const gb_objective_opts *o, uint64_t step)
-{
-  uint64_t length = (uint64_t)o->beta_cycle;
-  if (!length) return warmed(o->beta, step, 0, o->beta_warmup);
-  if (step / length >= (uint64_t)o->beta_cycles) return o->beta;
-  double along = (double)(step % length) / (double)length;
-  return along < o->beta_ramp ? o->beta * along / o->beta_ramp : o->beta;
-}
-
 static void weights(const void *self, uint64_t step, double *weight)
 {
   const gb_vae *v = self;
   const gb_objective_opts *o = &v->objective;
   weight[GB_VAE_NLL] = 1;
-  weight[GB_VAE_KL] = beta_of(o, step);
-  weight[GB_VAE_ENERGY] = warmed(o->energy_weight, step, o->energy_start, o->energy_warmup);
+  weight[GB_VAE_KL] = gb_objective_beta(o, step);
+  weight[GB_VAE_ENERGY] = gb_objective_warmed(o->energy_weight, step, o->energy_start, o->energy_warmup);
   if (n_terms(v) > GB_VAE_FREE) weight[GB_VAE_FREE] = weight[GB_VAE_KL];
+}
+
+static void destroy(void **self)
+{
+  gb_vae *v = *self;
+  gb_vae_destroy(&v);
+  *self = NULL;
 }
 
 gb_model gb_vae_model(gb_vae *v)
 {
   return (gb_model){.self = v,
+                    .destroy = destroy,
+                    .name = gb_vae_name(&v->opts, &v->objective),
+                    .params = v->params,
+                    .graph = v->graph,
                     .rows = v->rows,
                     .n_terms = n_terms(v),
                     .term = term_names,

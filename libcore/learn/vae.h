@@ -8,6 +8,7 @@
 #pragma once
 #include "config/schema.h"
 #include "learn/model.h"
+#include "learn/objective.h"
 #include "sim/physics.h"
 
 typedef struct gb_vae_opts {
@@ -20,16 +21,6 @@ typedef struct gb_vae_opts {
   double sigma;
 } gb_vae_opts;
 extern const gb_schema gb_vae_schema; /* section "model" */
-
-typedef struct gb_objective_opts {
-  double beta;
-  int64_t beta_warmup, beta_cycle, beta_cycles;
-  double beta_ramp, free_bits;
-  double energy_weight;
-  int64_t energy_start, energy_warmup;
-  const char *energy_mode;
-} gb_objective_opts;
-extern const gb_schema gb_objective_schema; /* section "objective" */
 
 enum { GB_VAE_NLL, GB_VAE_KL, GB_VAE_ENERGY, GB_VAE_FREE, GB_VAE_TERMS }; /* the last one only with free bits */
 
@@ -50,16 +41,10 @@ void gb_vae_destroy(gb_vae **v);
  *  Local. */
 const char *gb_vae_name(const gb_vae_opts *opts, const gb_objective_opts *objective);
 
-/** Its weights; its face to the trainer; bytes of its arena. Borrowed from v.
+/** Its face to the trainer, and its weights. Borrowed from v; gb_model_destroy() of it destroys v.
  *  Local. */
-gb_params *gb_vae_params(gb_vae *v);
 gb_model gb_vae_model(gb_vae *v);
-size_t gb_vae_bytes(const gb_vae *v);
-
-/** Measure how long each op takes, from now on or no longer; a table of it.
- *  Local. */
-void gb_vae_measure(gb_vae *v, bool on);
-void gb_vae_profile(const gb_vae *v, gb_text *out);
+gb_params *gb_vae_params(gb_vae *v);
 
 /* What the last pass computed, row by row; borrowed, valid until the next. */
 typedef struct gb_vae_view {

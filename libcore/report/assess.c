@@ -68,13 +68,13 @@ typedef struct pass {
 
 static gb_err open_pass(pass *p)
 {
-  p->rows = gb_vae_model(p->m->vae).rows;
+  p->rows = p->m->built.model.rows;
   p->width = gb_dataset_width(p->data);
   GB_TRY(gb_new(&p->turned, p->rows));
   GB_TRY(gb_new(&p->row, p->rows));
   GB_TRY(gb_new(&p->x, p->rows * p->width));
   GB_TRY(gb_new(&p->y, p->rows * p->width));
-  return gb_new(&p->z, p->rows * gb_vae_look(p->m->vae).latent);
+  return gb_new(&p->z, p->rows * gb_vae_look(p->m->built.vae).latent);
 }
 
 static void close_pass(pass *p)
@@ -92,7 +92,7 @@ static void close_pass(pass *p)
 static gb_err encode(pass *p, gb_split split, size_t first, size_t n)
 {
   double sum[GB_VAE_TERMS];
-  gb_model model = gb_vae_model(p->m->vae);
+  gb_model model = p->m->built.model;
   for (size_t i = 0; i < n; i++) p->row[i] = first + i;
   GB_TRY(gb_dataset_read(p->data, split, n, p->row, p->x));
   return gb_model_sums(&model, n, p->x, (gb_pass){GB_PASS_FIXED, first, false}, sum);
@@ -108,7 +108,7 @@ static void observe(const pass *p, const gb_rows *r, size_t first, size_t n, con
 /* Observables of the decoded rows: the mean field, or with noise. */
 static void observe_output(pass *p, bool noisy, size_t first, size_t n, gb_rows *r, size_t n_obs)
 {
-  gb_vae_output(p->m->vae, noisy, (gb_pass){GB_PASS_FIXED, first, false}, p->y);
+  gb_vae_output(p->m->built.vae, noisy, (gb_pass){GB_PASS_FIXED, first, false}, p->y);
   observe(p, r, first, n, p->y, n_obs);
 }
 
@@ -116,7 +116,7 @@ static gb_err test_pass(pass *p, size_t first, size_t n)
 {
   gb_assessment *a = p->a;
   GB_TRY(encode(p, GB_TEST, first, n));
-  gb_vae_view w = gb_vae_look(p->m->vae);
+  gb_vae_view w = gb_vae_look(p->m->built.vae);
   for (size_t i = 0; i < n; i++) {
     for (size_t k = 0; k < GB_VAE_TERMS; k++) a->term[(first + i) * GB_VAE_TERMS + k] = w.term[k] ? w.term[k][i] : 0;
     for (size_t j = 0; j < a->latent; j++) {
@@ -128,7 +128,7 @@ static gb_err test_pass(pass *p, size_t first, size_t n)
   }
   observe(p, &a->rows[GB_FROM_DATA], first, n, p->x, a->n_obs);
   memcpy(p->turned, w.turned, n * sizeof *p->turned);
-  GB_TRY(gb_vae_decode(p->m->vae, n, p->z, p->turned));
+  GB_TRY(gb_vae_decode(p->m->built.vae, n, p->z, p->turned));
   observe_output(p, false, first, n, &a->rows[GB_FROM_MEAN], a->n_obs);
   observe_output(p, true, first, n, &a->rows[GB_FROM_SAMPLE], a->n_obs);
   return GB_OK;
@@ -137,11 +137,11 @@ static gb_err test_pass(pass *p, size_t first, size_t n)
 static gb_err code_pass(pass *p, size_t first, size_t n)
 {
   double sum[GB_VAE_TERMS];
-  gb_model model = gb_vae_model(p->m->vae);
+  gb_model model = p->m->built.model;
   for (size_t i = 0; i < n; i++) p->row[i] = (first + i) * p->codes.stride;
   GB_TRY(gb_dataset_read(p->data, GB_TRAIN, n, p->row, p->x));
   GB_TRY(gb_model_sums(&model, n, p->x, (gb_pass){GB_PASS_FIXED, first, false}, sum));
-  gb_vae_view w = gb_vae_look(p->m->vae);
+  gb_vae_view w = gb_vae_look(p->m->built.vae);
   for (size_t i = 0; i < n * w.latent; i++) p->codes.mu[first * w.latent + i] = (double)w.mu[i];
   return GB_OK;
 }
@@ -166,7 +166,7 @@ static gb_err prior_pass(pass *p, size_t first, size_t n)
     gb_rng_normal(gb_rng_key(p->m->seed, GB_RNG_PRIOR, first + i, 0), a->latent, p->z + i * a->latent);
     r->t[first + i] = nearest(&p->codes, p->z + i * a->latent, a->latent);
   }
-  GB_TRY(gb_vae_decode(p->m->vae, n, p->z, NULL));
+  GB_TRY(gb_vae_decode(p->m->built.vae, n, p->z, NULL));
   observe_output(p, true, first, n, r, a->n_obs);
   return GB_OK;
 }
@@ -262,7 +262,7 @@ gb_err gb_assess(gb_comm c, gb_trained *m, gb_dataset *data, size_t n_prior, gb_
   size_t n_test = gb_dataset_rows(data, GB_TEST);
   pass p = {.c = c, .m = m, .data = data, .a = out};
   *out = (gb_assessment){.n_T = T.n,
-                         .latent = gb_vae_look(m->vae).latent,
+                         .latent = gb_vae_look(m->built.vae).latent,
                          .n_obs = (size_t)ensemble(m)->n_obs,
                          .n_summary = (size_t)ensemble(m)->n_summary};
   gb_err e = n_test ? make(out, n_test, n_prior)

@@ -72,7 +72,7 @@ static gb_err draw(script *s, const gb_report *r, int width, int height, gb_text
 gb_err gb_figure_loss(const gb_report *r, gb_text *svg)
 {
   script s = {0};
-  gb_model model = gb_vae_model(r->model[0].m.vae);
+  gb_model model = r->model[0].m.built.model;
   int train[GB_MOST_MODELS][GB_VAE_TERMS], valid[GB_MOST_MODELS][GB_VAE_TERMS];
   gb_text_add(&s.t, "%s", style);
   for (size_t i = 0; i < r->n_models; i++)

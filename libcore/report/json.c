@@ -52,7 +52,7 @@ static json_t *latents(const gb_assessment *a)
 
 static json_t *model_object(const gb_report *r, const gb_reported *m)
 {
-  gb_model model = gb_vae_model(m->m.vae);
+  gb_model model = m->m.built.model;
   json_t *o = json_object(), *test = json_object();
   json_object_set_new(o, "name", json_string(m->m.name));
   json_object_set_new(o, "directory", json_string(m->dir));

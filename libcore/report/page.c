@@ -164,16 +164,16 @@ static void free_gallery(const gb_report *r, gallery *g)
 
 static gb_err see(const gb_reported *m, uint64_t row, gallery *g, float *mean, float *noisy)
 {
-  gb_model model = gb_vae_model(m->m.vae);
+  gb_model model = m->m.built.model;
   gb_pass pass = {GB_PASS_FIXED, row, false};
   double sum[GB_MOST_TERMS];
   GB_TRY(gb_model_sums(&model, 1, g->x, pass, sum));
-  gb_vae_view w = gb_vae_look(m->m.vae);
+  gb_vae_view w = gb_vae_look(m->m.built.vae);
   double turned = w.turned[0];
   memcpy(g->z, w.mu, w.latent * sizeof *g->z);
-  GB_TRY(gb_vae_decode(m->m.vae, 1, g->z, &turned));
-  gb_vae_output(m->m.vae, false, pass, mean);
-  gb_vae_output(m->m.vae, true, pass, noisy);
+  GB_TRY(gb_vae_decode(m->m.built.vae, 1, g->z, &turned));
+  gb_vae_output(m->m.built.vae, false, pass, mean);
+  gb_vae_output(m->m.built.vae, true, pass, noisy);
   return GB_OK;
 }
 

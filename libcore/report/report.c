@@ -120,7 +120,7 @@ static gb_err read_log(gb_reported *m)
   enum { LARGEST = 1 << 30 };
   char path[PATH_MAX], *text = NULL;
   size_t n = 0, lines = 0;
-  gb_model model = gb_vae_model(m->m.vae);
+  gb_model model = m->m.built.model;
   if (snprintf(path, sizeof path, "%s/log.jsonl", m->dir) >= PATH_MAX || access(path, R_OK)) return GB_OK;
   GB_TRY(gb_file_read(path, LARGEST, &text, &n));
   for (size_t i = 0; i < n; i++) lines += text[i] == '\n';

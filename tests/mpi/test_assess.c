@@ -128,7 +128,7 @@ static void rows_are_what_they_say(void **state)
   open_case(world, &x);
   const gb_ensemble *en = x.m.sim.kind->ensemble;
   const gb_assessment *a = &x.a;
-  gb_model model = gb_vae_model(x.m.vae);
+  gb_model model = x.m.built.model;
   for (size_t i = 0; i < TEST_ROWS; i++) {
     double obs[64], sum[GB_VAE_TERMS], kl = 0;
     float rec[DATA_WIDTH];
@@ -139,7 +139,7 @@ static void rows_are_what_they_say(void **state)
     /* alone instead of in a pass: up to rounding */
     gb_pass pass = {GB_PASS_FIXED, i, false};
     CHECK_OK(gb_model_sums(&model, 1, test_row(i), pass, sum));
-    gb_vae_view w = gb_vae_look(x.m.vae);
+    gb_vae_view w = gb_vae_look(x.m.built.vae);
     gb_real z[LATENT];
     double turned = w.turned[0];
     memcpy(z, w.mu, sizeof z);
@@ -150,9 +150,9 @@ static void rows_are_what_they_say(void **state)
       kl += a->kl[i * LATENT + j];
     }
     CHECK_NEAR(kl, sum[GB_VAE_KL], 1e-5);
-    CHECK_OK(gb_vae_decode(x.m.vae, 1, z, &turned));
+    CHECK_OK(gb_vae_decode(x.m.built.vae, 1, z, &turned));
     for (int noisy = 0; noisy < 2; noisy++) {
-      gb_vae_output(x.m.vae, noisy, pass, rec);
+      gb_vae_output(x.m.built.vae, noisy, pass, rec);
       en->observe(x.m.sim.self, data.temperature[t], rec, obs);
       double e = a->rows[noisy ? GB_FROM_SAMPLE : GB_FROM_MEAN].obs[i * a->n_obs];
       CHECK_NEAR(e, obs[0], 1e-4);
@@ -170,14 +170,15 @@ static void prior_samples_get_a_temperature(void **state)
   size_t found[DATA_T] = {0};
   prepare();
   open_case(world, &x);
-  gb_model model = gb_vae_model(x.m.vae);
+  gb_model model = x.m.built.model;
   for (uint64_t first = 0; first < TEST_ROWS; first += PASS) {
     size_t n = TEST_ROWS - first < PASS ? TEST_ROWS - first : PASS;
     float rows[PASS][DATA_WIDTH];
     double sum[GB_VAE_TERMS];
     for (uint64_t i = 0; i < n; i++) CHECK_OK(gb_dataset_read(x.d, GB_TRAIN, 1, &(uint64_t){first + i}, rows[i]));
     CHECK_OK(gb_model_sums(&model, n, rows[0], (gb_pass){GB_PASS_FIXED, first, false}, sum));
-    for (size_t i = 0; i < n * LATENT; i++) mu[first + i / LATENT][i % LATENT] = (double)gb_vae_look(x.m.vae).mu[i];
+    for (size_t i = 0; i < n * LATENT; i++)
+      mu[first + i / LATENT][i % LATENT] = (double)gb_vae_look(x.m.built.vae).mu[i];
   }
   for (uint64_t i = 0; i < PRIOR; i++) {
     gb_real z[LATENT];
@@ -270,7 +271,7 @@ static void models_are_read_back(void **state)
   assert_string_equal(m.name, "HG-VAE");
   gb_trained_close(&m);
   CHECK_ALL_FAIL(gb_trained_open(world, scratch("nowhere"), gb_physics_all[0], PASS, &m), GB_ERR_IO, "nowhere");
-  CHECK(!m.vae && !m.cfg);
+  CHECK(!m.built.vae && !m.cfg);
   for (size_t i = 0; i < DATA_N; i++) data.split[i] = data.split[i] == GB_TEST ? GB_VALIDATION : data.split[i];
   data_write(&data, scratch("no_test.h5"), NULL);
   CHECK_OK(gb_trained_open(world, scratch("model"), gb_physics_all[0], PASS, &m));

@@ -126,8 +126,8 @@ static void lists(void **state)
     gb_text table = {0};
     bench b;
     begin_rows(&b, ROWS, 2);
-    probe_node(&b, gb_network_build(b.g, &draws, "e", (gb_texts){c[i].n, c[i].layer}, "tanh", source(&b, "x", c[i].in),
-                                    &table));
+    gb_style style = {&draws, "tanh", GB_INIT_GAIN, &table};
+    probe_node(&b, gb_network_build(b.g, &style, "e", NULL, (gb_texts){c[i].n, c[i].layer}, source(&b, "x", c[i].in)));
     finish(&b);
     gb_text_free(&table);
   }

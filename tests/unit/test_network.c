@@ -14,6 +14,7 @@ typedef struct net {
   gb_node *x, *y;
   gb_text table;
   gb_draws draws;
+  gb_style style;
 } net;
 
 /* Layers on an input of this shape; what went wrong is left to the caller. */
@@ -24,7 +25,8 @@ static gb_err build(net *n, const char *key, size_t n_layers, const char *const 
   CHECK_OK(gb_params_create(&n->p));
   CHECK_OK(gb_graph_create(n->p, ROWS, &n->g));
   n->x = gb_graph_data(n->g, in);
-  n->y = gb_network_build(n->g, &n->draws, key, (gb_texts){n_layers, layers}, activation, n->x, &n->table);
+  n->style = (gb_style){&n->draws, activation, GB_INIT_GAIN, &n->table};
+  n->y = gb_network_build(n->g, &n->style, key, NULL, (gb_texts){n_layers, layers}, n->x);
   if (n->y) CHECK_OK(gb_params_freeze(n->p, seed));
   return gb_graph_plan(n->g);
 }
@@ -378,7 +380,8 @@ static void pieces_are_exact(void **state)
   CHECK_OK(gb_params_create(&p));
   CHECK_OK(gb_graph_create(p, ALL, &g));
   gb_node *x = gb_graph_data(g, lattice);
-  gb_node *y = gb_network_build(g, &draws, "e", (gb_texts){sizeof layers / sizeof *layers, layers}, "elu", x, &table);
+  gb_style style = {&draws, "elu", GB_INIT_GAIN, &table};
+  gb_node *y = gb_network_build(g, &style, "e", NULL, (gb_texts){sizeof layers / sizeof *layers, layers}, x);
   gb_node *term = gb_latent_kl(g, y, y);
   CHECK_OK(gb_params_freeze(p, 3));
   CHECK_OK(gb_graph_plan(g));
@@ -525,14 +528,15 @@ static void heads(void **state)
     n = (net){0};
     CHECK_OK(gb_params_create(&n.p));
     CHECK_OK(gb_graph_create(n.p, ROWS, &n.g));
-    n.y = gb_network_site_head(n.g, "output", gb_graph_data(n.g, c[i].in), c[i].out, &n.table);
+    n.style = (gb_style){&n.draws, "elu", GB_INIT_GAIN, &n.table};
+    n.y = gb_network_site_head(n.g, &n.style, "output", gb_graph_data(n.g, c[i].in), c[i].out);
     CHECK(n.y && n.y->width == gb_shape_width(c[i].out) && n.y->shape.h == c[i].out.h);
     CHECK(gb_params_count(n.p) == c[i].weights && strstr(n.table.s, c[i].kind));
     assert_string_equal(gb_params_info(n.p, 0)->name, "output.weight");
     drop(&n);
   }
   gb_graph *g = NULL;
-  CHECK(!gb_network_dense_head(g, "mu", NULL, lattice, NULL) && !gb_network_site_head(g, "mu", NULL, lattice, NULL));
+  CHECK(!gb_network_dense_head(g, NULL, "mu", NULL, lattice) && !gb_network_site_head(g, NULL, "mu", NULL, lattice));
 }
 
 /* Uniform in [-b, b] with variance b^2 / 3 = gain / fan_in. Over n weights the variance scatters by sqrt(0.8 / n) of
