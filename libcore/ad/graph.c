@@ -14,6 +14,7 @@ struct gb_graph {
   size_t rows;
   int n, n_contexts;
   gb_node *node[MOST];
+  size_t final_from[MOST]; /* the first weight that no op before a node has */
   void *context[MOST];
   gb_err failure;
   bool measure;
@@ -226,6 +227,18 @@ static double wanted(const gb_graph *g)
   return per_row * (double)(g->rows + LINE);
 }
 
+static void find_final(gb_graph *g)
+{
+  size_t first = 0;
+  for (int i = 0; i < g->n; i++) {
+    g->final_from[i] = first;
+    for (int k = 0; k < g->node[i]->n_in; k++) {
+      const gb_node *p = g->node[i]->in[k];
+      if (p->is_param && p->first + p->width > first) first = p->first + p->width;
+    }
+  }
+}
+
 gb_err gb_graph_plan(gb_graph *g)
 {
   if (g->failure) return g->failure;
@@ -236,6 +249,7 @@ gb_err gb_graph_plan(gb_graph *g)
   GB_TRY(gb_new(&g->terms, g->n_terms));
   GB_TRY(gb_new(&g->scratch, g->n_scratch));
   lay_out(g);
+  find_final(g);
   return GB_OK;
 }
 
@@ -285,26 +299,13 @@ gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size
   return GB_OK;
 }
 
-/* The first weight that no op before node i has. */
-static size_t final_from(const gb_graph *g, int i)
-{
-  size_t first = 0;
-  for (int j = 0; j < i; j++)
-    for (int k = 0; k < g->node[j]->n_in; k++) {
-      const gb_node *p = g->node[j]->in[k];
-      if (p->is_param && p->first + p->width > first) first = p->first + p->width;
-    }
-  return first;
-}
-
 /* Before the vjp of y: its inputs' gradients hold zeros, unless it starts them itself. */
 static void bear(const gb_node *y)
 {
   for (int k = 0; k < y->n_in && !y->starts; k++) {
-    gb_node *x = y->in[k];
+    const gb_node *x = y->in[k];
     if (x->g && !x->born && !(x->is_param && y->add))
       memset(x->g, 0, (x->is_param ? 1 : x->rows) * x->width * sizeof *x->g);
-    x->born = true;
   }
 }
 
@@ -339,7 +340,7 @@ gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const 
       for (int k = 0; k < y->n_in; k++) y->in[k]->born = y->in[k]->g != NULL;
     } else
       pass_by(y);
-    if (out->done) out->done(out->ctx, final_from(g, i));
+    if (out->done) out->done(out->ctx, g->final_from[i]);
   }
   return GB_OK;
 }
