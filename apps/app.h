@@ -12,19 +12,19 @@ typedef struct gb_call { /* one start of a program; the same on all ranks */
   gb_sim sim;                  /* the physics that run.physics names */
 } gb_call;
 
+typedef struct gb_app_mode {
+  const char *name, *help; /* "evaluate" for --evaluate; its line in --help */
+  gb_err (*run)(const gb_call *call);
+} gb_app_mode;
+
 typedef struct gb_app {
   const char *name, *purpose;                        /* "greybox-generate"; one line */
   const char *help;                                  /* what it reads and writes, with an example */
   const gb_schema *const *sections;                  /* shown by --help besides `run` and the physics; ends with NULL */
   gb_err (*plan)(const gb_call *call, gb_text *out); /* --dry-run: what it will need; touches nothing */
   gb_err (*run)(const gb_call *call);
-  const struct gb_app_mode *modes; /* other things to do than run; ends with a name of NULL. NULL: none */
+  const gb_app_mode *modes; /* other things to do than run; ends with a name of NULL. NULL: none */
 } gb_app;
-
-typedef struct gb_app_mode {
-  const char *name, *help; /* "evaluate" for --evaluate; its line in --help */
-  gb_err (*run)(const gb_call *call);
-} gb_app_mode;
 
 /** The body of main(): MPI, --help, --version, --dry-run, config, physics, the program, one error message.
  *  @return the exit status */

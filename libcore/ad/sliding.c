@@ -241,7 +241,7 @@ gb_sliding *gb_sliding_make_turned(gb_graph *g, gb_shape large, gb_shape small, 
                                    gb_activation a)
 {
   size_t window = win.kernel * win.kernel;
-  gb_sliding start = {.large = large, .small = small, .window = win, .activation = a, .turned = true};
+  gb_sliding start = {.large = large, .small = small, .window = win, .activation = a};
   room left;
   start.positions = (gb_runs){.rows = small.h * small.w, .taps = window * turns};
   gb_sliding *s =

@@ -15,7 +15,6 @@ typedef struct gb_sliding {
   gb_shape large, small;
   gb_window window;
   gb_activation activation;
-  bool turned;       /* with orientations */
   gb_runs positions; /* as rows of gb_pixels */
   size_t classes;
   gb_pixels *seen;     /* [classes] */

@@ -2,7 +2,6 @@
 #include "comm/comm.h"
 
 #include <limits.h>
-
 #include <string.h>
 
 #include "base/mem.h"

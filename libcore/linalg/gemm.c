@@ -23,6 +23,7 @@ enum {
   CHAIN = 256,          /* rows of a pass over D */
   LEVELS = 9            /* of pieces within such a pass: 2^8 */
 };
+
 static size_t up(size_t n, size_t step)
 {
   return (n + step - 1) / step * step;
@@ -50,13 +51,21 @@ static void pack_transposed(size_t c, size_t m, const gb_real *from, size_t colu
   }
 }
 
+/* Columns of a panel, or more, as those of its first vector and the rest. */
+GB_INLINE void split(size_t columns, size_t some[2])
+{
+  some[0] = columns < GB_VR ? columns : GB_VR;
+  some[1] = columns - some[0];
+}
+
 /* One run of a panel whose columns are the columns of a matrix in memory. */
 static void pack_straight(size_t c, size_t m, const gb_real *from, size_t row, gb_real *packed)
 {
-  size_t first = m < GB_VR ? m : GB_VR, second = m - first;
+  size_t some[2];
+  split(m, some);
   for (size_t i = 0; i < c; i++, packed += NR, from += row) {
-    *(gb_vr *)packed = gb_vr_get(from, first);
-    *(gb_vr *)(packed + GB_VR) = gb_vr_get(from + first, second);
+    *(gb_vr *)packed = gb_vr_get(from, some[0]);
+    *(gb_vr *)(packed + GB_VR) = gb_vr_get(from + some[0], some[1]);
   }
 }
 
@@ -91,9 +100,9 @@ static void look_up(const gb_runs *a, const gb_real *x, size_t first, size_t row
   }
 }
 
-/* acc += MR rows times a panel: the inner loop of rows(). */
-GB_INLINE const gb_real *chain_rows(int cols, size_t taps, size_t c, size_t skip, const gb_real *const *run,
-                                    const gb_real *b, gb_vr acc[MR][2])
+/* acc += MR rows times a panel: the inner loop of gb_gemm_rows(). */
+GB_INLINE void chain_rows(int cols, size_t taps, size_t c, size_t skip, const gb_real *const *run, const gb_real *b,
+                          gb_vr acc[MR][2])
 {
   for (size_t t = 0; t < taps; t++, run += MR) {
     const gb_real *p[MR];
@@ -108,7 +117,6 @@ GB_INLINE const gb_real *chain_rows(int cols, size_t taps, size_t c, size_t skip
       }
     }
   }
-  return b;
 }
 
 /* What one block needs to know: which runs, where its rows of C are, and how chains start and end. */
@@ -125,7 +133,8 @@ typedef struct block {
 GB_INLINE void one_block(int cols, bool whole, const block *k)
 {
   gb_vr acc[MR][2];
-  size_t some[2] = {k->columns < GB_VR ? k->columns : GB_VR, k->columns < GB_VR ? 0 : k->columns - GB_VR};
+  size_t some[2];
+  split(k->columns, some);
   for (int i = 0; i < MR; i++) {
     const gb_real *from = k->load ? k->to[i] : k->bias;
     for (int j = 0; j < cols; j++)
@@ -253,9 +262,9 @@ typedef struct stretch {
 typedef struct cell {
   const gb_real *a, *g; /* [rows, WIDE], [rows, NR] */
   gb_real *d, *strip;
-  size_t growing, level; /* from `strip` to where an unfinished piece is kept; from one level to the next */
-  size_t elements, some[2],
-      n; /* rows, and columns of each vector, of D that are there; from one row of D to the next */
+  size_t growing, level;    /* from `strip` to where an unfinished piece is kept; from one level to the next */
+  size_t elements, some[2]; /* rows of D that are there, and columns of each vector */
+  size_t n;                 /* from one row of D to the next */
 } cell;
 
 GB_INLINE void chain_outer(int cols, size_t rows, const gb_real *a, const gb_real *g, gb_vr acc[MR][2])
@@ -406,8 +415,8 @@ static void one_stretch(const outer *o, const gb_runs *a, size_t n, const stretc
                   .growing = growing,
                   .level = level_size(a, n),
                   .elements = end - at < MR ? end - at : MR,
-                  .some = {n - j < GB_VR ? n - j : GB_VR, n - j < GB_VR ? 0 : n - j - GB_VR},
                   .n = n};
+        split(n - j, k.some);
         if (k.some[1])
           one_cell(2, &k, s);
         else
