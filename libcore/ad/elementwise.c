@@ -28,8 +28,7 @@ static gb_err add_forward(gb_node *y)
   const gb_real *a = y->in[0]->v, *b = y->in[1]->v;
   size_t n = y->rows * y->width;
   for (size_t i = 0; i < n; i++) y->v[i] = a[i] + b[i];
-  if (!gb_activation_is_monotone(s->a)) memcpy(y->work, y->v, n * sizeof *y->v);
-  gb_activate((int)s->a, n, y->v);
+  gb_activate_kept(s->a, n, y->v, y->work);
   return GB_OK;
 }
 
@@ -37,7 +36,7 @@ static gb_err add_vjp(gb_node *y)
 {
   const addition *s = y->ctx;
   size_t n = y->rows * y->width;
-  gb_activate_vjp((int)s->a, n, gb_activation_is_monotone(s->a) ? y->v : y->work, y->g);
+  gb_activate_kept_vjp(s->a, n, y->v, y->work, y->g);
   for (int k = 0; k < 2; k++) pass_on(y->in[k], n, y->g);
   return GB_OK;
 }

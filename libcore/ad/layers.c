@@ -9,8 +9,6 @@
  *   all else                                            gemm_rows, gemm_outer */
 #include "ad/layers.h"
 
-#include <string.h>
-
 #include "ad/sliding.h"
 #include "base/mem.h"
 #include "linalg/gemm.h"
@@ -86,17 +84,14 @@ static void forward(gb_node *y, direction *go)
                  .activate = at_once && s->activation != GB_NONE ? gb_activate : NULL,
                  .kind = (int)s->activation};
   go(y, y->in[X]->v, y->in[W]->v, &f, y->v);
-  if (at_once) return;
-  memcpy(y->work, y->v, y->rows * y->width * sizeof *y->v); /* the derivative wants it */
-  gb_activate((int)s->activation, y->rows * y->width, y->v);
+  if (!at_once) gb_activate_kept(s->activation, y->rows * y->width, y->v, y->work);
 }
 
 /* Back through the activation, and to the bias. */
 static void start_vjp(gb_node *y)
 {
   const gb_sliding *s = y->ctx;
-  gb_activate_vjp((int)s->activation, y->rows * y->width, gb_activation_is_monotone(s->activation) ? y->v : y->work,
-                  y->g);
+  gb_activate_kept_vjp(s->activation, y->rows * y->width, y->v, y->work, y->g);
   gb_node_sum_rows(y, y->in[B], y->rows * y->width / y->in[B]->width, y->in[B]->width, y->g, NULL);
 }
 

@@ -2,7 +2,6 @@
 #include "ad/norm.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { X, GAMMA, BETA, MEAN, VARIANCE };
 enum { COLUMNS = 64 }; /* channels whose sums are kept at a time */
@@ -23,12 +22,6 @@ static size_t sites(const gb_node *y)
 }
 
 /* y->work begins with the normalised values, then those before the activation, if its derivative wants them. */
-static gb_real *before_activation(const gb_node *y)
-{
-  const norm *l = y->ctx;
-  return gb_activation_is_monotone(l->activation) ? y->v : y->work + y->rows * y->width;
-}
-
 static size_t values_kept(gb_activation a)
 {
   return gb_activation_is_monotone(a) ? 1 : 2;
@@ -37,15 +30,15 @@ static size_t values_kept(gb_activation a)
 static void activate(gb_node *y)
 {
   const norm *l = y->ctx;
-  gb_real *before = before_activation(y);
-  if (before != y->v) memcpy(before, y->v, y->rows * y->width * sizeof *before);
-  gb_activate((int)l->activation, y->rows * y->width, y->v);
+  size_t n = y->rows * y->width;
+  gb_activate_kept(l->activation, n, y->v, y->work + n);
 }
 
 static void activate_vjp(gb_node *y)
 {
   const norm *l = y->ctx;
-  gb_activate_vjp((int)l->activation, y->rows * y->width, before_activation(y), y->g);
+  size_t n = y->rows * y->width;
+  gb_activate_kept_vjp(l->activation, n, y->v, y->work + n, y->g);
 }
 
 /* What batch norm keeps for each piece and channel, behind that: [parts, c] each. */

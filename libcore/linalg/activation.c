@@ -63,3 +63,14 @@ void gb_activate_vjp(int kind, size_t n, const gb_real *restrict y, gb_real *res
     break;
   }
 }
+
+void gb_activate_kept(gb_activation a, size_t n, gb_real *y, gb_real *kept)
+{
+  if (!gb_activation_is_monotone(a)) memcpy(kept, y, n * sizeof *y);
+  gb_activate((int)a, n, y);
+}
+
+void gb_activate_kept_vjp(gb_activation a, size_t n, const gb_real *y, const gb_real *kept, gb_real *g)
+{
+  gb_activate_vjp((int)a, n, gb_activation_is_monotone(a) ? y : kept, g);
+}

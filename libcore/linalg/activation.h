@@ -27,3 +27,9 @@ void gb_activate(int kind, size_t n, gb_real *y);
 /** g *= activation'(x), from y = activation(x); of gelu from x itself.
  *  Local. */
 void gb_activate_vjp(int kind, size_t n, const gb_real *y_or_x, gb_real *g);
+
+/** The same two for any activation: x is put aside where the derivative wants it.
+ *  Local.
+ *  @param kept  [n] x; not used, and may be NULL, if gb_activation_is_monotone() */
+void gb_activate_kept(gb_activation a, size_t n, gb_real *y, gb_real *kept);
+void gb_activate_kept_vjp(gb_activation a, size_t n, const gb_real *y, const gb_real *kept, gb_real *g);
