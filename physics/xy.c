@@ -121,11 +121,6 @@ static size_t down(size_t L, size_t y)
   return y == 0 ? L - 1 : y - 1;
 }
 
-static gb_eight_sums eight(const gb_real *x)
-{
-  return __builtin_convertvector(*(const gb_eight *)x, gb_eight_sums);
-}
-
 /* The sum of s_i (s_right + s_above) over sites, in double: eight partial sums, then these in a fixed tree. The lattice
  * is passed over as one line, in which the neighbour to the right follows; ends of rows are put right afterwards. */
 static double bonds_of(size_t L, const gb_real *v)
@@ -133,15 +128,16 @@ static double bonds_of(size_t L, const gb_real *v)
   size_t n = 2 * L, last = n * (L - 1), i = 0;
   gb_eight_sums t = {0};
   double ends = 0;
-  for (; i + 8 <= last; i += 8) t += eight(v + i) * (eight(v + i + 2) + eight(v + i + n));
+  for (; i + 8 <= last; i += 8) t += gb_eight_get(v + i) * (gb_eight_get(v + i + 2) + gb_eight_get(v + i + n));
   for (size_t j = 0; i + j < last; j++) t[j] += (double)v[i + j] * ((double)v[i + j + 2] + (double)v[i + j + n]);
   for (size_t y = 0; y + 1 < L; y++) {
     const gb_real *end = v + y * n + n - 2, *own = v + y * n, *next = own + n;
     for (size_t k = 0; k < 2; k++) ends += (double)end[k] * ((double)own[k] - (double)next[k]);
   }
-  for (i = 0; i + 8 <= n - 2; i += 8) t += eight(v + last + i) * (eight(v + last + i + 2) + eight(v + i));
+  for (i = 0; i + 8 <= n - 2; i += 8)
+    t += gb_eight_get(v + last + i) * (gb_eight_get(v + last + i + 2) + gb_eight_get(v + i));
   for (; i < n; i++) ends += (double)v[last + i] * ((double)v[last + (i + 2 < n ? i + 2 : i + 2 - n)] + (double)v[i]);
-  return (((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]))) + ends;
+  return gb_eight_total((const double *)&t) + ends;
 }
 
 static void energy(void *self, size_t rows, const gb_real *field, double *e)

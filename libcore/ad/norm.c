@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "linalg/vmath.h"
+
 enum { X, GAMMA, BETA, MEAN, VARIANCE };
 enum { COLUMNS = 64 }; /* channels whose sums are kept at a time */
 
@@ -227,11 +229,6 @@ gb_node *gb_batch_norm(gb_graph *g, gb_node *x, gb_node *gamma, gb_node *beta, g
 /* Partial sums that fit a vector register; their order is part of the result. */
 enum { LANES = 8 };
 
-static double total(const double lane[LANES])
-{
-  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
-}
-
 /* Sums over i of a[i] b[i], and of that times d[i]; NULL stands for ones. */
 static void dot(size_t n, const gb_real *restrict a, const gb_real *restrict b, const gb_real *restrict d, double *sum,
                 double *product)
@@ -249,8 +246,8 @@ static void dot(size_t n, const gb_real *restrict a, const gb_real *restrict b, 
     s[0] += v;
     q[0] += v * (double)d[i];
   }
-  *sum = total(s);
-  *product = total(q);
+  *sum = gb_eight_total(s);
+  *product = gb_eight_total(q);
 }
 
 /* What layer norm keeps: [rows, sites] */

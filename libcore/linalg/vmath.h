@@ -197,6 +197,20 @@ static inline gb_real gb_sqrt(gb_real x)
 typedef double gb_eight_sums __attribute__((vector_size(64)));
 typedef gb_real gb_eight __attribute__((vector_size(8 * sizeof(gb_real)), aligned(sizeof(gb_real)), may_alias));
 
+/** Eight numbers, in double.
+ *  Local. */
+static inline gb_eight_sums gb_eight_get(const gb_real *x)
+{
+  return __builtin_convertvector(*(const gb_eight *)x, gb_eight_sums);
+}
+
+/** The sum of eight partial sums, in a fixed tree.
+ *  Local. */
+static inline double gb_eight_total(const double t[8])
+{
+  return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+}
+
 /** The sum of x [n] in double: eight partial sums, of every eighth number each, then these in a fixed tree. The same
  *  bits on any machine.
  *  Local. */
@@ -204,7 +218,7 @@ static inline double gb_sum(size_t n, const gb_real *x)
 {
   gb_eight_sums t = {0};
   size_t i = 0;
-  for (; i + 8 <= n; i += 8) t += __builtin_convertvector(*(const gb_eight *)(x + i), gb_eight_sums);
+  for (; i + 8 <= n; i += 8) t += gb_eight_get(x + i);
   for (size_t j = 0; i + j < n; j++) t[j] += (double)x[i + j];
-  return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+  return gb_eight_total((const double *)&t);
 }
