@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "linalg/stretch.h"
 #include "linalg/vectors.h"
 
 #if defined(__AVX512F__)
@@ -20,8 +21,7 @@ enum {
   WIDE = 2 * MR,        /* columns of A that are copied together for A^T G */
   GROUP = 64 / MR * MR, /* rows whose runs are looked up together */
   INNER = 512,          /* inner numbers of a pass over C */
-  CHAIN = 256,          /* rows of a pass over D */
-  LEVELS = 9            /* of pieces within such a pass: 2^8 */
+  LEVELS = 9            /* of pieces within a stretch: 2^8 */
 };
 
 static size_t up(size_t n, size_t step)
@@ -232,7 +232,7 @@ static void copy_columns(const gb_runs *a, const gb_real *const *run, size_t row
   size_t end = a->taps * a->c, n;
   for (size_t k = first; k < first + WIDE && k < end; k += n) {
     size_t tap = k / a->c, at = k % a->c, left = first + WIDE - k;
-    const gb_real *const *from = run + tap * CHAIN;
+    const gb_real *const *from = run + tap * GB_STRETCH;
     gb_real *out = to + (k - first);
     n = a->c - at < left ? a->c - at : left;
     if (n == WIDE)
@@ -339,13 +339,6 @@ GB_INLINE void one_cell(int cols, const cell *k, const stretch *s)
     put(cols, acc, k->strip + s->n_left * k->level);
 }
 
-static size_t levels(size_t parts)
-{
-  size_t l = 0;
-  while ((size_t)1 << l < parts) l++;
-  return l;
-}
-
 /* Numbers of a level. */
 static size_t level_size(const gb_runs *a, size_t n)
 {
@@ -356,7 +349,7 @@ static size_t level_size(const gb_runs *a, size_t n)
 static size_t pieces_at_once(size_t piece, size_t parts)
 {
   size_t q = 1;
-  while (2 * q <= parts && 2 * q * piece <= CHAIN) q *= 2;
+  while (2 * q <= parts && 2 * q * piece <= GB_STRETCH) q *= 2;
   return q;
 }
 
@@ -364,7 +357,7 @@ static size_t pieces_at_once(size_t piece, size_t parts)
 static size_t n_strips(size_t piece, size_t parts)
 {
   size_t q = pieces_at_once(piece, parts);
-  return q == parts && q * piece <= CHAIN ? 0 : levels(parts / q) + 1;
+  return q == parts && q * piece <= GB_STRETCH ? 0 : gb_stretch_levels(parts / q) + 1;
 }
 
 size_t gb_gemm_outer_scratch(const gb_runs *a, size_t images, size_t n)
@@ -374,30 +367,15 @@ size_t gb_gemm_outer_scratch(const gb_runs *a, size_t images, size_t n)
     size_t strips = n_strips(images * a->rows / parts, parts);
     most = strips > most ? strips : most;
   }
-  return up(CHAIN * a->taps * sizeof(gb_real *), GB_VR_BYTES) +
-         (CHAIN * (WIDE + up(n, NR)) + most * level_size(a, n)) * sizeof(gb_real);
-}
-
-/* Starts of the runs of rows first ... first + rows, as [taps, CHAIN]. */
-static void look_up_columns(const gb_runs *a, const gb_real *x, size_t first, size_t rows, const gb_real **run)
-{
-  size_t p = first % a->rows;
-  const gb_real *from = x + first / a->rows * a->image;
-  for (size_t r = 0; r < rows; r++) {
-    const int32_t *offset = a->offset + p * a->taps;
-    for (size_t t = 0; t < a->taps; t++) run[t * CHAIN + r] = offset[t] < 0 ? a->zeros : from + offset[t];
-    if (++p == a->rows) {
-      p = 0;
-      from += a->image;
-    }
-  }
+  return up(GB_STRETCH * a->taps * sizeof(gb_real *), GB_VR_BYTES) +
+         (GB_STRETCH * (WIDE + up(n, NR)) + most * level_size(a, n)) * sizeof(gb_real);
 }
 
 /* Scratch of a product, in the order in which it is laid out. */
 typedef struct outer {
-  const gb_real **run; /* [taps, CHAIN] */
-  gb_real *columns;    /* [CHAIN, WIDE] */
-  gb_real *panels;     /* [n, CHAIN] */
+  const gb_real **run; /* [taps, GB_STRETCH] */
+  gb_real *columns;    /* [GB_STRETCH, WIDE] */
+  gb_real *panels;     /* [n, GB_STRETCH] */
   gb_real *strips;
 } outer;
 
@@ -430,12 +408,12 @@ void gb_gemm_outer(size_t images, size_t parts, bool add, const gb_runs *a, cons
 {
   size_t piece = images * a->rows / parts, q = pieces_at_once(piece, parts), whole = q * piece;
   outer o = {.run = scratch};
-  o.columns = (gb_real *)((char *)scratch + up(CHAIN * a->taps * sizeof *o.run, GB_VR_BYTES));
-  o.panels = o.columns + CHAIN * WIDE;
-  o.strips = o.panels + CHAIN * up(n, NR);
+  o.columns = (gb_real *)((char *)scratch + up(GB_STRETCH * a->taps * sizeof *o.run, GB_VR_BYTES));
+  o.panels = o.columns + GB_STRETCH * WIDE;
+  o.strips = o.panels + GB_STRETCH * up(n, NR);
   for (size_t p = 0; p < parts / q; p++)
     for (size_t done = 0, rows; done < whole; done += rows) {
-      rows = whole - done < CHAIN ? whole - done : CHAIN;
+      rows = whole - done < GB_STRETCH ? whole - done : GB_STRETCH;
       stretch s = {.rows = rows,
                    .pieces = q,
                    .first = done == 0,
@@ -443,8 +421,8 @@ void gb_gemm_outer(size_t images, size_t parts, bool add, const gb_runs *a, cons
                    .whole = p + 1 == parts / q,
                    .add = add && done == 0};
       while (p >> s.n_left & 1) s.n_left++;
-      look_up_columns(a, x, p * whole + done, rows, o.run);
+      gb_stretch_look_up(a, x, p * whole + done, rows, o.run);
       copy_panels(rows, n, g + (p * whole + done) * n, o.panels);
-      one_stretch(&o, a, n, &s, levels(parts / q) * level_size(a, n), d);
+      one_stretch(&o, a, n, &s, gb_stretch_levels(parts / q) * level_size(a, n), d);
     }
 }

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
+#include "linalg/stretch.h"
 #include "linalg/vectors.h"
 
-enum { CHAIN = 256, BLOCK = 6, MOST_LEVELS = 24 }; /* rows of a stretch; vectors of A, or of sites, held at once */
+enum { BLOCK = 6 }; /* vectors of A, or of sites, held at once */
 
 /* A^T G: the transposed result [n, taps, vectors of c] is what is kept; few columns make it small. */
 
@@ -19,26 +20,9 @@ static size_t strip_size(const gb_runs *a)
   return GB_NARROW * a->taps * vectors_of(a->c) * GB_VR;
 }
 
-static size_t levels(size_t parts)
-{
-  size_t l = 0;
-  while ((size_t)1 << l < parts) l++;
-  return l;
-}
-
 size_t gb_narrow_outer_scratch(const gb_runs *a, size_t images)
 {
-  return (levels(images) + 2) * strip_size(a) * sizeof(gb_real) + CHAIN * a->taps * sizeof(gb_real *);
-}
-
-static void look_up(const gb_runs *a, const gb_real *x, size_t first, size_t rows, const gb_real **run)
-{
-  for (size_t r = 0; r < rows; r++) {
-    size_t row = first + r;
-    const int32_t *offset = a->offset + row % a->rows * a->taps;
-    for (size_t t = 0; t < a->taps; t++)
-      run[t * CHAIN + r] = offset[t] < 0 ? a->zeros : x + row / a->rows * a->image + offset[t];
-  }
+  return (gb_stretch_levels(images) + 2) * strip_size(a) * sizeof(gb_real) + GB_STRETCH * a->taps * sizeof(gb_real *);
 }
 
 /* Chains of `count` vectors, from vector `first` of a row on, over the rows of a stretch. */
@@ -86,7 +70,7 @@ static void one_stretch(const gb_runs *a, const gb_real *const *run, size_t rows
     const gb_real *const *from[BLOCK];
     size_t at[BLOCK], count = all - first < BLOCK ? all - first : BLOCK;
     for (size_t v = 0; v < count; v++) {
-      from[v] = run + (first + v) / per_run * CHAIN;
+      from[v] = run + (first + v) / per_run * GB_STRETCH;
       at[v] = (first + v) % per_run * GB_VR;
     }
     some_chains(n, count, rows, from, at, g, strip + first * GB_VR, all * GB_VR);
@@ -112,14 +96,14 @@ void gb_narrow_outer(size_t images, size_t parts, bool add, const gb_runs *a, co
                      const gb_real *g, gb_real *d, void *scratch)
 {
   size_t piece = images * a->rows / parts, size = strip_size(a);
-  gb_real *level = scratch, *sum = level + (levels(images) + 1) * size;
+  gb_real *level = scratch, *sum = level + (gb_stretch_levels(images) + 1) * size;
   const gb_real **run = (const gb_real **)(sum + size);
   for (size_t p = 0; p < parts; p++) {
     memset(sum, 0, size * sizeof *sum);
     if (add) exchange(a, n, d, sum, true);
     for (size_t done = 0, rows; done < piece; done += rows) {
-      rows = piece - done < CHAIN ? piece - done : CHAIN;
-      look_up(a, x, p * piece + done, rows, run);
+      rows = piece - done < GB_STRETCH ? piece - done : GB_STRETCH;
+      gb_stretch_look_up(a, x, p * piece + done, rows, run);
       one_stretch(a, run, rows, n, g + (p * piece + done) * n, sum);
     }
     size_t l = 0;
