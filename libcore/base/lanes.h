@@ -9,6 +9,7 @@
 #pragma once
 #include <stdint.h>
 
+#include "base/minimax.h"
 #include "base/rng.h"
 #if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
@@ -77,24 +78,15 @@ GB_INLINE gb_vf gb_vf_log2(gb_vf x)
   /* x = 2^e m with m in [sqrt(1/2), sqrt(2)): the fraction of x minus that of sqrt(1/2) carries into the exponent */
   gb_vi bits = (gb_vi)x - 0x3f3504f3, e = bits >> 23;
   gb_vf m = (gb_vf)((gb_vi)x - e * (1 << 23)) - 1;
-  gb_vf p = 0x1.00d798p-3f * m - 0x1.aeb34ep-3f;
-  p = p * m + 0x1.bd318cp-3f;
-  p = p * m - 0x1.e87ceap-3f;
-  p = p * m + 0x1.268f78p-2f;
-  p = p * m - 0x1.7160e6p-2f;
-  p = p * m + 0x1.ec76f4p-2f;
-  p = p * m - 0x1.71546ap-1f;
-  p = p * m + 0x1.715474p+0f;
-  return p * m + __builtin_convertvector(e, gb_vf);
+  return GB_MINIMAX_LOG2(m) + __builtin_convertvector(e, gb_vf);
 }
 
 /** Unit vectors at the angles 2 pi u, u in [0, 1). Error 6e-8 in each component. Local. */
 GB_INLINE void gb_vf_circle(gb_vf u, gb_vf *c, gb_vf *s)
 {
   gb_vi quarter = __builtin_convertvector(4 * u + 0.5f, gb_vi);
-  gb_vf r = (u - 0.25f * __builtin_convertvector(quarter, gb_vf)) * 0x1.921fb6p+2f, q = r * r; /* |r| <= pi/4 */
-  gb_vf sine = ((-0x1.99076cp-13f * q + 0x1.110630p-7f) * q - 0x1.555540p-3f) * q * r + r;
-  gb_vf cosine = ((-0x1.64257ep-10f * q + 0x1.553cecp-5f) * q - 0x1.ffffa0p-2f) * q + 1;
+  gb_vf r = (u - 0.25f * __builtin_convertvector(quarter, gb_vf)) * 0x1.921fb6p+2f; /* |r| <= pi/4 */
+  gb_vf sine = GB_MINIMAX_SIN(r), cosine = GB_MINIMAX_COS(r);
   gb_vf odd = __builtin_convertvector(quarter & 1, gb_vf), none = {0};
   gb_vf a = gb_vf_less(none, odd, sine, cosine), b = gb_vf_less(none, odd, cosine, sine);
   *c = (gb_vf)((gb_vi)a ^ (((quarter + 1) & 2) << 30)); /* the cosine is negative in the quarters 1 and 2 */
@@ -106,15 +98,7 @@ GB_INLINE void gb_vf_circle(gb_vf u, gb_vf *c, gb_vf *s)
 GB_INLINE gb_vf gb_vf_angle(gb_vf c, gb_vf s)
 {
   gb_vf x = gb_vf_abs(c), y = gb_vf_abs(s);
-  gb_vf small = gb_vf_less(x, y, x, y), large = gb_vf_less(x, y, y, x), z = small / large, q = z * z;
-  gb_vf p = -0x1.09b77ap-8f * q + 0x1.663314p-6f;
-  p = p * q - 0x1.ca080cp-5f;
-  p = p * q + 0x1.8af18ap-4f;
-  p = p * q - 0x1.1cd93ap-3f;
-  p = p * q + 0x1.988170p-3f;
-  p = p * q - 0x1.554c3ap-2f;
-  p = p * q + 0x1.ffffeap-1f;
-  gb_vf a = p * z;
+  gb_vf small = gb_vf_less(x, y, x, y), large = gb_vf_less(x, y, y, x), a = GB_MINIMAX_ATAN(small / large);
   a = gb_vf_less(x, y, 0x1.921fb6p+0f - a, a);
   a = gb_vf_less(c, (gb_vf){0}, 0x1.921fb6p+1f - a, a);
   return gb_vf_sign(a, s);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/minimax.h"
 #include "base/real.h"
 
 /** exp(x); relative error below 2e-7 in float (all floats of [-87, 88] were compared with libm). Saturates instead of
@@ -86,9 +87,7 @@ static inline gb_real gb_normal_cdf(gb_real x)
  *  Local. */
 static inline void gb_circle_in_quarter(uint32_t quarter, float r, float *c, float *s)
 {
-  float q = r * r;
-  float sine = ((-0x1.99076cp-13f * q + 0x1.110630p-7f) * q - 0x1.555540p-3f) * q * r + r;
-  float cosine = ((-0x1.64257ep-10f * q + 0x1.553cecp-5f) * q - 0x1.ffffa0p-2f) * q + 1;
+  float sine = GB_MINIMAX_SIN(r), cosine = GB_MINIMAX_COS(r);
   uint32_t of_sine, of_cosine;
   memcpy(&of_sine, &sine, sizeof sine);
   memcpy(&of_cosine, &cosine, sizeof cosine);
@@ -101,8 +100,8 @@ static inline void gb_circle_in_quarter(uint32_t quarter, float r, float *c, flo
 
 /** (cos x, sin x), |x| <= 8192; error below 1.5e-7 in float. In the double build libm's.
  *  Local.
- *  Source: quarter turns are taken off with a three-part pi/2 (S. L. Moshier, Cephes, sinf); polynomials as in
- *  base/lanes.h. */
+ *  Source: quarter turns are taken off with a three-part pi/2 (S. L. Moshier, Cephes, sinf); polynomials of
+ *  base/minimax.h. */
 static inline void gb_circle(gb_real x, gb_real *c, gb_real *s)
 {
 #ifdef GB_DOUBLE
@@ -135,22 +134,14 @@ static inline void gb_circle_half_turns(gb_real x, gb_real *c, gb_real *s)
 
 /** The angle of (c, s), which need not have unit length, in [-pi, pi]; 0 of (0, 0). Error below 3.3e-7 in float, 8e-7
  *  of the angle for small ones.
- *  Local. The polynomial is that of base/lanes.h. */
+ *  Local. The polynomial is that of base/minimax.h. */
 static inline gb_real gb_angle(gb_real c, gb_real s)
 {
 #ifdef GB_DOUBLE
   return atan2(s, c);
 #else
   float x = c < 0 ? -c : c, y = s < 0 ? -s : s;
-  float small = x < y ? x : y, large = x < y ? y : x, z = small / (large + 1e-37f), q = z * z;
-  float p = -0x1.09b77ap-8f * q + 0x1.663314p-6f;
-  p = p * q - 0x1.ca080cp-5f;
-  p = p * q + 0x1.8af18ap-4f;
-  p = p * q - 0x1.1cd93ap-3f;
-  p = p * q + 0x1.988170p-3f;
-  p = p * q - 0x1.554c3ap-2f;
-  p = p * q + 0x1.ffffeap-1f;
-  float a = p * z;
+  float small = x < y ? x : y, large = x < y ? y : x, a = GB_MINIMAX_ATAN(small / (large + 1e-37f));
   a = x < y ? 0x1.921fb6p+0f - a : a;
   a = c < 0 ? 0x1.921fb6p+1f - a : a;
   return s < 0 ? -a : a;
@@ -158,7 +149,7 @@ static inline gb_real gb_angle(gb_real c, gb_real s)
 }
 
 /** ln x of normal x > 0; error below 3e-7, relative to |ln x|, in float; 0 at x = 1.
- *  Local. The polynomial is that of base/lanes.h. */
+ *  Local. The polynomial is that of base/minimax.h. */
 static inline gb_real gb_log(gb_real x)
 {
 #ifdef GB_DOUBLE
@@ -171,15 +162,7 @@ static inline gb_real gb_log(gb_real x)
   bits -= e;
   memcpy(&m, &bits, sizeof m);
   m -= 1;
-  float p = 0x1.00d798p-3f * m - 0x1.aeb34ep-3f;
-  p = p * m + 0x1.bd318cp-3f;
-  p = p * m - 0x1.e87ceap-3f;
-  p = p * m + 0x1.268f78p-2f;
-  p = p * m - 0x1.7160e6p-2f;
-  p = p * m + 0x1.ec76f4p-2f;
-  p = p * m - 0x1.71546ap-1f;
-  p = p * m + 0x1.715474p+0f;
-  return (p * m + n) * 0x1.62e43p-1f;
+  return (GB_MINIMAX_LOG2(m) + n) * 0x1.62e43p-1f;
 #endif
 }
 
