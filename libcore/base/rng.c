@@ -67,26 +67,8 @@ static int half_of(uint64_t n)
   return half;
 }
 
-uint64_t gb_rng_permute(gb_key key, uint64_t n, uint64_t i)
-{
-  GB_ASSERT(n >= 1 && n <= (uint64_t)1 << 62 && i < n);
-  int half = half_of(n);
-  uint64_t mask = ((uint64_t)1 << half) - 1;
-  do {
-    uint64_t left = i >> half, right = i & mask;
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-      uint32_t w[4]; /* the half (< 2^31) is the block, the round chooses a word of two such blocks */
-      gb_rng_block(key, (uint32_t)right | round / 4 << 31, w);
-      uint64_t next = (left ^ w[round % 4]) & mask;
-      left = right;
-      right = next;
-    }
-    i = left << half | right;
-  } while (i >= n);
-  return i;
-}
-
-/* One walk of every lane through the network. */
+/* One walk of every lane through the network. A half (< 2^31) is the block, and the round chooses a word of two such
+ * blocks. */
 static void walk(gb_key key, uint32_t mask, gb_vu *left, gb_vu *right)
 {
   const gb_vu zero = {0};

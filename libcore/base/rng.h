@@ -66,14 +66,9 @@ static inline double gb_rng_unit(uint32_t word)
  *  @param[out] out [n], dimensionless */
 void gb_rng_normal(gb_key key, size_t n, gb_real *out);
 
-/** Element i of a random permutation of [0, n), without storing it.
+/** Elements first ... first + count - 1 of a random permutation of [0, n), without storing it.
  *  Local. An eight-round Feistel network keyed by Philox, walked until it lands inside [0, n) (Black and
- * Rogaway, CT-RSA 2002, "cycle walking"): a bijection for every key.
- *  @param[in] n  1 <= n <= 2^62
- *  @param[in] i  < n */
-uint64_t gb_rng_permute(gb_key key, uint64_t n, uint64_t i);
-
-/** Elements first ... first + count - 1 of that permutation: what gb_rng_permute() gives for each, in vector lanes.
- *  Local.
+ * Rogaway, CT-RSA 2002, "cycle walking"): a bijection for every key. In vector lanes.
+ *  @param[in] n     1 <= n <= 2^62
  *  @param[out] out  [count] */
 void gb_rng_permute_range(gb_key key, uint64_t n, uint64_t first, size_t count, uint64_t *out);
