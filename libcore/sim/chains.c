@@ -371,14 +371,12 @@ static size_t mix_of(const gb_chains *ch, size_t t)
   return ch->stage == 0 ? ch->sim->dims.n_mix - 1 : is_trial(ch) ? (size_t)ch->stage - 1 : (size_t)ch->mix[t];
 }
 
-enum { MOST_MEASURED = 16 };
-
 static void run_group(gb_chains *ch, gb_group *g, int64_t n)
 {
   const gb_ensemble *en = ensemble(ch);
   size_t m = measured(ch);
-  double now[GB_MOST_WALKERS * MOST_MEASURED];
-  GB_ASSERT(m <= MOST_MEASURED);
+  double now[GB_MOST_WALKERS * GB_MOST_MEASURED];
+  GB_ASSERT(m <= GB_MOST_MEASURED);
   for (int64_t i = 0; i < n; i++) {
     double cost[GB_MOST_WALKERS] = {0};
     en->step(ch->sim->self, &g->w, mix_of(ch, g->t), (uint64_t)(ch->steps[g->t] + i), ch->stage == 0, g->state, cost);

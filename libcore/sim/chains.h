@@ -14,6 +14,8 @@
 #include "comm/comm.h"
 #include "sim/physics.h"
 
+enum { GB_MOST_MEASURED = 16 }; /* n_track + n_sector of an ensemble */
+
 typedef struct gb_chains_opts {
   int64_t chains, samples;
   double spacing;

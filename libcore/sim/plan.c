@@ -20,13 +20,13 @@ typedef struct trial {
 /* Walk at one temperature for a while: how long does a step take, and how long do chains remember? */
 static gb_err try_one(const gb_sim *sim, const gb_chains_opts *o, size_t t, double seconds, trial *out)
 {
-  enum { MOST_MEASURED = 16 };
   const gb_ensemble *en = sim->kind->ensemble;
   size_t m = (size_t)(en->n_track + en->n_sector), mix = sim->dims.n_mix / 2, n = 0;
   gb_walkers w = {.T = sim->dims.temperature.v[t], .seed = 1, .n = sim->dims.walkers};
-  double *series = NULL, cost[GB_MOST_WALKERS], now[GB_MOST_WALKERS * MOST_MEASURED];
+  double *series = NULL, cost[GB_MOST_WALKERS], now[GB_MOST_WALKERS * GB_MOST_MEASURED];
   char *state = NULL;
   gb_err e = GB_OK;
+  GB_ASSERT(m <= GB_MOST_MEASURED);
   if (w.n > (size_t)o->chains) w.n = (size_t)o->chains;
   for (size_t k = 0; k < w.n; k++) w.chain[k] = k;
   *out = (trial){.T = w.T, .tau = -1};

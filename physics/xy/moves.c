@@ -1,12 +1,12 @@
 /* physics/xy/moves.c - Metropolis and over-relaxation sweeps, and the step that is made of them. */
+#include <math.h>
+
 #include "xy/xy.h"
 
 /* What the kernels cost, in processor cycles (tests/bench/mc.c, a core with AVX2; docs/PERFORMANCE.md): it decides
  * which mix is the cheapest, so it is a table and not a clock. Per site: */
 static const double COST_METROPOLIS = 7.4, COST_OVERRELAXATION = 1.2, COST_CLUSTER = 6;
 static const double COST_FLIP = 45; /* per spin of a cluster */
-
-static const double LOG2_E = 1.4426950408889634;
 
 enum {
   SWEEPS_MAX = 1024,  /* room for the sweeps of one step in the number of a stream */
@@ -166,7 +166,7 @@ void gb_xy_run(gb_xy *s, const gb_walkers *w, const gb_xy_sweeps *sweeps, gb_xy_
     n = sweeps->metropolis - m < SWEEPS_AT_ONCE ? sweeps->metropolis - m : SWEEPS_AT_ONCE;
     bool last = m + n == sweeps->metropolis;
     work one = {.s = s, .state = state, .stream = stream, .metropolis = 2 * n};
-    one.p = (proposal){state->width / 255.5f, gb_vf_all((float)(sweeps->K * LOG2_E))};
+    one.p = (proposal){state->width / 255.5f, gb_vf_all((float)(sweeps->K * M_LOG2E))};
     for (size_t i = 0; i < n; i++) gb_xy_open_stream(s, w, GB_RNG_METROPOLIS, sweeps->number + m + i, &stream[i]);
     size_t half_sweeps = 2 * (n + (last ? sweeps->overrelaxation : 0));
     if (!s->strips)

@@ -6,10 +6,10 @@
  * grows: a spin that joins changes the sign of its p at once, so that it cannot join again. Bonds are compared as
  * -log2(u) < 2K log2(e) p_i p_j, with the logarithms made for many spins at a time. At the end every vector of spins
  * moves by (p_new - p_old) r, which is 0 outside the cluster. */
+#include <math.h>
+
 #include "base/mem.h"
 #include "xy/xy.h"
-
-static const double LOG2_E = 1.4426950408889634;
 
 typedef uint32_t __attribute__((may_alias)) bits; /* of a float */
 
@@ -114,6 +114,6 @@ void gb_xy_wolff(gb_xy *s, const gb_walkers *w, double K, uint64_t number, gb_xy
   gb_vf_circle(angle, &rc, &rs);
   project(s, w, state, rc, rs);
   for (size_t k = 0; k < w->n; k++)
-    flips[k] += grow(s, &b[k], seed[k], (float)(2 * K * LOG2_E), (bits *)(gb_xy_flat(s, w, k, 0)));
+    flips[k] += grow(s, &b[k], seed[k], (float)(2 * K * M_LOG2E), (bits *)(gb_xy_flat(s, w, k, 0)));
   reflect(s, w, state, rc, rs);
 }

@@ -5,20 +5,7 @@
 #include <stdlib.h>
 
 #include "check.h"
-
-static float from_bits(uint32_t bits)
-{
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
-static uint32_t to_bits(float x)
-{
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
+#include "unit/bits.h"
 
 static uint32_t word(uint32_t i, uint64_t index)
 {

@@ -3,20 +3,7 @@
 
 #include "base/real.h"
 #include "check.h"
-
-static float from_bits(uint32_t bits)
-{
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
-static uint32_t to_bits(float x)
-{
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
+#include "unit/bits.h"
 
 enum { STRIDE = 101 }; /* of about 2^30 floats on either side of 0, denormal ones included: every 101st */
 
