@@ -55,7 +55,15 @@ gb_err gb_params_add_constant(gb_params *p, const char *name, size_t n, double v
 gb_err gb_params_add_statistic(gb_params *p, const char *name, size_t n, double value, gb_param *out)
 {
   GB_TRY(gb_params_add_constant(p, name, n, value, out));
-  p->info[*out].statistic = true;
+  p->info[*out].rule = GB_FOLLOWS;
+  return GB_OK;
+}
+
+gb_err gb_params_add_multiplier(gb_params *p, const char *name, double value, double rate, gb_param *out)
+{
+  GB_TRY(gb_params_add_constant(p, name, 1, value, out));
+  p->info[*out].rule = GB_GROWS;
+  p->info[*out].rate = rate;
   return GB_OK;
 }
 
@@ -92,14 +100,14 @@ size_t gb_params_size(const gb_params *p)
 size_t gb_params_count(const gb_params *p)
 {
   size_t n = 0;
-  for (int i = 0; i < p->n; i++) n += p->info[i].statistic ? 0 : p->info[i].count;
+  for (int i = 0; i < p->n; i++) n += p->info[i].rule == GB_LEARNED ? p->info[i].count : 0;
   return n;
 }
 
 bool gb_params_have_statistics(const gb_params *p)
 {
   for (int i = 0; i < p->n; i++)
-    if (p->info[i].statistic) return true;
+    if (p->info[i].rule == GB_FOLLOWS) return true;
   return false;
 }
 

@@ -11,12 +11,21 @@ enum { GB_PARAM_NDIM = 4, GB_PARAM_NAME = 64 };
 typedef struct gb_params gb_params;
 typedef int gb_param; /* handle of one weight tensor */
 
+/* How a tensor follows the "gradient" that ops write for it, after its mean over the batch is taken. What is not
+ * learned is neither clipped nor decayed, and is no part of the gradient's length. */
+typedef enum gb_rule {
+  GB_LEARNED, /* by the optimiser */
+  GB_FOLLOWS, /* a statistic, whose "gradient" is its next value: w += 0.1 (value - w) */
+  GB_GROWS    /* a multiplier: w += rate value */
+} gb_rule;
+
 typedef struct gb_param_info {
   char name[GB_PARAM_NAME];
   int ndim;
   size_t shape[GB_PARAM_NDIM];
   size_t first, count; /* place in the block, in elements; blocks are padded to a cache line */
-  bool statistic;      /* not learned by gradient: a running mean, to which its "gradient" is the next value */
+  gb_rule rule;
+  double rate; /* of GB_GROWS; else 0 */
 } gb_param_info;
 
 /** An empty list of tensors.
@@ -38,11 +47,17 @@ gb_err gb_params_add_constant(gb_params *p, const char *name, size_t n, double v
  *  Local. Before gb_params_freeze(). */
 gb_err gb_params_add_statistic(gb_params *p, const char *name, size_t n, double value, gb_param *out);
 
+/** Declare a multiplier, one number. An op writes, as its gradient, the sum over its rows of what it grows with.
+ *  Local. Before gb_params_freeze().
+ *  @param[in] value  its first value
+ *  @param[in] rate   growth in a step, per mean over the batch of what the op writes */
+gb_err gb_params_add_multiplier(gb_params *p, const char *name, double value, double rate, gb_param *out);
+
 /** Allocate the block and draw initial weights: a function of (seed, number of the tensor, number of the element).
  *  Local. No gb_params_add() after this. */
 gb_err gb_params_freeze(gb_params *p, uint64_t seed);
 
-/** Number of tensors; elements of the block, with padding; weights, without, and without statistics.
+/** Number of tensors; elements of the block, with padding; what is learned of it.
  *  Local. */
 int gb_params_n(const gb_params *p);
 size_t gb_params_size(const gb_params *p);

@@ -38,8 +38,8 @@ static gb_extent extent_of(const gb_node *x, bool p4)
 static gb_node *keep(builder *b, gb_err e, gb_param id)
 {
   if (e) return gb_graph_fail(b->g, e);
-  b->count +=
-      gb_params_info(gb_graph_params(b->g), id)->statistic ? 0 : gb_params_info(gb_graph_params(b->g), id)->count;
+  const gb_param_info *info = gb_params_info(gb_graph_params(b->g), id);
+  b->count += info->rule == GB_LEARNED ? info->count : 0;
   return gb_graph_param(b->g, id);
 }
 

@@ -88,6 +88,11 @@ void gb_optim_follow(size_t n, const gb_real *restrict value, gb_real *restrict 
   for (size_t i = 0; i < n; i++) w[i] += GB_R(0.1) * (value[i] - w[i]);
 }
 
+void gb_optim_grow(double rate, size_t n, const gb_real *restrict value, gb_real *restrict w)
+{
+  for (size_t i = 0; i < n; i++) w[i] += (gb_real)rate * value[i];
+}
+
 void gb_optim_average(const gb_optim_opts *o, uint64_t step, size_t n, const gb_real *restrict w,
                       gb_real *restrict average)
 {

@@ -34,6 +34,10 @@ void gb_optim_step(const gb_optim_opts *o, double rate, double scale, uint64_t s
  *  Local. */
 void gb_optim_follow(size_t n, const gb_real *value, gb_real *w);
 
+/** A multiplier grows: w += rate * value.
+ *  Local. */
+void gb_optim_grow(double rate, size_t n, const gb_real *value, gb_real *w);
+
 /** The running average of weights after a step: its decay is `ema`, but less in the first steps,
  *  min(ema, (1 + step) / (10 + step)), so that the start is soon forgotten (as num_updates does in TensorFlow's
  *  ExponentialMovingAverage).

@@ -362,24 +362,24 @@ static gb_err open_exchange(loop *t, bool fast)
   const gb_params *p = t->state.params;
   int n = gb_params_n(p);
   size_t *size = NULL;
-  bool *statistic = NULL;
+  bool *unclipped = NULL;
   gb_err e = gb_new(&size, (size_t)n);
-  if (!e) e = gb_new(&statistic, (size_t)n);
+  if (!e) e = gb_new(&unclipped, (size_t)n);
   for (int i = 0; i < n && !e; i++) {
     const gb_param_info *info = gb_params_info(p, i);
     size[i] = (i + 1 < n ? gb_params_info(p, i + 1)->first : gb_params_size(p)) - info->first;
-    statistic[i] = info->statistic;
+    unclipped[i] = info->rule != GB_LEARNED;
   }
   gb_exchange_opts o = {.n_tensors = (size_t)n,
                         .size = size,
-                        .unclipped = statistic,
+                        .unclipped = unclipped,
                         .n_shards = (size_t)t->opts->shards,
                         .n_side = t->n_sums + TOLD,
                         .fast = fast};
   e = gb_comm_agree(t->c, e);
   if (!e) e = gb_exchange_create(&t->cluster, &o, &t->exchange);
   gb_free(&size);
-  gb_free(&statistic);
+  gb_free(&unclipped);
   return e;
 }
 

@@ -8,7 +8,8 @@
 /* A run of elements that are treated alike. */
 typedef struct stretch {
   size_t first, at, count; /* in the weights; in the vectors below */
-  bool statistic;
+  gb_rule rule;
+  double rate;
 } stretch;
 
 enum { M, V, AVERAGE, VECTORS };
@@ -40,14 +41,14 @@ static gb_err find_stretches(gb_update *u)
   GB_TRY(gb_new(&u->stretch, n_pieces * (size_t)(gb_params_n(u->params) + 1)));
   for (size_t p = 0; p < n_pieces; p++)
     for (int t = 0; t < gb_params_n(u->params); t++) {
-      bool statistic = gb_params_info(u->params, t)->statistic;
+      const gb_param_info *info = gb_params_info(u->params, t);
       gb_range r = overlap(u->params, t, piece[p]);
       stretch *last = n ? &u->stretch[n - 1] : NULL;
       if (!r.count) continue;
-      if (last && last->statistic == statistic && last->first + last->count == r.first)
+      if (last && last->rule == info->rule && last->rate == info->rate && last->first + last->count == r.first)
         last->count += r.count;
       else
-        u->stretch[n++] = (stretch){r.first, at, r.count, statistic};
+        u->stretch[n++] = (stretch){r.first, at, r.count, info->rule, info->rate};
       at += r.count;
     }
   u->n_stretches = n;
@@ -99,8 +100,10 @@ void gb_update_step(gb_update *u, double rate, uint64_t step, const gb_real *gra
   double scale = gb_optim_shortened(u->optim, norm);
   for (size_t i = 0; i < u->n_stretches; i++) {
     const stretch *s = &u->stretch[i];
-    if (s->statistic)
+    if (s->rule == GB_FOLLOWS)
       gb_optim_follow(s->count, gradient + s->first, w + s->first);
+    else if (s->rule == GB_GROWS)
+      gb_optim_grow(s->rate, s->count, gradient + s->first, w + s->first);
     else
       gb_optim_step(u->optim, rate, scale, step, s->count, gradient + s->first, u->vector[M] + s->at,
                     u->vector[V] + s->at, w + s->first);

@@ -1,6 +1,6 @@
-/* tests/mpi/test_trainer.c - the training loop around a model of two tensors whose gradient is known, and a statistic:
- * the same bits on any number of ranks and nodes, in passes of any size and after any interruption, and one message for
- * whatever goes wrong. */
+/* tests/mpi/test_trainer.c - the training loop around a model of two tensors whose gradient is known, a statistic and a
+ * multiplier: the same bits on any number of ranks and nodes, in passes of any size and after any interruption, and one
+ * message for whatever goes wrong. */
 #include "learn/trainer.h"
 
 #include <sys/stat.h>
@@ -12,7 +12,7 @@
 enum { FIT, SHRINK, N_TERMS, BATCH = 8, SHARDS = 4, STEPS = 36, MOST_ROWS = 24 };
 
 /* y = a x + b_0 + b_1 noise against cos x_0; terms (y - cos x_0)^2 / 2 and (1 + noise^2) |b|^2 / 2. The statistic is
- * the mean of x_1. */
+ * the mean of x_1; the multiplier grows with that of 3 + x_1. */
 typedef enum fault {
   NONE,
   NAN_TERM,
@@ -25,7 +25,7 @@ typedef enum fault {
 } fault;
 typedef struct line {
   gb_params *p;
-  gb_param a, mean, b;
+  gb_param a, mean, multiplier, b;
   size_t n, parts;
   gb_pass pass;
   double noise[MOST_ROWS], off[MOST_ROWS], term[N_TERMS][MOST_ROWS];
@@ -85,7 +85,7 @@ static gb_err forward(void *self_, size_t n, size_t parts, const float *x, gb_pa
 static void add_rows(const line *m, const double *weight, size_t first, size_t n, gb_real *g)
 {
   gb_real *ga = g + gb_params_info(m->p, m->a)->first, *gb = g + gb_params_info(m->p, m->b)->first,
-          *mean = g + gb_params_info(m->p, m->mean)->first;
+          *mean = g + gb_params_info(m->p, m->mean)->first, *growth = g + gb_params_info(m->p, m->multiplier)->first;
   const gb_real *b = tensor(m, m->b);
   for (size_t r = first; r < first + n; r++) {
     double e = m->noise[r], f = weight[FIT] * m->off[r], s = weight[SHRINK] * (1 + e * e);
@@ -93,10 +93,11 @@ static void add_rows(const line *m, const double *weight, size_t first, size_t n
     gb[0] += (gb_real)(f + s * (double)b[0]);
     gb[1] += (gb_real)(f * e + s * (double)b[1]);
     *mean += (gb_real)m->x[r][1];
+    *growth += 3 + (gb_real)m->x[r][1];
   }
 }
 
-enum { SIZE = 48 }; /* of the block: three tensors of less than a line each, but for a */
+enum { SIZE = 64 }; /* of the block: four tensors of less than a line each, but for a */
 
 /* The tree over pieces [first, first + count), as ad/graph.h has it. */
 static void add_pieces(const line *m, const double *weight, size_t first, size_t count, gb_real *g)
@@ -121,7 +122,7 @@ static gb_err backward(void *self_, const double *weight, const gb_gradient *out
   add_pieces(m, weight, 0, m->parts, grad);
   if (is_now(m, NAN_GRADIENT)) grad[gb_params_info(m->p, m->b)->first + 1] = NAN;
   if (is_now(m, INFINITE_GRADIENT)) grad[gb_params_info(m->p, m->a)->first + DATA_WIDTH - 1] = -INFINITY;
-  for (int first = 32; out->done && first >= 16; first -= 16) out->done(out->ctx, (size_t)first);
+  for (int first = 48; out->done && first >= 16; first -= 16) out->done(out->ctx, (size_t)first);
   return GB_OK;
 }
 
@@ -138,6 +139,7 @@ static line make_line(void)
   CHECK_OK(gb_params_create(&m.p));
   CHECK_OK(gb_params_add(m.p, "a", 1, (size_t[]){DATA_WIDTH}, 0.3, &m.a));
   CHECK_OK(gb_params_add_statistic(m.p, "mean", 1, 0.5, &m.mean));
+  CHECK_OK(gb_params_add_multiplier(m.p, "multiplier", 2, 0.01, &m.multiplier));
   CHECK_OK(gb_params_add(m.p, "b", 1, (size_t[]){2}, 0.3, &m.b));
   CHECK_OK(gb_params_freeze(m.p, 5));
   return m;
@@ -375,7 +377,7 @@ static void follows_the_gradient(void **state)
   double w[N], mean_v[N] = {0}, mean_m[N] = {0};
   write_data("data.h5", 1);
   gb_dataset_opts o = {.path = scratch("data.h5"), .memory = 4};
-  double statistic = 0.5;
+  double statistic = 0.5, multiplier = 2;
   t.optim.clip_norm = 0.5;
   CHECK_OK(run(world, "right", &t));
   gb_state s = {.params = m.p};
@@ -404,6 +406,7 @@ static void follows_the_gradient(void **state)
     for (int i = 0; i < N; i++) norm += g[i] * g[i];
     double scale = fmin(1, t.optim.clip_norm / sqrt(norm)), k = (double)step + 1;
     statistic += 0.1 * (x_1 - statistic);
+    multiplier += 0.01 * (3 + x_1);
     for (int i = 0; i < N; i++) {
       mean_m[i] = 0.9 * mean_m[i] + 0.1 * scale * g[i];
       mean_v[i] = 0.999 * mean_v[i] + 0.001 * scale * scale * g[i] * g[i];
@@ -413,6 +416,7 @@ static void follows_the_gradient(void **state)
   for (int i = 0; i < N; i++)
     CHECK_NEAR((double)(i < DATA_WIDTH ? tensor(&m, m.a)[i] : tensor(&m, m.b)[i - DATA_WIDTH]), w[i], 5e-5);
   CHECK_NEAR((double)*tensor(&m, m.mean), statistic, 1e-5);
+  CHECK_NEAR((double)*tensor(&m, m.multiplier), multiplier, 1e-5);
   gb_dataset_close(&d);
   gb_params_destroy(&m.p);
   gb_params_destroy(&start.p);

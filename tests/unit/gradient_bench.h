@@ -4,7 +4,7 @@
 #include "ad/layers.h"
 #include "check.h"
 
-enum { MOST_TERMS = 2 };
+enum { MOST_TERMS = 2, MOST_DATA = 8 };
 
 /* A bench: the weights that feed the op under test, and the terms whose weighted sum is differentiated. */
 typedef struct bench {
@@ -13,7 +13,7 @@ typedef struct bench {
   gb_graph *g;
   int n_terms;
   gb_node *term[MOST_TERMS];
-  gb_node *data[4];
+  gb_node *data[MOST_DATA];
   int n_data;
   gb_node *near, *direction; /* vectors `near` are put near `direction`: the wrapped residual jumps at pi */
   gb_node *mu, *logvar;      /* NULL, or latents whose KL has a kink here */
@@ -57,6 +57,7 @@ static inline gb_node *weights(bench *b, const char *name, int ndim, const size_
 
 static inline gb_node *data(bench *b, gb_shape shape)
 {
+  CHECK(b->n_data < MOST_DATA);
   return b->data[b->n_data++] = gb_graph_data(b->g, shape);
 }
 
@@ -142,7 +143,7 @@ static inline double difference(bench *b, double *value)
 }
 
 /* Every weight: |gradient - difference| <= 1e-7 of the largest gradient (difference: error h^4 and 1e-16/h at h =
- * 1e-3). What is written for a statistic is no gradient. */
+ * 1e-3). What is written for a statistic or a multiplier is no gradient. */
 static inline void compare(bench *b)
 {
   double *value = gb_params_value(b->p), *grad = gb_alloc(gb_params_size(b->p), sizeof *grad), largest = 0;
@@ -150,7 +151,7 @@ static inline void compare(bench *b)
   for (int compared = 0; compared < 2; compared++) {
     for (int t = 0; t < gb_params_n(b->p); t++) {
       const gb_param_info *info = gb_params_info(b->p, t);
-      if (info->statistic) continue;
+      if (info->rule != GB_LEARNED) continue;
       for (size_t i = info->first; i < info->first + info->count; i++)
         if (compared)
           CHECK_NEAR(grad[i], difference(b, value + i), 1e-7 * largest);

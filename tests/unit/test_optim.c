@@ -175,27 +175,31 @@ static void schema_refuses_two_kinds_of_clipping(void **state)
   assert_int_equal(gb_optim_schema.check(&o), GB_OK);
 }
 
-/* Statistics and averages in double. */
+/* Statistics, multipliers and averages in double. */
 static void followers(void **state)
 {
   (void)state;
   gb_optim_opts o = plain;
   o.ema = 0.99;
-  gb_real w[N], average[N], value[N];
-  double x[N], y[N];
-  for (size_t i = 0; i < N; i++) x[i] = y[i] = (double)(w[i] = average[i] = (gb_real)cos(2.1 * (double)i));
+  gb_real w[N], average[N], value[N], grown[N];
+  double x[N], y[N], z[N];
+  for (size_t i = 0; i < N; i++)
+    x[i] = y[i] = z[i] = (double)(grown[i] = w[i] = average[i] = (gb_real)cos(2.1 * (double)i));
   for (int t = 0; t < 2000; t++) {
     double decay = fmin(0.99, (1.0 + t) / (10.0 + t));
     for (size_t i = 0; i < N; i++) {
       value[i] = (gb_real)(2 + sin(0.3 * t + (double)i));
       x[i] = 0.9 * x[i] + 0.1 * (double)value[i];
       y[i] = decay * y[i] + (1 - decay) * x[i];
+      z[i] += 3e-4 * (double)value[i];
     }
     gb_optim_follow(N, value, w);
+    gb_optim_grow(3e-4, N, value, grown);
     gb_optim_average(&o, (uint64_t)t, N, w, average);
     for (size_t i = 0; i < N; i++) {
       CHECK_NEAR((double)w[i], x[i], 3e-6);
       CHECK_NEAR((double)average[i], y[i], 3e-5);
+      CHECK_NEAR((double)grown[i], z[i], 1e-4);
     }
   }
   CHECK_NEAR((double)average[0], 2, 0.05); /* the start is forgotten */
