@@ -116,7 +116,8 @@ static gb_err dropout_forward(gb_node *y)
     memcpy(y->v, x, n * sizeof *x);
     return GB_OK;
   }
-  for (size_t r = 0; r < y->rows; r++) draw_factors(d, d->draws->first_row + r, y->width, y->work + r * y->width);
+  for (size_t r = 0; r < y->rows; r++)
+    draw_factors(d, d->draws->first_row * y->copies + r, y->width, y->work + r * y->width);
   for (size_t i = 0; i < n; i++) y->v[i] = x[i] * y->work[i];
   return GB_OK;
 }

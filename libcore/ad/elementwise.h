@@ -12,7 +12,7 @@ gb_node *gb_add(gb_graph *g, gb_node *a, gb_node *b, gb_activation activation);
 gb_node *gb_mean(gb_graph *g, gb_node *x);
 
 /** In training every number is 0 with probability `rate`, else divided by 1 - rate; after it y = x. Which are left out
- *  is a function of (seed, name, step, global number of the row).
+ *  is a function of (seed, name, step, global number of the row): of row * copies + copy, where there are copies.
  *  Local. Source: N. Srivastava et al., J. Mach. Learn. Res. 15 (2014) 1929, section 10 ("inverted": scaled in
  * training).
  *  @param[in] rate   0 < rate < 1; met within 2^-32

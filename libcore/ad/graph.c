@@ -82,13 +82,22 @@ static gb_node *add(gb_graph *g, gb_node node)
 
 gb_node *gb_graph_data(gb_graph *g, gb_shape shape)
 {
-  return add(g, (gb_node){.shape = shape, .width = gb_shape_width(shape)});
+  return add(g, (gb_node){.shape = shape, .width = gb_shape_width(shape), .copies = 1});
 }
 
 gb_node *gb_graph_param(gb_graph *g, gb_param id)
 {
   const gb_param_info *info = gb_params_info(g->params, id);
-  return add(g, (gb_node){.is_param = true, .first = info->first, .width = info->count});
+  return add(g, (gb_node){.is_param = true, .first = info->first, .width = info->count, .copies = 1});
+}
+
+/* Does an op have this tensor already? Its gradient would be written twice. */
+static bool is_taken(const gb_graph *g, const gb_node *param)
+{
+  for (int i = 0; i < g->n; i++)
+    for (int k = 0; k < g->node[i]->n_in; k++)
+      if (g->node[i]->in[k]->is_param && g->node[i]->in[k]->first == param->first) return true;
+  return false;
 }
 
 gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, int n_in, gb_node *const in[])
@@ -98,13 +107,22 @@ gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape,
   for (int i = 0; i < n_in; i++) {
     if (!in[i]) return NULL;
     node.in[i] = in[i];
+    if (in[i]->is_param) {
+      GB_ASSERT(!is_taken(g, in[i]));
+      continue;
+    }
+    GB_ASSERT(!node.copies || node.copies == in[i]->copies);
+    node.copies = in[i]->copies;
   }
+  if (!node.copies) node.copies = 1;
   return add(g, node);
 }
 
 gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[])
 {
-  return gb_graph_apply(g, op, ctx, (gb_shape){1, 1, 0}, n_in, in);
+  gb_node *y = gb_graph_apply(g, op, ctx, (gb_shape){1, 1, 0}, n_in, in);
+  GB_ASSERT(!y || y->copies == 1);
+  return y;
 }
 
 static size_t padded(size_t n)
@@ -121,6 +139,7 @@ static bool is_term(const gb_node *n)
 static bool needs_gradient(const gb_node *n)
 {
   bool yes = n->is_param;
+  if (n->op && !n->op->vjp) return false;
   for (int i = 0; i < n->n_in; i++) yes |= n->in[i]->g != NULL || n->in[i]->is_param;
   return yes;
 }
@@ -166,7 +185,7 @@ static void give_back(free_list *l, size_t first, size_t count)
 
 static size_t gradient_size(const gb_graph *g, const gb_node *n)
 {
-  return padded(g->rows * (is_term(n) ? 1 : n->width));
+  return padded(g->rows * n->copies * (is_term(n) ? 1 : n->width));
 }
 
 /* Places of all gradients, counted from `first` on.
@@ -181,12 +200,12 @@ static size_t place_gradients(const gb_graph *g, size_t first, size_t place[MOST
     if (is_term(g->node[i]) && g->node[i]->g) place[i] = take(&l, gradient_size(g, g->node[i]));
   for (int i = g->n - 1; i >= 0; i--) {
     const gb_node *y = g->node[i];
-    if (!y->op || !y->g) continue;
+    if (place[i] == nowhere) continue; /* no term is reached from there */
     for (int k = 0; k < y->n_in; k++)
       for (int j = 0; j < i; j++)
         if (g->node[j] == y->in[k] && y->in[k]->g && !y->in[k]->is_param && place[j] == nowhere)
           place[j] = take(&l, gradient_size(g, g->node[j]));
-    if (place[i] != nowhere) give_back(&l, place[i], gradient_size(g, y));
+    give_back(&l, place[i], gradient_size(g, y));
   }
   return l.end;
 }
@@ -202,9 +221,9 @@ static void lay_out(gb_graph *g)
     if (n->n_scratch > g->n_scratch) g->n_scratch = n->n_scratch;
     if (n->is_param) continue;
     n->v = g->arena ? g->arena + used : NULL;
-    used += padded(g->rows * n->width);
+    used += padded(g->rows * n->copies * n->width);
     n->work = g->arena && n->n_work ? g->arena + used : NULL;
-    used += padded(g->rows * n->n_work);
+    used += padded(g->rows * n->copies * n->n_work);
     if (is_term(n)) {
       n->term = g->terms ? g->terms + terms : NULL;
       terms += g->rows;
@@ -222,8 +241,10 @@ static void lay_out(gb_graph *g)
 static double wanted(const gb_graph *g)
 {
   double per_row = 0;
-  for (int i = 0; i < g->n; i++)
-    if (!g->node[i]->is_param) per_row += 2 * (double)(g->node[i]->width + LINE) + (double)g->node[i]->n_work;
+  for (int i = 0; i < g->n; i++) {
+    const gb_node *n = g->node[i];
+    if (!n->is_param) per_row += (double)n->copies * (2 * (double)(n->width + LINE) + (double)n->n_work);
+  }
   return per_row * (double)(g->rows + LINE);
 }
 
@@ -289,7 +310,7 @@ gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size
   GB_ASSERT(rows <= g->rows);
   for (int i = 0; i < g->n; i++) {
     gb_node *n = g->node[i];
-    n->rows = rows;
+    n->rows = rows * n->copies;
     n->parts = parts;
     if (n->is_param) n->v = gb_params_value(g->params) + n->first; /* the block may have moved */
     if (on && n->op) GB_TRY(timed(g, n, FORWARD));

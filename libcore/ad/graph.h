@@ -3,7 +3,10 @@
  * A graph is built once: nodes are added in the order in which they are computed, then gb_graph_plan() gives all of
  * them memory from one arena. A step fills the data nodes and calls run and backward; nothing is allocated in it.
  * Every node holds up to `rows` independent rows (samples); what mixes rows are only the sums over rows in the
- * gradients of weights. The loss is a weighted sum of terms; a term is a node with one double per row. */
+ * gradients of weights. The loss is a weighted sum of terms; a term is a node with one double per row.
+ *
+ * A node may hold several copies of each sample (ad/combine.h, gb_stack()), laid out [row][copy]. To an op they are
+ * rows like any other, so one layer serves them all: this is how weights are shared. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,16 +51,17 @@ typedef struct gb_op {
   const char *name;
   gb_err (*forward)(gb_node *y); /* in[]->v -> y->v, or y->term */
   gb_err (*vjp)(gb_node *y);     /* y->g, ADDED INTO in[]->g where that is not NULL; y->g may be overwritten. Of
-                                    weights: see gb_node_sum_rows() */
+                                    weights: see gb_node_sum_rows(). NULL: no gradient passes */
 } gb_op;
 
 struct gb_node {
   const gb_op *op; /* NULL: data or weights */
   void *ctx;       /* borrowed by the graph, or owned if it came from gb_graph_context() */
   gb_shape shape;
-  size_t width; /* numbers in a row; of weights: in the tensor */
-  size_t rows;  /* rows in use now */
-  size_t parts; /* pieces of them, and whether the gradient of weights is continued: gb_gradient */
+  size_t width;  /* numbers in a row; of weights: in the tensor */
+  size_t copies; /* of each sample, >= 1: that of the inputs, unless the builder sets it before the next node is made */
+  size_t rows;   /* rows in use now, copies counted: a multiple of copies */
+  size_t parts;  /* pieces of them, and whether the gradient of weights is continued: gb_gradient */
   bool add;
   bool is_param;
   size_t first; /* of weights: place in the block */
@@ -91,15 +95,15 @@ void gb_graph_destroy(gb_graph **g);
  *  Local. */
 gb_node *gb_graph_data(gb_graph *g, gb_shape shape);
 
-/** A weight tensor.
+/** A weight tensor. Only one op may have it; what shares it are copies (gb_node).
  *  Local. */
 gb_node *gb_graph_param(gb_graph *g, gb_param id);
 
-/** The result of an op.
+/** The result of an op; it has as many copies as its inputs that are no weights, which must agree.
  *  Local. */
 gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, int n_in, gb_node *const in[]);
 
-/** A loss term.
+/** A loss term, of inputs with one copy.
  *  Local. */
 gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[]);
 

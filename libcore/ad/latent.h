@@ -10,6 +10,12 @@ gb_node *gb_latent_sample(gb_graph *g, gb_node *mu, gb_node *logvar, gb_node *ep
  *  Local. Source: arXiv:1312.6114, appendix B. */
 gb_node *gb_latent_kl(gb_graph *g, gb_node *mu, gb_node *logvar);
 
+/** Loss term KL(q || N(mean, diag exp(logvar0))) = 1/2 sum_j (exp(l_j - k_j) - 1 - (l_j - k_j) + (mu_j - mean_j)^2
+ * exp(-k_j)), l = logvar, k = logvar0, in nats.
+ *  Local. Source: S. Kullback and R. A. Leibler, Ann. Math. Statist. 22 (1951) 79, for two Gaussians.
+ *  @param[in] mean, logvar0  [channels of mu], copied; NULL: zeros */
+gb_node *gb_latent_kl_to(gb_graph *g, gb_node *mu, gb_node *logvar, const double *mean, const double *logvar0);
+
 /** Loss term sum_j max(0, lambda - KL_j), in nats: added to the one above it makes sum_j max(lambda, KL_j), so that a
  * latent has no reason to carry less than lambda ("free bits").
  *  Local.

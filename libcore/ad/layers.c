@@ -147,7 +147,7 @@ static gb_node *make(gb_graph *g, const gb_op *op, gb_sliding *s, gb_shape shape
   if (!y) return NULL;
   y->starts = true;
   y->flops = 2 * (double)(s->positions.rows * s->positions.taps) * (double)(s->large.c * s->small.c);
-  y->n_scratch = scratch_room(s, gb_graph_rows(g));
+  y->n_scratch = scratch_room(s, gb_graph_rows(g) * y->copies);
   if (!gb_activation_is_monotone(s->activation)) y->n_work = y->width;
   return y;
 }

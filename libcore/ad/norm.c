@@ -173,10 +173,10 @@ static void piece_sums(size_t n, size_t c, const gb_real *g, const gb_real *xhat
   }
 }
 
-/* The part of a piece in the gradient of a statistic: its value for each of its rows; 0 out of training. */
+/* The part of a piece in the gradient of a statistic: its value for each of its samples; 0 out of training. */
 static void as_gradients(const gb_node *y, size_t n, kept k)
 {
-  gb_real rows = training(y) ? (gb_real)(y->rows / y->parts) : 0, unbiased = (gb_real)n / (gb_real)(n - 1);
+  gb_real rows = training(y) ? (gb_real)(y->rows / y->copies / y->parts) : 0, unbiased = (gb_real)n / (gb_real)(n - 1);
   for (size_t i = 0; i < y->parts * y->shape.c; i++) {
     k.mean[i] = rows ? k.mean[i] * rows : 0;
     k.variance[i] = rows ? k.variance[i] * (rows * unbiased) : 0;

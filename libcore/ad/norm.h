@@ -8,10 +8,10 @@
 #define GB_NORM_EPSILON 1e-5
 
 /** Batch norm: y = activation(gamma (x - mean) / sqrt(variance + 1e-5) + beta), channel by channel.
- *  In training mean and variance are those over the rows and sites of one of the pieces that a pass consists of: a
- *  shard, whose size belongs to the experiment as ranks do not ("ghost batch norm": E. Hoffer et al., arXiv:1705.08741,
- *  algorithm 1). Else they are the running ones, towards which gradients of `mean` and `variance` lead: the means over
- *  pieces of what a piece has, the variance with n - 1 in the denominator, as PyTorch keeps it.
+ *  In training mean and variance are those over the rows, all their copies and the sites of one of the pieces that a
+ * pass consists of: a shard, whose size belongs to the experiment as ranks do not ("ghost batch norm": E. Hoffer et
+ * al., arXiv:1705.08741, algorithm 1). Else they are the running ones, towards which gradients of `mean` and `variance`
+ * lead: the means over pieces of what a piece has, the variance with n - 1 in the denominator, as PyTorch keeps it.
  *  gb_graph_run() fails with GB_ERR_CONFIG if a channel has fewer than two values in a piece.
  *  Local. Source: S. Ioffe and C. Szegedy, arXiv:1502.03167, algorithm 1.
  *  @param[in] gamma, beta     [channels of x] weights

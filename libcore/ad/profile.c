@@ -1,6 +1,7 @@
 /* ad/profile.c - a table of measured ops. */
 #include "ad/profile.h"
 
+#include <math.h>
 #include <string.h>
 
 /* "encoder.0 conv" of an op with weights "encoder.0.weight", else the name of the op. */
@@ -45,7 +46,7 @@ void gb_profile_print(const gb_graph *g, gb_text *out)
     gb_text_add(out, "  %-28s %9.3f us %9.3f us %6.1f%% %9s\n", name, 1e6 * y->seconds[0] / r,
                 back > 0 ? 1e6 * y->seconds[1] / back : 0, 100 * seconds / all, rate);
     flops += done;
-    rows = r > rows ? r : rows;
+    rows = fmax(rows, r / (double)y->copies);
   }
   if (rows > 0)
     gb_text_add(out, "  %-28s %9.3f us %9.3f us %6.1f%% %9.1f   per sample\n", "all", 1e6 * total[0] / rows,

@@ -324,8 +324,8 @@ static gb_err nll_vjp(gb_node *y)
       split(m, u->v + 2 * i, s.uc, s.us);
       split(m, x->v + 2 * i, s.xc, s.xs);
       (n->noise == GB_GAUSSIAN ? gaussian_gradient : von_mises_gradient)(m, &s, y->g[r], work + k, work + sites + k);
-      add_pairs(m, s.xc, s.xs, u->g + 2 * i);
-      if (l) add_into(m, 1, s.t, l->g + i);
+      if (u->g) add_pairs(m, s.xc, s.xs, u->g + 2 * i);
+      if (l && l->g) add_into(m, 1, s.t, l->g + i);
     }
   }
   return GB_OK;
@@ -396,8 +396,8 @@ static gb_err expected_vjp(gb_node *s)
       gc[k] *= r[k];
       gs[k] *= r[k];
     }
-    add_pairs(m, gc, gs, u->g + 2 * i);
-    if (l) add_into(m, 1, slope, l->g + i);
+    if (u->g) add_pairs(m, gc, gs, u->g + 2 * i);
+    if (l && l->g) add_into(m, 1, slope, l->g + i);
   }
   return GB_OK;
 }
@@ -419,9 +419,10 @@ gb_node *gb_rotor_expected(gb_graph *g, gb_noise noise, gb_node *u, gb_node *l, 
 enum { TURN, COSINE, SINE, WORK };
 
 /* Each site draws until it accepts: a stream of its own, numbered in the key. */
-static void von_mises_turns(const gb_draws *d, size_t r, size_t sites, const gb_node *l, const noisy *n, gb_real *turn)
+static void von_mises_turns(const gb_draws *d, uint64_t first, size_t r, size_t sites, const gb_node *l, const noisy *n,
+                            gb_real *turn)
 {
-  gb_key row = gb_rng_key(d->seed, GB_RNG_OUTPUT, d->first_row + r, d->step);
+  gb_key row = gb_rng_key(d->seed, GB_RNG_OUTPUT, first + r, d->step);
   for (size_t k = 0; k < sites; k++) {
     gb_key site = row;
     site.k[1] ^= (uint32_t)k + 1;
@@ -436,10 +437,11 @@ static gb_err sample_forward(gb_node *s)
   const gb_node *u = s->in[U], *l = spread_node(s, FIELD_INPUTS);
   size_t sites = s->shape.h * s->shape.w;
   bool gaussian = n->noise == GB_GAUSSIAN;
-  if (gaussian) gb_normals(d->seed, GB_RNG_OUTPUT, d->first_row, d->step, s->rows, sites, WORK * sites, s->work);
+  uint64_t first = d->first_row * s->copies; /* copies draw for themselves */
+  if (gaussian) gb_normals(d->seed, GB_RNG_OUTPUT, first, d->step, s->rows, sites, WORK * sites, s->work);
   for (size_t r = 0; r < s->rows; r++) {
     gb_real *turns = s->work + WORK * r * sites;
-    if (!gaussian) von_mises_turns(d, r, sites, l, n, turns);
+    if (!gaussian) von_mises_turns(d, first, r, sites, l, n, turns);
     for (size_t k = 0, m; k < sites; k += m) {
       gb_real spread[STRIP], uc[STRIP], us[STRIP], vc[STRIP], vs[STRIP];
       gb_real *restrict turn = turns + k, *restrict c = turn + COSINE * sites, *restrict sn = turn + SINE * sites;
@@ -490,8 +492,8 @@ static gb_err sample_vjp(gb_node *s)
         bc[j] = c[j] * gc[j] + sn[j] * gs[j];
         bs[j] = c[j] * gs[j] - sn[j] * gc[j];
       }
-      add_pairs(m, bc, bs, u->g + 2 * i);
-      if (!l) continue;
+      if (u->g) add_pairs(m, bc, bs, u->g + 2 * i);
+      if (!l || !l->g) continue;
       split(m, s->v + 2 * i, vc, vs);
       turn_slopes(n->noise, m, l->v + i, turn, slope);
       for (size_t j = 0; j < m; j++) slope[j] *= vc[j] * gs[j] - vs[j] * gc[j]; /* d/d turn: the spin rotates */

@@ -1,0 +1,47 @@
+/* ad/combine.h - ops that put nodes together and take them apart, stop gradients, and compare. */
+#pragma once
+#include "ad/graph.h"
+
+/** One node with n copies of nodes of equal shape, each with one copy: copy k is in[k]. A layer applied to it is
+ * applied to all of them with the same weights, which still are written once in a backward pass. Local.
+ *  @param[in] n  1 to GB_NODE_INPUTS */
+gb_node *gb_stack(gb_graph *g, int n, gb_node *const in[]);
+
+/** One copy of a node that has several.
+ *  Local.
+ *  @param[in] copy  from 0 */
+gb_node *gb_pick(gb_graph *g, gb_node *x, size_t copy);
+
+/** The same value; no gradient passes.
+ *  Local. */
+gb_node *gb_stop(gb_graph *g, gb_node *x);
+
+/** Channels of nodes of equal height and width, side by side.
+ *  Local.
+ *  @param[in] n  1 to GB_NODE_INPUTS */
+gb_node *gb_concat(gb_graph *g, int n, gb_node *const in[]);
+
+/** The same numbers in another shape of as many.
+ *  Local. */
+gb_node *gb_reshape(gb_graph *g, gb_node *x, gb_shape shape);
+
+/** Numbers of each row from `first` on, as many as `shape` has.
+ *  Local. */
+gb_node *gb_slice(gb_graph *g, gb_node *x, size_t first, gb_shape shape);
+
+/** y = x limited to [low, high], channel by channel; the gradient is 0 where x is outside.
+ *  Local.
+ *  @param[in] low, high  [channels of x] low <= high, copied; may be infinite */
+gb_node *gb_clamp(gb_graph *g, gb_node *x, const double *low, const double *high);
+
+/** Loss term scale * sum_k |a[k] - b[k]|^2 over all numbers of a row, summed in double.
+ *  Local.
+ *  @param[in] n     pairs, 1 to GB_NODE_INPUTS / 2
+ *  @param[in] a, b  [n] of equal width in pairs; a[k] may be b[k] */
+gb_node *gb_squared_distance(gb_graph *g, int n, gb_node *const a[], gb_node *const b[], double scale);
+
+/** Loss term lambda * scale * |a - b|^2, where lambda grows with the mean of scale * |a - b|^2 over the batch, whatever
+ * the weight of the term is: a constraint a = b that is enforced more and more.
+ *  Local. Source: Y. Yin et al., arXiv:2010.04456, algorithm 1: lambda += tau_2 L_traj.
+ *  @param[in] lambda  a multiplier (gb_params_add_multiplier()) of no other op */
+gb_node *gb_multiplied_distance(gb_graph *g, gb_node *a, gb_node *b, double scale, gb_node *lambda);
