@@ -273,3 +273,57 @@ gb_node *gb_multiplied_distance(gb_graph *g, gb_node *a, gb_node *b, double scal
   if (y) y->n_work = 1;
   return y;
 }
+
+static gb_err repeat_forward(gb_node *y)
+{
+  for (size_t r = 0; r < y->rows; r++) memcpy(y->v + r * y->width, y->in[0]->v, y->width * sizeof *y->v);
+  return GB_OK;
+}
+
+static gb_err repeat_vjp(gb_node *y)
+{
+  gb_node_sum_rows(y, y->in[0], y->rows, y->width, y->g, NULL);
+  return GB_OK;
+}
+
+static const gb_op repeat_op = {"repeat", repeat_forward, repeat_vjp};
+
+gb_node *gb_repeat(gb_graph *g, gb_node *weights, gb_shape shape)
+{
+  if (!weights) return NULL;
+  GB_ASSERT(weights->is_param && weights->width == gb_shape_width(shape));
+  return gb_graph_apply(g, &repeat_op, NULL, shape, 1, &weights);
+}
+
+static gb_err mix_forward(gb_node *y)
+{
+  size_t c = y->in[0]->shape.c;
+  for (size_t i = 0; i < y->rows * y->width; i++) {
+    const gb_real *x = y->in[0]->v + i * c, *w = y->in[1]->v + i / y->width * c;
+    gb_real sum = 0;
+    for (size_t k = 0; k < c; k++) sum += x[k] * w[k];
+    y->v[i] = sum;
+  }
+  return GB_OK;
+}
+
+static gb_err mix_vjp(gb_node *y)
+{
+  gb_node *x = y->in[0], *w = y->in[1];
+  size_t c = x->shape.c;
+  for (size_t i = 0; i < y->rows * y->width; i++) {
+    size_t at = i * c, of = i / y->width * c;
+    for (size_t k = 0; k < c && x->g; k++) x->g[at + k] += y->g[i] * w->v[of + k];
+    for (size_t k = 0; k < c && w->g; k++) w->g[of + k] += y->g[i] * x->v[at + k];
+  }
+  return GB_OK;
+}
+
+static const gb_op mix_op = {"mix_channels", mix_forward, mix_vjp};
+
+gb_node *gb_mix_channels(gb_graph *g, gb_node *x, gb_node *w)
+{
+  if (!x || !w) return NULL;
+  GB_ASSERT(w->width == x->shape.c);
+  return gb_graph_apply(g, &mix_op, NULL, (gb_shape){x->shape.h, x->shape.w, 1}, 2, (gb_node *[]){x, w});
+}

@@ -45,3 +45,12 @@ gb_node *gb_squared_distance(gb_graph *g, int n, gb_node *const a[], gb_node *co
  *  Local. Source: Y. Yin et al., arXiv:2010.04456, algorithm 1: lambda += tau_2 L_traj.
  *  @param[in] lambda  a multiplier (gb_params_add_multiplier()) of no other op */
 gb_node *gb_multiplied_distance(gb_graph *g, gb_node *a, gb_node *b, double scale, gb_node *lambda);
+
+/** The same numbers for every row: a weight tensor as a node of this shape.
+ *  Local. */
+gb_node *gb_repeat(gb_graph *g, gb_node *weights, gb_shape shape);
+
+/** One channel from many: at every pixel the sum over channels of x [h, w, c] times w [c], which each sample has of its
+ *  own.
+ *  Local. */
+gb_node *gb_mix_channels(gb_graph *g, gb_node *x, gb_node *w);

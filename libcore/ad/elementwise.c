@@ -25,9 +25,12 @@ typedef struct addition {
 static gb_err add_forward(gb_node *y)
 {
   const addition *s = y->ctx;
-  const gb_real *a = y->in[0]->v, *b = y->in[1]->v;
+  const gb_real *a = y->in[0]->v, *b = y->n_in > 1 ? y->in[1]->v : NULL;
   size_t n = y->rows * y->width;
-  for (size_t i = 0; i < n; i++) y->v[i] = a[i] + b[i];
+  if (b)
+    for (size_t i = 0; i < n; i++) y->v[i] = a[i] + b[i];
+  else
+    memcpy(y->v, a, n * sizeof *a);
   gb_activate_kept(s->a, n, y->v, y->work);
   return GB_OK;
 }
@@ -37,23 +40,34 @@ static gb_err add_vjp(gb_node *y)
   const addition *s = y->ctx;
   size_t n = y->rows * y->width;
   gb_activate_kept_vjp(s->a, n, y->v, y->work, y->g);
-  for (int k = 0; k < 2; k++) pass_on(y->in[k], n, y->g);
+  for (int k = 0; k < y->n_in; k++) pass_on(y->in[k], n, y->g);
   return GB_OK;
 }
 
-static const gb_op add_op = {"add", add_forward, add_vjp};
+static const gb_op add_op = {"add", add_forward, add_vjp}, activate_op = {"activate", add_forward, add_vjp};
 
-gb_node *gb_add(gb_graph *g, gb_node *a, gb_node *b, gb_activation activation)
+static gb_node *sum_of(gb_graph *g, const gb_op *op, int n, gb_node *const in[], gb_activation activation)
 {
   addition *s = gb_graph_context(g, sizeof *s);
-  if (!s || !a || !b) return NULL;
-  GB_ASSERT(a->width == b->width);
+  if (!s) return NULL;
   s->a = activation;
-  gb_node *y = gb_graph_apply(g, &add_op, s, a->shape, 2, (gb_node *[]){a, b});
+  gb_node *y = gb_graph_apply(g, op, s, in[0]->shape, n, in);
   if (!y) return NULL;
   y->starts = true;
   if (!gb_activation_is_monotone(activation)) y->n_work = y->width;
   return y;
+}
+
+gb_node *gb_add(gb_graph *g, gb_node *a, gb_node *b, gb_activation activation)
+{
+  if (!a || !b) return NULL;
+  GB_ASSERT(a->width == b->width);
+  return sum_of(g, &add_op, 2, (gb_node *[]){a, b}, activation);
+}
+
+gb_node *gb_activated(gb_graph *g, gb_node *x, gb_activation activation)
+{
+  return x ? sum_of(g, &activate_op, 1, &x, activation) : NULL;
 }
 
 static gb_err mean_forward(gb_node *y)

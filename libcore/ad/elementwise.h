@@ -7,6 +7,10 @@
  *  Local. */
 gb_node *gb_add(gb_graph *g, gb_node *a, gb_node *b, gb_activation activation);
 
+/** y = activation(x).
+ *  Local. */
+gb_node *gb_activated(gb_graph *g, gb_node *x, gb_activation activation);
+
 /** The mean of each channel over all pixels: 1 x 1 x c.
  *  Local. */
 gb_node *gb_mean(gb_graph *g, gb_node *x);
