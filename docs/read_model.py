@@ -13,9 +13,11 @@ import math, sys, h5py, yaml, numpy as np
 ACTIVATION = {
     "none": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x < 0, 0.2 * x, x),
     "elu": lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x),
     "gelu": lambda x: x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2,
     "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "softplus": lambda x: np.logaddexp(x, 0),
 }
 
@@ -41,6 +43,37 @@ def deconv(x, w, stride, zero):  # its transpose: x [y, x, in], w [kernel, kerne
     return sum(seen(wide @ k.T, -dy, -dx, zero) for k, dy, dx in window(w))
 
 
+def conv_padded(x, w, stride, pad):  # zeros around x, then nothing but windows that fit
+    x, k = np.pad(x, [(pad, pad), (pad, pad), (0, 0)]), len(w)
+    h, w_out = ((n - k) // stride + 1 for n in x.shape[:2])
+    ends = ((h - 1) * stride + 1, (w_out - 1) * stride + 1)
+    return sum(x[i : i + ends[0] : stride, j : j + ends[1] : stride] @ w[i, j] for i in range(k) for j in range(k))
+
+
+def deconv_padded(x, w, stride, pad):
+    k, (h, w_in) = len(w), x.shape[:2]
+    y = np.zeros(((h - 1) * stride + k, (w_in - 1) * stride + k, w.shape[2]))
+    for i in range(k):
+        for j in range(k):
+            y[i : i + (h - 1) * stride + 1 : stride, j : j + (w_in - 1) * stride + 1 : stride] += x @ w[i, j].T
+    return y[pad : len(y) - pad, pad : y.shape[1] - pad]
+
+
+def maxpool(x, s):
+    h, w = x.shape[0] // s, x.shape[1] // s
+    return x[: h * s, : w * s].reshape(h, s, w, s, -1).max((1, 3))
+
+
+def upsample(x, s):  # one axis after the other: corners keep their places
+    for axis in (0, 1):
+        n = x.shape[axis]
+        at = np.linspace(0, n - 1, n * s)
+        first = np.minimum(at.astype(int), max(n - 2, 0))
+        share = (at - first).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        x = (1 - share) * x.take(first, axis) + share * x.take(np.minimum(first + 1, n - 1), axis)
+    return x
+
+
 def conv_p4(x, w, stride):  # x [y, x, in] or [y, x, 4, in]: the kernel turned four times, orientations counted from it
     out = []
     for turn in range(4):
@@ -62,11 +95,13 @@ class Model:
             self.w = {name: f["weights"][name][()].astype(float) for name in f["weights"]}
         self.model, self.L = self.config["model"], self.config[self.config["run"]["physics"]]["L"]
 
-    def linear(self, name, x, stride, zero=False, p4=False, up=False):
-        w, b = self.w[name + ".weight"], self.w[name + ".bias"]
+    def linear(self, name, x, stride, zero=False, p4=False, up=False, pad=None):
+        w, b = self.w[name + ".weight"], self.w.get(name + ".bias", 0)
         if w.ndim == 2:
             return x.reshape(-1) @ w + b
         x = x if x.ndim > 1 else x.reshape(1, 1, -1)
+        if pad is not None:
+            return (deconv_padded if up else conv_padded)(x, w, stride, pad) + b
         return (deconv(x, w, stride, zero) if up else conv_p4(x, w, stride) if p4 else conv(x, w, stride, zero)) + b
 
     def norm(self, name, x, mean, variance):
@@ -89,12 +124,16 @@ class Model:
             x = self.to_shape(name, skipped.pop(), x) + x
         elif kind == "mean":
             x = x.reshape(-1, x.shape[-1]).mean(0)
+        elif kind in ("maxpool", "upsample"):
+            x = x if x.ndim > 1 else x.reshape(1, 1, -1)
+            x = {"maxpool": maxpool, "upsample": upsample}[kind](x, int(words[0]))
         elif kind == "batchnorm":
             x = self.norm(name, x, self.w[name + ".running_mean"], self.w[name + ".running_var"])
         elif kind == "layernorm":
             x = self.norm(name, x, x.mean(-1, keepdims=True), x.var(-1, keepdims=True))
         elif kind != "dropout":
-            x = self.linear(name, x, stride, zero, "p4" in words, kind == "deconv")
+            pad = int(options["pad"]) if "pad" in words else None
+            x = self.linear(name, x, stride, zero, "p4" in words, kind == "deconv", pad)
             x = x.reshape([int(v) for v in words[:3]]) if kind == "grid" else x
         return ACTIVATION[next((v for v in words if v in ACTIVATION), standard)](x)
 

@@ -16,6 +16,11 @@
 
 enum { X, W, B };
 
+static gb_node *bias_of(const gb_node *y)
+{
+  return y->n_in > B ? y->in[B] : NULL;
+}
+
 static size_t larger(size_t a, size_t b)
 {
   return a > b ? a : b;
@@ -79,8 +84,9 @@ static void forward(gb_node *y, direction *go)
 {
   const gb_sliding *s = y->ctx;
   bool at_once = gb_activation_is_monotone(s->activation);
-  gb_finish f = {.start = GB_START_BIAS,
-                 .bias = y->in[B]->v,
+  gb_node *b = bias_of(y);
+  gb_finish f = {.start = b ? GB_START_BIAS : GB_START_ZERO,
+                 .bias = b ? b->v : NULL,
                  .activate = at_once && s->activation != GB_NONE ? gb_activate : NULL,
                  .kind = (int)s->activation};
   go(y, y->in[X]->v, y->in[W]->v, &f, y->v);
@@ -92,7 +98,8 @@ static void start_vjp(gb_node *y)
 {
   const gb_sliding *s = y->ctx;
   gb_activate_kept_vjp(s->activation, y->rows * y->width, y->v, y->work, y->g);
-  gb_node_sum_rows(y, y->in[B], y->rows * y->width / y->in[B]->width, y->in[B]->width, y->g, NULL);
+  gb_node *b = bias_of(y);
+  if (b) gb_node_sum_rows(y, b, y->rows * y->width / b->width, b->width, y->g, NULL);
 }
 
 static void gradient_of_w(gb_node *y, const gb_real *large, const gb_real *small)
@@ -143,7 +150,7 @@ static const gb_op turned_op = {"conv p4", conv_forward, conv_vjp};
 
 static gb_node *make(gb_graph *g, const gb_op *op, gb_sliding *s, gb_shape shape, gb_node *const in[3])
 {
-  gb_node *y = s ? gb_graph_apply(g, op, s, shape, 3, in) : NULL;
+  gb_node *y = s ? gb_graph_apply(g, op, s, shape, in[B] ? B + 1 : B, in) : NULL;
   if (!y) return NULL;
   y->starts = true;
   y->flops = 2 * (double)(s->positions.rows * s->positions.taps) * (double)(s->large.c * s->small.c);
@@ -156,21 +163,34 @@ gb_node *gb_dense(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_shape shap
 {
   if (!x) return NULL;
   gb_shape large = {1, 1, x->width}, small = {1, 1, gb_shape_width(shape)};
-  return make(g, &dense_op, gb_sliding_make(g, large, small, (gb_window){1, 1, false}, a), shape,
+  return make(g, &dense_op, gb_sliding_make(g, large, small, (gb_window){.kernel = 1, .stride = 1}, a), shape,
               (gb_node *[]){x, w, b});
+}
+
+size_t gb_window_small(gb_window win, size_t n)
+{
+  if (!win.padded) return n / win.stride;
+  return n + 2 * win.pad < win.kernel ? 0 : (n + 2 * win.pad - win.kernel) / win.stride + 1;
+}
+
+size_t gb_window_large(gb_window win, size_t n)
+{
+  if (!win.padded) return n * win.stride;
+  size_t spanned = (n - 1) * win.stride + win.kernel;
+  return spanned > 2 * win.pad ? spanned - 2 * win.pad : 0;
 }
 
 gb_node *gb_conv(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_window win, size_t channels, gb_activation a)
 {
   if (!x) return NULL;
-  gb_shape small = {x->shape.h / win.stride, x->shape.w / win.stride, channels};
+  gb_shape small = {gb_window_small(win, x->shape.h), gb_window_small(win, x->shape.w), channels};
   return make(g, &conv_op, gb_sliding_make(g, x->shape, small, win, a), small, (gb_node *[]){x, w, b});
 }
 
 gb_node *gb_deconv(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_window win, size_t channels, gb_activation a)
 {
   if (!x) return NULL;
-  gb_shape large = {x->shape.h * win.stride, x->shape.w * win.stride, channels};
+  gb_shape large = {gb_window_large(win, x->shape.h), gb_window_large(win, x->shape.w), channels};
   return make(g, &deconv_op, gb_sliding_make(g, large, x->shape, win, a), large, (gb_node *[]){x, w, b});
 }
 
@@ -178,7 +198,8 @@ gb_node *gb_turned_conv(gb_graph *g, gb_node *x, gb_node *w, gb_node *b, gb_wind
                         gb_activation a)
 {
   if (!x) return NULL;
-  GB_ASSERT((turns == 1 || turns == GB_TURNS) && x->shape.w == x->shape.h * turns && win.kernel % 2 && !win.zero);
+  GB_ASSERT((turns == 1 || turns == GB_TURNS) && x->shape.w == x->shape.h * turns && win.kernel % 2 && !win.zero &&
+            !win.padded);
   size_t side = x->shape.h / win.stride;
   gb_shape small = {side, side * GB_TURNS, channels};
   return make(g, &turned_op, gb_sliding_make_turned(g, x->shape, small, win, turns, a), small, (gb_node *[]){x, w, b});

@@ -3,11 +3,22 @@
 
 #include "base/mem.h"
 
+/* Are there zeros beyond the edges, and how far beyond them begins the first window? */
+static bool has_zeros(const gb_sliding *s)
+{
+  return s->window.zero || s->window.padded;
+}
+
+static size_t overhang(const gb_sliding *s)
+{
+  return s->window.padded ? s->window.pad : (s->window.kernel - 1) / 2;
+}
+
 /* Coordinate `at` of n, or -1 where there are zeros. */
 static int64_t on_lattice(const gb_sliding *s, int64_t at, size_t n)
 {
   int64_t m = (int64_t)n;
-  if (s->window.zero) return at < 0 || at >= m ? -1 : at;
+  if (has_zeros(s)) return at < 0 || at >= m ? -1 : at;
   return ((at % m) + m) % m;
 }
 
@@ -18,7 +29,7 @@ static int32_t offset_of(gb_shape shape, int64_t y, int64_t x)
 
 static void fill_positions(gb_sliding *s, int32_t *offset)
 {
-  int64_t stride = (int64_t)s->window.stride, kernel = (int64_t)s->window.kernel, pad = (kernel - 1) / 2;
+  int64_t stride = (int64_t)s->window.stride, kernel = (int64_t)s->window.kernel, pad = (int64_t)overhang(s);
   for (int64_t i = 0; i < (int64_t)s->small.h; i++)
     for (int64_t j = 0; j < (int64_t)s->small.w; j++)
       for (int64_t ky = 0; ky < kernel; ky++)
@@ -30,7 +41,7 @@ static void fill_positions(gb_sliding *s, int32_t *offset)
 /* Elements of the window, along one axis, that see the pixels a, a + stride, ... */
 static size_t seeing(const gb_sliding *s, size_t a, size_t element[])
 {
-  size_t n = 0, pad = (s->window.kernel - 1) / 2;
+  size_t n = 0, pad = overhang(s);
   for (size_t k = 0; k < s->window.kernel; k++)
     if ((a + pad + s->window.kernel * s->window.stride - k) % s->window.stride == 0) element[n++] = k;
   return n;
@@ -39,7 +50,7 @@ static size_t seeing(const gb_sliding *s, size_t a, size_t element[])
 /* The position whose element k sees pixel `at`; -1 if there is none. */
 static int64_t position_of(const gb_sliding *s, size_t at, size_t k, size_t n)
 {
-  return on_lattice(s, ((int64_t)at + (int64_t)(s->window.kernel - 1) / 2 - (int64_t)k) / (int64_t)s->window.stride, n);
+  return on_lattice(s, ((int64_t)at + (int64_t)overhang(s) - (int64_t)k) / (int64_t)s->window.stride, n);
 }
 
 /* Tables still free to be handed out. */
@@ -72,15 +83,15 @@ static size_t larger(size_t a, size_t b)
   return a > b ? a : b;
 }
 
-/* Tables in memory of the graph, still empty: n_taps of all classes together. */
+/* Tables in memory of the graph, still empty: n_taps of all classes together, n_seen (pixel, position) at most. */
 static gb_sliding *new_sliding(gb_graph *g, gb_sliding start, size_t classes, size_t n_taps, size_t n_pixels,
-                               room *left)
+                               size_t n_seen, room *left)
 {
   size_t entries = start.positions.rows * start.positions.taps;
   gb_sliding *s = gb_graph_context(g, sizeof *s);
   gb_pixels *seen = gb_graph_context(g, classes * sizeof *seen);
   size_t *tap = gb_graph_context(g, n_taps * sizeof *tap);
-  int32_t *table = gb_graph_context(g, (2 * entries + n_pixels) * sizeof *table);
+  int32_t *table = gb_graph_context(g, (entries + n_seen + n_pixels) * sizeof *table);
   gb_real *zeros = gb_graph_context(g, (larger(start.large.c, start.small.c) + GB_NARROW_ROOM) * sizeof *zeros);
   if (!zeros) return NULL;
   *s = start;
@@ -89,7 +100,7 @@ static gb_sliding *new_sliding(gb_graph *g, gb_sliding start, size_t classes, si
   s->positions.c = s->large.c;
   s->positions.image = gb_shape_width(s->large);
   s->positions.zeros = zeros;
-  *left = (room){table, table + 2 * entries, tap};
+  *left = (room){table, table + entries + n_seen, tap};
   return s;
 }
 
@@ -97,16 +108,16 @@ static gb_sliding *new_sliding(gb_graph *g, gb_sliding start, size_t classes, si
  *  @param[out] tap  [kernel^2] */
 static void fill_taps_to_small(const gb_sliding *s, gb_tap *tap)
 {
-  int K = (int)s->window.kernel, pad = (K - 1) / 2;
+  int K = (int)s->window.kernel, pad = (int)overhang(s);
   *s->windows = (gb_windows){(size_t)(K * K), tap, 0, s->small.w * s->small.c, s->small.c};
   for (int k = 0; k < K * K; k++) tap[k] = (gb_tap){k / K - pad, k % K - pad, (size_t)k * s->large.c * s->small.c};
-  *s->lattice = (gb_lattice){s->large.h, s->large.w, s->large.c, (size_t)pad, (size_t)(K - 1 - pad), s->window.zero};
+  *s->lattice = (gb_lattice){s->large.h, s->large.w, s->large.c, (size_t)pad, (size_t)(K - 1 - pad), has_zeros(s)};
 }
 
 /* From the position at the place of pixel a to the one whose element k sees that pixel. */
 static int step_of(const gb_sliding *s, size_t a, size_t k)
 {
-  return ((int)a + ((int)s->window.kernel - 1) / 2 - (int)k) / (int)s->window.stride;
+  return ((int)a + (int)overhang(s) - (int)k) / (int)s->window.stride;
 }
 
 static void reach(gb_lattice *l, int step)
@@ -118,7 +129,7 @@ static void reach(gb_lattice *l, int step)
 static void fill_taps_to_large(const gb_sliding *s, gb_tap *tap)
 {
   size_t stride = s->window.stride, K = s->window.kernel, ky[K], kx[K];
-  *s->lattice = (gb_lattice){s->small.h, s->small.w, s->small.c, 0, 0, s->window.zero};
+  *s->lattice = (gb_lattice){s->small.h, s->small.w, s->small.c, 0, 0, has_zeros(s)};
   for (size_t k = 0; k < s->classes; k++) {
     size_t a = k / stride, b = k % stride, ny = seeing(s, a, ky), nx = seeing(s, b, kx);
     s->windows[k] =
@@ -131,13 +142,20 @@ static void fill_taps_to_large(const gb_sliding *s, gb_tap *tap)
   }
 }
 
+/* Are windows around a site of the larger image for each of the smaller one, stride of them apart? */
+static bool as_large(const gb_sliding *s)
+{
+  return overhang(s) == (s->window.kernel - 1) / 2 && s->small.h * s->window.stride == s->large.h &&
+         s->small.w * s->window.stride == s->large.w;
+}
+
 /* Where gb_narrow_conv() is of use, what it needs. */
 static gb_err fill_taps(gb_graph *g, gb_sliding *s)
 {
   enum { WORTH = 8 }; /* sites in a row, for vectors along it */
   bool small = s->small.c <= GB_NARROW && s->window.stride == 1 && s->large.w >= WORTH;
   bool large = s->small.c > GB_NARROW && s->large.c <= GB_NARROW && s->small.w >= WORTH;
-  if (!small && !large) return GB_OK;
+  if ((!small && !large) || !as_large(s)) return GB_OK;
   gb_tap *tap = gb_graph_context(g, s->positions.taps * sizeof *tap);
   s->windows = gb_graph_context(g, s->classes * sizeof *s->windows);
   s->lattice = gb_graph_context(g, sizeof *s->lattice);
@@ -152,7 +170,8 @@ gb_sliding *gb_sliding_make(gb_graph *g, gb_shape large, gb_shape small, gb_wind
   gb_sliding start = {.large = large, .small = small, .window = win, .activation = a};
   room left;
   start.positions = (gb_runs){.rows = small.h * small.w, .taps = taps};
-  gb_sliding *s = new_sliding(g, start, win.stride * win.stride, taps, large.h * large.w, &left);
+  size_t most_seen = (large.h + win.stride - 1) / win.stride * ((large.w + win.stride - 1) / win.stride) * taps;
+  gb_sliding *s = new_sliding(g, start, win.stride * win.stride, taps, large.h * large.w, most_seen, &left);
   if (!s) return NULL;
   fill_positions(s, left.offset);
   left.offset += s->positions.rows * taps;
@@ -244,8 +263,8 @@ gb_sliding *gb_sliding_make_turned(gb_graph *g, gb_shape large, gb_shape small, 
   gb_sliding start = {.large = large, .small = small, .window = win, .activation = a};
   room left;
   start.positions = (gb_runs){.rows = small.h * small.w, .taps = window * turns};
-  gb_sliding *s =
-      new_sliding(g, start, win.stride * win.stride * turns, GB_TURNS * window * turns, large.h * large.w, &left);
+  gb_sliding *s = new_sliding(g, start, win.stride * win.stride * turns, GB_TURNS * window * turns, large.h * large.w,
+                              start.positions.rows * start.positions.taps, &left);
   if (!s) return NULL;
   fill_turned_positions(s, turns, left.offset);
   left.offset += s->positions.rows * s->positions.taps;

@@ -11,6 +11,8 @@ typedef enum gb_layer_kind {
   GB_LAYER_DECONV,
   GB_LAYER_BATCHNORM,
   GB_LAYER_LAYERNORM,
+  GB_LAYER_MAXPOOL,
+  GB_LAYER_UPSAMPLE,
   GB_LAYER_MEAN,
   GB_LAYER_DROPOUT,
   GB_LAYER_SKIP,
@@ -22,7 +24,7 @@ typedef struct gb_layer {
   gb_layer_kind kind;
   size_t size[3];
   gb_window window;
-  bool p4;
+  bool p4, no_bias;
   gb_activation activation;
   double rate;
 } gb_layer;

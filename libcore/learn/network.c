@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ad/elementwise.h"
+#include "ad/image.h"
 #include "ad/norm.h"
 #include "learn/layer.h"
 
@@ -61,42 +62,46 @@ static gb_node *constant(builder *b, const char *name, const char *what, size_t 
   return keep(b, e, id);
 }
 
+/* @param[in] outputs  biases; 0: none */
 static gb_dense_weights make_weights(builder *b, const char *name, int ndim, const size_t shape[], size_t outputs,
                                      double fan_in, double gain)
 {
   bool gained = b->style->init == GB_INIT_GAIN;
   double bound = gained ? sqrt(3 * gain / fan_in) : 1 / sqrt(fan_in);
   gb_node *w = drawn(b, name, "weight", ndim, shape, bound);
-  if (!w) return (gb_dense_weights){0};
+  if (!w || !outputs) return (gb_dense_weights){w, NULL};
   return (gb_dense_weights){w, gained ? constant(b, name, "bias", outputs, 0, false)
                                       : drawn(b, name, "bias", 1, &outputs, bound)};
 }
 
 static double gain_of(gb_activation a)
 {
+  if (a == GB_LEAKY_RELU) return 2 / (1 + GB_LEAKY_SLOPE * GB_LEAKY_SLOPE); /* eq. 15 there */
   return a == GB_RELU || a == GB_ELU ? 2 : 1;
 }
 
-static gb_node *add_dense(builder *b, const char *name, gb_activation a, gb_node *x, gb_shape out, double scale)
+static gb_node *add_dense(builder *b, const char *name, const gb_layer *l, gb_node *x, gb_shape out, double scale)
 {
   size_t width = gb_shape_width(out);
+  double gain = gain_of(l->activation) * scale * scale;
   gb_dense_weights w =
-      make_weights(b, name, 2, (size_t[]){x->width, width}, width, (double)x->width, gain_of(a) * scale * scale);
-  return gb_dense(b->g, x, w.w, w.b, out, a);
+      make_weights(b, name, 2, (size_t[]){x->width, width}, l->no_bias ? 0 : width, (double)x->width, gain);
+  return gb_dense(b->g, x, w.w, w.b, out, l->activation);
 }
 
 static gb_node *add_conv(builder *b, const char *name, const gb_layer *l, gb_node *x, bool p4, size_t channels,
                          double scale)
 {
   size_t k = l->window.kernel, s = l->window.stride, c = x->shape.c, turns = p4 ? GB_TURNS : 1;
+  size_t biases = l->no_bias ? 0 : channels;
   double seen = (double)(k * k * c * turns), gain = gain_of(l->activation) * scale * scale;
   if (l->kind == GB_LAYER_CONV) {
-    gb_dense_weights w = make_weights(b, name, 4, (size_t[]){k, k, turns * c, channels}, channels, seen, gain);
+    gb_dense_weights w = make_weights(b, name, 4, (size_t[]){k, k, turns * c, channels}, biases, seen, gain);
     return l->p4 ? gb_turned_conv(b->g, x, w.w, w.b, l->window, turns, channels, l->activation)
                  : gb_conv(b->g, x, w.w, w.b, l->window, channels, l->activation);
   }
   seen /= (double)(s * s); /* an output is reached by (k / s)^2 windows */
-  gb_dense_weights w = make_weights(b, name, 4, (size_t[]){k, k, channels, c}, channels, seen, gain);
+  gb_dense_weights w = make_weights(b, name, 4, (size_t[]){k, k, channels, c}, biases, seen, gain);
   return gb_deconv(b->g, x, w.w, w.b, l->window, channels, l->activation);
 }
 
@@ -116,11 +121,10 @@ static gb_node *add_norm(builder *b, const char *name, const gb_layer *l, gb_nod
  * of the graph: there is none. */
 static gb_node *project(builder *b, const char *name, gb_node *x, gb_extent in, gb_extent out)
 {
-  gb_layer l = {.kind = GB_LAYER_CONV, .window = {1, 1, false}, .p4 = out.p4, .activation = GB_NONE};
+  gb_layer l = {.kind = GB_LAYER_CONV, .window = {.kernel = 1, .stride = 1}, .p4 = out.p4, .activation = GB_NONE};
   gb_shape i = in.shape, o = out.shape;
   if (i.h == o.h && i.w == o.w && i.c == o.c && in.p4 == out.p4) return x;
-  if ((i.h == 1 && i.w == 1 && !out.p4) || (o.h == 1 && o.w == 1 && !out.p4))
-    return add_dense(b, name, GB_NONE, x, o, 1);
+  if ((i.h == 1 && i.w == 1 && !out.p4) || (o.h == 1 && o.w == 1 && !out.p4)) return add_dense(b, name, &l, x, o, 1);
   if (in.p4 && !out.p4) return NULL;
   if (o.h * (i.h / o.h) == i.h && o.w * (i.h / o.h) == i.w) {
     l.window.stride = i.h / o.h;
@@ -194,7 +198,9 @@ static gb_node *add_layer(builder *b, const char *name, const gb_layer *l, gb_no
   case GB_LAYER_LAYERNORM: return add_norm(b, name, l, x, scale);
   case GB_LAYER_MEAN: return gb_mean(b->g, x);
   case GB_LAYER_DROPOUT: return gb_dropout(b->g, x, l->rate, name, b->style->draws);
-  default: return add_dense(b, name, l->activation, x, out, scale);
+  case GB_LAYER_MAXPOOL: return gb_max_pool(b->g, x, l->size[0]);
+  case GB_LAYER_UPSAMPLE: return gb_upsample(b->g, x, out.h, out.w);
+  default: return add_dense(b, name, l, x, out, scale);
   }
 }
 
@@ -252,7 +258,7 @@ gb_node *gb_network_dense_head(gb_graph *g, const gb_style *style, const char *n
 {
   builder b = {.g = g, .style = style};
   if (!x) return NULL;
-  gb_node *y = add_dense(&b, name, GB_NONE, x, shape, 1);
+  gb_node *y = add_dense(&b, name, &(gb_layer){.kind = GB_LAYER_DENSE, .activation = GB_NONE}, x, shape, 1);
   add_line(style->table, name, "dense", extent_of(x, false), (gb_extent){shape, false}, b.count);
   return y;
 }
@@ -272,7 +278,7 @@ gb_node *gb_network_site_head(gb_graph *g, const gb_style *style, const char *na
   size_t s = x ? times_finer(x, shape) : 0;
   if (!s) return gb_network_dense_head(g, style, name, x, shape);
   const gb_layer l = {.kind = s == 1 ? GB_LAYER_CONV : GB_LAYER_DECONV,
-                      .window = {s == 1 ? 3 : 2 * s - 1, s, false},
+                      .window = {.kernel = s == 1 ? 3 : 2 * s - 1, .stride = s},
                       .activation = GB_NONE};
   gb_node *y = add_conv(&b, name, &l, x, false, shape.c, 1);
   if (s == 1)

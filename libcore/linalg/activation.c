@@ -6,7 +6,7 @@
 
 #include "linalg/vmath.h"
 
-static const char *const names[] = {"none", "relu", "elu", "gelu", "tanh", "softplus"};
+static const char *const names[] = {"none", "relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid", "softplus"};
 
 int gb_activation_find(const char *name)
 {
@@ -15,6 +15,8 @@ int gb_activation_find(const char *name)
   return -1;
 }
 
+static const gb_real slope = (gb_real)GB_LEAKY_SLOPE;
+
 /* A NaN stays one (no comparison with it is true): it must reach the loss. */
 void gb_activate(int kind, size_t n, gb_real *restrict y)
 {
@@ -22,6 +24,9 @@ void gb_activate(int kind, size_t n, gb_real *restrict y)
   case GB_NONE: break;
   case GB_RELU:
     for (size_t i = 0; i < n; i++) y[i] = y[i] < 0 ? 0 : y[i];
+    break;
+  case GB_LEAKY_RELU:
+    for (size_t i = 0; i < n; i++) y[i] *= y[i] < 0 ? slope : 1;
     break;
   case GB_ELU:
     for (size_t i = 0; i < n; i++) {
@@ -34,6 +39,9 @@ void gb_activate(int kind, size_t n, gb_real *restrict y)
     break;
   case GB_TANH:
     for (size_t i = 0; i < n; i++) y[i] = gb_tanh(y[i]);
+    break;
+  case GB_SIGMOID:
+    for (size_t i = 0; i < n; i++) y[i] = 1 / (1 + gb_exp(-y[i]));
     break;
   case GB_SOFTPLUS:
     for (size_t i = 0; i < n; i++) y[i] = (y[i] > 0 ? y[i] : 0) + gb_log1p(gb_exp(y[i] < 0 ? y[i] : -y[i]));
@@ -49,6 +57,9 @@ void gb_activate_vjp(int kind, size_t n, const gb_real *restrict y, gb_real *res
   case GB_RELU:
     for (size_t i = 0; i < n; i++) g[i] = y[i] > 0 ? g[i] : 0;
     break;
+  case GB_LEAKY_RELU:
+    for (size_t i = 0; i < n; i++) g[i] *= y[i] > 0 ? 1 : slope;
+    break;
   case GB_ELU:
     for (size_t i = 0; i < n; i++) g[i] *= y[i] > 0 ? 1 : y[i] + 1;
     break;
@@ -57,6 +68,9 @@ void gb_activate_vjp(int kind, size_t n, const gb_real *restrict y, gb_real *res
     break;
   case GB_TANH:
     for (size_t i = 0; i < n; i++) g[i] *= 1 - y[i] * y[i];
+    break;
+  case GB_SIGMOID:
+    for (size_t i = 0; i < n; i++) g[i] *= y[i] * (1 - y[i]);
     break;
   case GB_SOFTPLUS:
     for (size_t i = 0; i < n; i++) g[i] *= 1 - gb_exp(-y[i]);

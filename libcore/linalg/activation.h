@@ -5,8 +5,19 @@
 
 #include "base/real.h"
 
-#define GB_ACTIVATIONS "none|relu|elu|gelu|tanh|softplus"
-typedef enum gb_activation { GB_NONE, GB_RELU, GB_ELU, GB_GELU, GB_TANH, GB_SOFTPLUS } gb_activation;
+#define GB_ACTIVATIONS "none|relu|leaky_relu|elu|gelu|tanh|sigmoid|softplus"
+typedef enum gb_activation {
+  GB_NONE,
+  GB_RELU,
+  GB_LEAKY_RELU,
+  GB_ELU,
+  GB_GELU,
+  GB_TANH,
+  GB_SIGMOID,
+  GB_SOFTPLUS
+} gb_activation;
+
+#define GB_LEAKY_SLOPE 0.2 /* of leaky_relu, below 0 */
 
 /** The activation of this name (one of GB_ACTIVATIONS), or -1.
  *  Local. */

@@ -26,6 +26,9 @@ dropout=("model.encoder=[conv 6 stride 2, dropout 0.2, skip, conv 8 stride 2, la
   "model.decoder=[dense 24, layernorm tanh, dropout 0.3]" train.shards=12)
 p4=("model.encoder=[conv 3 p4 stride 2, skip, conv 4 p4 none, batchnorm elu, conv 4 p4, add, mean]" "model.decoder=[dense 24]" train.shards=8)
 
+image=("model.encoder=[conv 6 kernel 5 pad 2 none nobias, batchnorm leaky_relu, maxpool 2, conv 5 kernel 2 pad 0, conv 4 stride 2 pad 1 sigmoid, dense 12 nobias]"
+  "model.decoder=[dense 10, deconv 6 kernel 3 pad 0, upsample 2, deconv 3 kernel 4 stride 2 pad 3 leaky_relu]" train.shards=8)
+
 # like_one_rank DIR
 like_one_rank() {
   local file
@@ -35,7 +38,7 @@ like_one_rank() {
 }
 # Ranks, the samples that they compute at once, and who shares memory change nothing.
 extra=("" "" "train.micro_batch=6" "train.micro_batch=13 train.ranks_per_node=1" "train.ranks_per_node=2" "" "train.ranks_per_node=3" "" "")
-for kind in dense conv batchnorm dropout p4; do
+for kind in dense conv batchnorm dropout p4 image; do
   declare -n keys=$kind
   for ranks in 1 2 3 4 6 8; do
     # shellcheck disable=SC2086 # none or two keys

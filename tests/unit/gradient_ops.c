@@ -30,10 +30,11 @@ static void convolutions(void **state)
   static const struct {
     gb_window w;
     gb_activation a;
-  } c[] = {{{3, 1, false}, GB_NONE},     {{3, 2, false}, GB_TANH}, {{2, 2, false}, GB_NONE},
-           {{4, 2, false}, GB_SOFTPLUS}, {{1, 1, false}, GB_NONE}, {{3, 1, true}, GB_GELU},
-           {{3, 2, true}, GB_NONE},      {{4, 2, true}, GB_ELU},   {{1, 2, false}, GB_SOFTPLUS},
-           {{4, 1, true}, GB_NONE}};
+  } c[] = {{{3, 1, false, false, 0}, GB_NONE},     {{3, 2, false, false, 0}, GB_TANH},
+           {{2, 2, false, false, 0}, GB_NONE},     {{4, 2, false, false, 0}, GB_SOFTPLUS},
+           {{1, 1, false, false, 0}, GB_NONE},     {{3, 1, true, false, 0}, GB_GELU},
+           {{3, 2, true, false, 0}, GB_NONE},      {{4, 2, true, false, 0}, GB_ELU},
+           {{1, 2, false, false, 0}, GB_SOFTPLUS}, {{4, 1, true, false, 0}, GB_NONE}};
   for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
     bench b;
     begin(&b);
@@ -53,7 +54,8 @@ static void convolutions(void **state)
 static void narrow_convolutions(void **state)
 {
   (void)state;
-  static const gb_window w[] = {{3, 1, false}, {3, 2, false}, {4, 2, true}, {2, 1, true}};
+  static const gb_window w[] = {
+      {3, 1, false, false, 0}, {3, 2, false, false, 0}, {4, 2, true, false, 0}, {2, 1, true, false, 0}};
   enum { WIDE = 8 };
   for (size_t i = 0; i < sizeof w / sizeof *w; i++) {
     bench b;

@@ -65,6 +65,19 @@ static void shapes_and_counts(void **state)
       {{4, 4, 3}, "deconv 5 kernel 4 stride 2", {8, 8, 5}, 3 * 16 * 5 + 5},
       {{4, 6, 3}, "deconv 5", {4, 6, 5}, 3 * 9 * 5 + 5},
       {{1, 1, 3}, "deconv 5 stride 3 softplus", {3, 3, 5}, 3 * 9 * 5 + 5},
+      {{69, 69, 4}, "conv 8 pad 0", {67, 67, 8}, 9 * 4 * 8 + 8}, /* a U-Net for 69 x 69 */
+      {{67, 67, 8}, "conv 8 kernel 4 pad 0", {64, 64, 8}, 16 * 8 * 8 + 8},
+      {{64, 64, 8}, "conv 3 kernel 2 pad 3", {69, 69, 3}, 4 * 8 * 3 + 3},
+      {{69, 69, 3}, "conv 16 kernel 5 pad 2 leaky_relu", {69, 69, 16}, 25 * 3 * 16 + 16},
+      {{1, 1, 9}, "deconv 16 kernel 4 pad 0", {4, 4, 16}, 16 * 9 * 16 + 16}, /* from a vector to 69 x 69 */
+      {{4, 4, 16}, "deconv 8 kernel 4 stride 2 pad 1", {8, 8, 8}, 16 * 16 * 8 + 8},
+      {{16, 16, 4}, "deconv 2 kernel 5 stride 2 pad 1", {33, 33, 2}, 25 * 4 * 2 + 2},
+      {{33, 33, 2}, "deconv 1 kernel 5 stride 2 pad 0 nobias", {69, 69, 1}, 25 * 2},
+      {{8, 9, 2}, "conv 3 stride 2 pad 1 kernel 5 nobias", {3, 4, 3}, 25 * 2 * 3},
+      {{8, 8, 2}, "conv 3 nobias padding zero sigmoid", {8, 8, 3}, 9 * 2 * 3},
+      {{8, 8, 2}, "conv 3 p4 nobias", {8, 32, 3}, 9 * 2 * 3},
+      {{2, 2, 2}, "dense 3 nobias leaky_relu", {1, 1, 3}, 8 * 3},
+      {{2, 2, 2}, "grid 3 4 5 nobias", {3, 4, 5}, 8 * 60},
       {{6, 6, 2}, "conv 5 p4", {6, 24, 5}, 9 * 2 * 5 + 5}, /* orientations side by side */
       {{6, 6, 2}, "conv 5 p4 stride 3 gelu kernel 5", {2, 8, 5}, 25 * 2 * 5 + 5},
       {{8, 6, 2}, "batchnorm", {8, 6, 2}, 4}, /* statistics are no weights */
@@ -80,7 +93,10 @@ static void shapes_and_counts(void **state)
       fail_msg("%s: %zu x %zu x %zu", good[i].layer, n.y->shape.h, n.y->shape.w, n.y->shape.c);
     assert_int_equal(gb_params_count(n.p), good[i].weights);
     assert_string_equal(gb_params_info(n.p, 0)->name, "encoder.0.weight");
-    assert_string_equal(gb_params_info(n.p, 1)->name, "encoder.0.bias");
+    if (strstr(good[i].layer, "nobias"))
+      assert_int_equal(gb_params_n(n.p), 1);
+    else
+      assert_string_equal(gb_params_info(n.p, 1)->name, "encoder.0.bias");
     if (strstr(good[i].layer, "p4"))
       snprintf(text, sizeof text, "-> %zu x %zu x 4 x %zu", out.h, out.w / 4, out.c);
     else
@@ -89,6 +105,43 @@ static void shapes_and_counts(void **state)
     CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS, 1));
     drop(&n);
   }
+}
+
+/* Layers without weights. */
+static void resized(void **state)
+{
+  (void)state;
+  static const struct {
+    gb_shape in;
+    const char *layer;
+    gb_shape out;
+  } good[] = {{{69, 69, 2}, "maxpool 2", {34, 34, 2}},
+              {{17, 8, 3}, "maxpool 3", {5, 2, 3}},
+              {{4, 5, 3}, "maxpool 1", {4, 5, 3}},
+              {{8, 3, 2}, "upsample 2", {16, 6, 2}},
+              {{1, 1, 2}, "upsample 5", {5, 5, 2}}};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    net n;
+    gb_shape out = good[i].out;
+    CHECK_OK(build(&n, "model.encoder", 1, &good[i].layer, "elu", good[i].in, 1));
+    CHECK(n.y->shape.h == out.h && n.y->shape.w == out.w && n.y->shape.c == out.c && gb_params_n(n.p) == 0);
+    CHECK_OK(gb_graph_run(n.g, NULL, NULL, ROWS, 1));
+    drop(&n);
+  }
+}
+
+/* Blocks and interpolation would mix the orientations of a site. */
+static void orientations_are_not_resized(void **state)
+{
+  (void)state;
+  static const char *const pool[] = {"conv 3 p4", "maxpool 2"}, *const up[] = {"conv 3 p4", "upsample 2"};
+  net n;
+  CHECK_FAILS(build(&n, "e", 2, pool, "elu", lattice, 1), GB_ERR_CONFIG,
+              "e[1] `maxpool 2`: its input is 8 x 8 x 4 x 3: it has four orientations");
+  drop(&n);
+  CHECK_FAILS(build(&n, "e", 2, up, "elu", lattice, 1), GB_ERR_CONFIG,
+              "e[1] `upsample 2`: its input is 8 x 8 x 4 x 3: it has four orientations");
+  drop(&n);
 }
 
 /* Layers follow each other; no layer at all is the input itself. */
@@ -117,7 +170,7 @@ static void mistakes_are_explained(void **state)
   static const struct {
     const char *layer, *message;
   } bad[] = {
-      {"pool 2", "no such layer. Write `dense N`, `grid H W C`, `conv C [kernel K] [stride S]"},
+      {"pool 2", "no such layer. Write `dense N [nobias]`, `grid H W C [nobias]`, `conv C [kernel K] [stride S]"},
       {"Dense 2", "no such layer"},
       {"add ", "no `skip` before it. A residual block is written: skip, its layers, add."},
       {"skip", "no `add` follows that ends the residual block"},
@@ -150,21 +203,39 @@ static void mistakes_are_explained(void **state)
       {"dense 99999999999999999999999", "not `99999999999999999999999`"},
       {"grid 2 2", "a size must be a whole number from 1 to 1048576, not ``"},
       {"grid 2 2 elu", "not `elu`"},
-      {"grid 2 2 3 4", "`4` is not understood. Options: an activation (none|relu|elu|gelu|tanh|softplus)"},
+      {"grid 2 2 3 4",
+       "`4` is not understood. Options: nobias and an activation (none|relu|leaky_relu|elu|gelu|tanh|sigmoid|"},
       {"dense 3 4", "`4` is not understood"},
-      {"dense 3 kernel 3", "`kernel` is not understood. Options: an activation"},
-      {"dense 3 sigmoid", "`sigmoid` is not understood"},
+      {"dense 3 kernel 3", "`kernel` is not understood. Options: nobias and an activation"},
+      {"dense 3 swish", "`swish` is not understood"},
       {"conv 3 kernal 3",
-       "`kernal` is not understood. Options: kernel K, stride S, padding circular|zero, p4 and an activation"},
+       "`kernal` is not understood. Options: kernel K, stride S, padding circular|zero, pad P, p4, nobias and an "
+       "activation"},
       {"conv 3 padding", "padding is `circular` (the lattice is periodic) or `zero`, not ``"},
       {"deconv 3 padding zeros stride 2", "padding is `circular` (the lattice is periodic) or `zero`, not `zeros`"},
       {"dense 3 padding zero", "`padding` is not understood"},
-      {"dense 3 p4", "`p4` is not understood. Options: an activation"},
-      {"deconv 3 p4", "`p4` is not understood. Options: kernel K, stride S, padding circular|zero and an activation"},
+      {"dense 3 p4", "`p4` is not understood. Options: nobias and an activation"},
+      {"deconv 3 p4",
+       "`p4` is not understood. Options: kernel K, stride S, padding circular|zero, pad P, nobias and an "
+       "activation"},
       {"conv 3 p4 kernel 2", "input 4 x 4 x 3, output 4 x 4 x 4 x 3: p4 needs a square lattice, an odd kernel"},
       {"conv 3 p4 padding zero", "input 4 x 4 x 3, output 4 x 4 x 4 x 3: p4 needs a square lattice, an odd kernel"},
       {"conv 3 p4 kernel 5", "kernel 5 is larger than the lattice"},
       {"conv 3 p4 stride 3", "stride 3 does not divide 4 x 4"},
+      {"conv 3 pad", "pad must be a whole number from 0 to 1048576, not ``"},
+      {"conv 3 pad -1", "pad must be a whole number from 0 to 1048576, not `-1`"},
+      {"conv 3 pad 1 padding zero", "write one of both"},
+      {"conv 3 padding circular pad 1", "write one of both"},
+      {"conv 3 p4 pad 1", "input 4 x 4 x 3, output 4 x 4 x 4 x 3: p4 needs a square lattice, an odd kernel"},
+      {"conv 3 kernel 7 pad 1", "its input is 4 x 4 x 3: the kernel is larger than that with its zeros"},
+      {"deconv 3 pad 3", "its input is 4 x 4 x 3: with so much pad nothing is left"},
+      {"conv 3 pad 1048576", "output 2097154 x 2097154 x 3: more than"},
+      {"batchnorm nobias", "`nobias` is not understood. Options: an activation"},
+      {"maxpool", "a size must be a whole number from 1 to 1048576, not ``"},
+      {"maxpool 5", "its input is 4 x 4 x 3: that is smaller than what it pools"},
+      {"maxpool 2 relu", "`relu` is not understood: `maxpool S` is all there is to write"},
+      {"upsample 0", "a size must be a whole number from 1 to 1048576, not `0`"},
+      {"upsample 1048576", "output 4194304 x 4194304 x 3: more than"},
       {"mean 3", "`3` is not understood: `mean` is all there is to write"},
       {"conv 3 kernel", "kernel must be a whole number from 1 to 1048576, not ``"},
       {"conv 3 kernel 0", "kernel must be a whole number from 1 to 1048576, not `0`"},
@@ -550,6 +621,8 @@ static void first_weights_have_their_variance(void **state)
     double fan_in, gain;
   } c[] = {{{8, 8, 2}, "dense 100 relu", 128, 2},
            {{8, 8, 2}, "dense 100 elu", 128, 2},
+           {{8, 8, 2}, "dense 100 leaky_relu", 128, 2 / 1.04},
+           {{8, 8, 2}, "dense 100 sigmoid", 128, 1},
            {{8, 8, 2}, "dense 100 tanh", 128, 1},
            {{8, 8, 2}, "dense 100 softplus", 128, 1},
            {{8, 8, 2}, "dense 100 none", 128, 1},
@@ -608,6 +681,8 @@ static void first_weights_follow_the_seed(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {TEST(shapes_and_counts),
+                                     TEST(resized),
+                                     TEST(orientations_are_not_resized),
                                      TEST(chains),
                                      TEST(mistakes_are_explained),
                                      TEST(residual_blocks),
