@@ -40,6 +40,12 @@ static void physics_chapter(gb_text *out)
   for (const gb_physics *const *p = gb_physics_all; *p; p++) {
     gb_text_add(out, "## %s\n\n%s\n\nSource: %s.\n\n", (*p)->name, (*p)->doc, (*p)->source);
     const gb_ensemble *e = (*p)->ensemble;
+    const gb_simulator *s = (*p)->simulator;
+    if ((*p)->dynamics)
+      variables(out, "Parameters of the known differential equation:", (*p)->dynamics->n_parameter,
+                (*p)->dynamics->parameter);
+    if ((*p)->image) variables(out, "Parameters of the known image:", (*p)->image->n_parameter, (*p)->image->parameter);
+    if (s) variables(out, "The truth of a simulated row:", s->n_truth, s->truth);
     if (!e) continue;
     variables(out, "Per stored sample, `/observables`:", e->n_obs, e->obs);
     variables(out, "Per temperature, `/summary` (mean and standard error):", e->n_summary, e->summary);

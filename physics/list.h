@@ -1,3 +1,4 @@
 /* One line per physics: PHYSICS(name) means physics/name.c defines `const gb_physics gb_physics_name`.
  * CMake reads this file too. */
 PHYSICS(xy)
+PHYSICS(pendulum)

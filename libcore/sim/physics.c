@@ -21,6 +21,18 @@ gb_dims gb_dims_plain(size_t ny, size_t nx, const char *unit, gb_reals temperatu
                    .n_mix = 1};
 }
 
+gb_dims gb_dims_rows(int ndim, const size_t shape[], const char *const axis[], const char *unit)
+{
+  gb_dims d = {.ndim = ndim, .n = 1, .unit = unit};
+  for (int k = 0; k < ndim; k++) {
+    d.shape[k] = d.count[k] = shape[k];
+    d.axis[k] = axis[k];
+    d.n *= shape[k];
+  }
+  d.n_mine = d.n;
+  return d;
+}
+
 gb_err gb_sim_find(const gb_physics *const all[], const char *name, const gb_physics **out)
 {
   enum { LIMIT = 3 };

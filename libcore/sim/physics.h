@@ -33,7 +33,9 @@ typedef struct gb_dims {
   size_t walkers;      /* chains that can walk together, in the lanes of vectors, say; <= GB_MOST_WALKERS */
   size_t walker_bytes; /* of the working state of such a group */
 
-  /* Of a known part (gb_dynamics, gb_image): the box in which its parameters may lie. Borrowed from the instance. */
+  /* Of a known part (gb_dynamics, gb_image): how many of its parameters this instance has, the first ones of the table,
+   * and the box in which they may lie. Borrowed from the instance. */
+  size_t n_parameter;
   const double *low, *high; /* [n_parameter] */
 
   /* Of a gb_dynamics: a sample is [frames, seen], frame k at time k * frame_time. A state has n_state components, of
@@ -52,6 +54,11 @@ typedef struct gb_dims {
  *  Local. `n_field` floats per site and no tuned number.
  */
 gb_dims gb_dims_plain(size_t ny, size_t nx, const char *unit, gb_reals temperature, size_t n_field);
+
+/** Dimensions of samples that one rank holds whole and that no chain makes: rows of a gb_simulator.
+ *  Local.
+ *  @param[in] axis  [ndim] names of the axes; literals */
+gb_dims gb_dims_rows(int ndim, const size_t shape[], const char *const axis[], const char *unit);
 
 /* Chains of one temperature that walk together. */
 typedef struct gb_walkers {
@@ -108,7 +115,7 @@ typedef struct gb_ensemble {
  * All slots are Local, and functions of (options, seed, row). */
 typedef struct gb_simulator {
   int n_truth;
-  const gb_var *truth; /* [n_truth] what is drawn for every row; the first n_parameter are those of the known part */
+  const gb_var *truth; /* [n_truth] what is drawn for every row; the first are the parameters of the known part */
 
   /** Row number `row`: what was drawn, and what is observed of it, with noise.
    *  @return GB_ERR_NUMERIC naming row, time and truth if the integration fails */
@@ -121,7 +128,7 @@ typedef struct gb_simulator {
  * fastest index, so that loops over them are vector loops. What a row becomes depends on no other row. All slots are
  * Local. */
 typedef struct gb_dynamics {
-  int n_parameter;
+  int n_parameter;         /* the most that an instance has: gb_dims.n_parameter */
   const gb_var *parameter; /* theta */
 
   /** The state at t = 0, from an observation. */

@@ -6,6 +6,8 @@
 #include "ensemble.h"
 #include "learn/experiment.h"
 #include "report/report.h"
+#include "rows.h"
+#include "sim/petsc.h"
 
 enum { STEPS = 12, SAMPLES = 5 };
 
@@ -157,6 +159,28 @@ static void check_vars(const char *what, int n, const gb_var *v)
   }
 }
 
+/* Parameters of a known part are the first of the truth, by name; they have a box. */
+static void check_known_part(const gb_sim *sim)
+{
+  const gb_physics *p = sim->kind;
+  const gb_dims *d = &sim->dims;
+  int n = p->dynamics ? p->dynamics->n_parameter : p->image ? p->image->n_parameter : 0;
+  const gb_var *v = p->dynamics ? p->dynamics->parameter : p->image ? p->image->parameter : NULL;
+  CHECK(!(p->dynamics && p->image) && n <= GB_MOST_PARAMETERS && d->n_parameter <= (size_t)n);
+  if (n) {
+    check_vars("parameter", n, v);
+    CHECK(d->n_parameter > 0 && p->simulator && p->simulator->n_truth >= n);
+  }
+  for (int k = 0; k < n; k++) assert_string_equal(p->simulator->truth[k].name, v[k].name);
+  for (size_t k = 0; k < d->n_parameter; k++) CHECK(d->low[k] < d->high[k]);
+  if (p->image) CHECK(p->image->draw && p->image->draw_vjp && p->image->channels > 0 && d->ndim == 3);
+  if (!p->dynamics) return;
+  CHECK(p->dynamics->start && p->dynamics->rate && p->dynamics->rate_vjp);
+  CHECK(!p->dynamics->kinematics == !p->dynamics->kinematics_vjp);
+  CHECK(d->ndim == 2 && d->shape[0] == d->frames && d->shape[1] == d->seen && d->frame_time > 0);
+  CHECK(d->n_state >= d->seen && d->driven < d->n_state);
+}
+
 static void descriptions_hold(void **state)
 {
   (void)state;
@@ -177,10 +201,17 @@ static void descriptions_hold(void **state)
       n *= d->shape[k];
       CHECK(d->axis[k] && *d->axis[k]);
     }
-    CHECK(n == d->n && n > 0 && d->n_mine == n && d->n_field > 0 && d->walker_bytes > 0 && d->n_mix >= 1);
-    CHECK(d->walkers >= 1 && d->walkers <= GB_MOST_WALKERS);
+    CHECK(n == d->n && n > 0 && d->n_mine == n);
     for (int k = 0; k < d->ndim; k++) CHECK(d->first[k] == 0 && d->count[k] == d->shape[k]);
+    CHECK(en || p->simulator);
+    check_known_part(&x.sim);
+    if (p->simulator) {
+      CHECK(p->simulator->simulate);
+      check_vars("truth", p->simulator->n_truth, p->simulator->truth);
+    }
     if (en) {
+      CHECK(d->n_field > 0 && d->walker_bytes > 0 && d->n_mix >= 1);
+      CHECK(d->walkers >= 1 && d->walkers <= GB_MOST_WALKERS);
       check_vars("observable", en->n_obs, en->obs);
       check_vars("tracked quantity", en->n_track + en->n_sector, en->track);
       CHECK(en->n_track > 0 && en->n_sector >= 0);
@@ -549,6 +580,101 @@ static void energies_agree(void **state)
   }
 }
 
+/* A row is a function of seed and row: in another instance too, and after others. Its truth is inside the box, and
+ * without noise it is what `exact` says. */
+static void check_rows(const gb_physics *kind)
+{
+  enum { ROWS = 6 };
+  static const struct {
+    uint64_t seed, row;
+  } of[ROWS] = {{3, 0}, {3, 1}, {4, 0}, {3, 1ull << 40}, {3, 0}, {3, 1}};
+  const gb_simulator *s = kind->simulator;
+  float *x, *y;
+  double z[ROWS][LAB_MOST];
+  instance a, b;
+  open_instance(&a, kind);
+  open_instance(&b, kind);
+  const gb_dims *d = &a.sim.dims;
+  CHECK_OK(gb_new(&x, ROWS * d->n));
+  CHECK_OK(gb_new(&y, 2 * d->n));
+  for (size_t k = 0; k < ROWS; k++)
+    CHECK_OK(s->simulate(k < 4 ? a.sim.self : b.sim.self, of[k].seed, of[k].row, x + k * d->n, z[k]));
+  for (size_t k = 0; k < ROWS; k++) {
+    check_finite("truth", (size_t)s->n_truth, z[k]);
+    for (size_t q = 0; q < d->n_parameter; q++) CHECK(z[k][q] >= d->low[q] && z[k][q] <= d->high[q]);
+    for (size_t i = 0; i < d->n; i++) CHECK(isfinite(x[k * d->n + i]));
+    for (size_t i = 0; i < k; i++) {
+      bool same = of[i].seed == of[k].seed && of[i].row == of[k].row;
+      CHECK(same == !memcmp(x + i * d->n, x + k * d->n, d->n * sizeof *x));
+      CHECK(same == !memcmp(z[i], z[k], (size_t)s->n_truth * sizeof(double)));
+    }
+  }
+  if (s->exact) { /* of more frames than samples have: what the first are does not change but by rounding */
+    CHECK_OK(s->exact(a.sim.self, z[0], d->frames, y));
+    CHECK(memcmp(x, y, d->n * sizeof *x));
+    double noise = 0;
+    for (size_t i = 0; i < d->n; i++) noise += fabs((double)x[i] - (double)y[i]) / (double)d->n;
+    CHECK_OK(s->exact(a.sim.self, z[0], 2 * d->frames, y));
+    for (size_t i = 0; i < d->n; i++) CHECK_NEAR((double)y[i], (double)x[i], 8 * noise);
+  }
+  gb_free(&x);
+  gb_free(&y);
+  close_instance(&a);
+  close_instance(&b);
+}
+
+/* A row does not depend on the rows beside it, and starts where its observation is. */
+static void check_beside(const gb_sim *sim)
+{
+  enum { ROWS = 9 };
+  const gb_dims *d = &sim->dims;
+  const gb_dynamics *dy = sim->kind->dynamics;
+  size_t n = d->n_state;
+  gb_real *x;
+  double *u, *du, *one, *theta;
+  CHECK_OK(gb_new(&x, ROWS * d->n));
+  CHECK_OK(gb_new(&u, 2 * ROWS * n));
+  CHECK_OK(gb_new(&one, 2 * n));
+  CHECK_OK(gb_new(&theta, (ROWS + 1) * GB_MOST_PARAMETERS));
+  du = u + ROWS * n;
+  for (size_t i = 0; i < ROWS * d->n; i++) x[i] = (gb_real)sin(1.3 * (double)i);
+  for (size_t k = 0; k < d->n_parameter; k++) bed_uniform(k, ROWS, d->low[k], d->high[k], theta + k * ROWS);
+  dy->start(sim->self, ROWS, x, u);
+  dy->rate(sim->self, ROWS, 0.3, u, theta, du);
+  for (size_t r = 0; r < ROWS; r++) {
+    double *alone = theta + ROWS * GB_MOST_PARAMETERS;
+    for (size_t k = 0; k < d->n_parameter; k++) alone[k] = theta[k * ROWS + r];
+    dy->start(sim->self, 1, x + r * d->n, one);
+    dy->rate(sim->self, 1, 0.3, one, alone, one + n);
+    for (size_t i = 0; i < n; i++) CHECK(one[i] == u[i * ROWS + r] && one[n + i] == du[i * ROWS + r]);
+    for (size_t i = 0; i < d->seen; i++) CHECK(one[i] == (double)x[r * d->n + i]);
+  }
+  gb_free(&x);
+  gb_free(&u);
+  gb_free(&one);
+  gb_free(&theta);
+}
+
+static void rows_are_functions_of_their_keys(void **state)
+{
+  (void)state;
+  for (size_t i = 0; gb_physics_all[i]; i++)
+    if (gb_physics_all[i]->simulator) check_rows(gb_physics_all[i]);
+}
+
+static void known_parts_have_their_derivatives(void **state)
+{
+  (void)state;
+  for (size_t i = 0; gb_physics_all[i]; i++) {
+    instance a;
+    open_instance(&a, gb_physics_all[i]);
+    if (gb_physics_all[i]->dynamics) check_beside(&a.sim);
+    if (gb_physics_all[i]->dynamics) bed_check_dynamics(&a.sim);
+    if (gb_physics_all[i]->image) bed_check_image(&a.sim);
+    close_instance(&a);
+  }
+}
+
 static void unknown_names(void **state)
 {
   (void)state;
@@ -562,11 +688,16 @@ static void unknown_names(void **state)
 
 int main(int argc, char **argv)
 {
-  const struct CMUnitTest tests[] = {TEST(schemas_hold), TEST(descriptions_hold),
-                                     TEST(chains_are_functions_of_their_keys), TEST(energies_agree),
+  const struct CMUnitTest tests[] = {TEST(schemas_hold),
+                                     TEST(descriptions_hold),
+                                     TEST(chains_are_functions_of_their_keys),
+                                     TEST(energies_agree),
+                                     TEST(rows_are_functions_of_their_keys),
+                                     TEST(known_parts_have_their_derivatives),
                                      TEST(unknown_names)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  gb_petsc_end();
   MPI_Finalize();
   return failed;
 }

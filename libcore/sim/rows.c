@@ -1,0 +1,56 @@
+/* sim/rows.c - ranges, draws and noise of simulated rows. */
+#include "sim/rows.h"
+
+#include "base/mem.h"
+#include "linalg/normals.h"
+
+gb_err gb_range_check(const char *key, gb_reals range)
+{
+  GB_CHECK(range.n == 2, GB_ERR_CONFIG, "%s has %zu numbers: give two, [low, high]; twice the same one fixes it", key,
+           range.n);
+  GB_CHECK(range.v[0] <= range.v[1], GB_ERR_CONFIG, "%s = [%g, %g]: the first number is above the second", key,
+           range.v[0], range.v[1]);
+  return GB_OK;
+}
+
+gb_err gb_box_check(const char *key, gb_reals box, const char *drawn_key, gb_reals drawn)
+{
+  GB_TRY(gb_range_check(key, box));
+  GB_CHECK(box.v[0] < box.v[1], GB_ERR_CONFIG, "%s = [%g, %g] is empty: inferred values need room", key, box.v[0],
+           box.v[1]);
+  GB_CHECK(drawn.v[0] >= box.v[0] && drawn.v[1] <= box.v[1], GB_ERR_CONFIG,
+           "%s = [%g, %g] does not contain %s = [%g, %g], so the truth could not be inferred. Widen it.", key, box.v[0],
+           box.v[1], drawn_key, drawn.v[0], drawn.v[1]);
+  return GB_OK;
+}
+
+double gb_row_draw(uint64_t seed, uint64_t row, uint32_t which, gb_reals range)
+{
+  uint32_t word[4];
+  gb_rng_block(gb_rng_key(seed, GB_RNG_TRUTH, row, 0), which / 4, word);
+  return range.v[0] + (range.v[1] - range.v[0]) * gb_rng_unit(word[which % 4]);
+}
+
+gb_err gb_row_observe(uint64_t seed, uint64_t row, double sd, size_t n, const double *exact, float *x)
+{
+  gb_real *noise;
+  GB_TRY(gb_new(&noise, n));
+  gb_normals(seed, GB_RNG_NOISE, row, 0, 1, n, n, noise);
+  for (size_t i = 0; i < n; i++) x[i] = (float)(exact[i] + sd * (double)noise[i]);
+  gb_free(&noise);
+  return GB_OK;
+}
+
+gb_err gb_row_failed(gb_err e, uint64_t row, int n_truth, const gb_var *truth, const double *value)
+{
+  gb_text t = {0}, place = {0};
+  if (!e) return e;
+  gb_text_add(&t, "row %llu (", (unsigned long long)row);
+  for (int i = 0; i < n_truth; i++) gb_text_add(&t, "%s%s = %.9g", i ? ", " : "", truth[i].name, value[i]);
+  gb_text_add(&t, "): %s", gb_err_message());
+  gb_text_add(&place, "%s", gb_err_place());
+  if (!gb_text_done(&t) && !gb_text_done(&place)) gb_err_adopt(t.s, place.s);
+  gb_text_free(&t);
+  gb_text_free(&place);
+  return e;
+}

@@ -1,0 +1,31 @@
+/* sim/rows.h - what simulators of rows share: ranges to draw from, draws, noise, and the message of a row that failed.
+ */
+#pragma once
+#include "sim/physics.h"
+
+/** Check a range [low, high] of the options; equal: the number is fixed.
+ *  Local.
+ *  @param[in] key  "section.key", for the message
+ *  @return GB_ERR_CONFIG naming key and value, if it is not two numbers in order */
+gb_err gb_range_check(const char *key, gb_reals range);
+
+/** Check the box of a parameter: low < high, and the range that rows are drawn from is inside.
+ *  Local.
+ *  @param[in] drawn_key, drawn  of that range, already checked */
+gb_err gb_box_check(const char *key, gb_reals box, const char *drawn_key, gb_reals drawn);
+
+/** Number `which` of a row, uniform in a range: a function of its arguments.
+ *  Local. */
+double gb_row_draw(uint64_t seed, uint64_t row, uint32_t which, gb_reals range);
+
+/** x = exact + noise of standard deviation sd.
+ *  Local.
+ *  @param[in]  exact  [n]
+ *  @param[out] x      [n]
+ *  @return GB_ERR_MEMORY */
+gb_err gb_row_observe(uint64_t seed, uint64_t row, double sd, size_t n, const double *exact, float *x);
+
+/** Make a recorded failure say which row it is of, and what was drawn for it.
+ *  Local.
+ *  @return e */
+gb_err gb_row_failed(gb_err e, uint64_t row, int n_truth, const gb_var *truth, const double *value /* [n_truth] */);
