@@ -2,3 +2,4 @@
  * CMake reads this file too. */
 PHYSICS(xy)
 PHYSICS(pendulum)
+PHYSICS(advection_diffusion)
