@@ -16,6 +16,7 @@ struct gb_graph {
   gb_node *node[MOST];
   size_t final_from[MOST]; /* the first weight that no op before a node has */
   void *context[MOST];
+  void (*destroy[MOST])(void *ctx); /* of a context, or NULL */
   gb_err failure;
   bool measure;
   gb_real *arena;
@@ -37,7 +38,10 @@ void gb_graph_destroy(gb_graph **graph)
   gb_graph *g = *graph;
   if (!g) return;
   for (int i = 0; i < g->n; i++) gb_free(&g->node[i]);
-  for (int i = 0; i < g->n_contexts; i++) gb_free(&g->context[i]);
+  for (int i = 0; i < g->n_contexts; i++) {
+    if (g->destroy[i]) g->destroy[i](g->context[i]);
+    gb_free(&g->context[i]);
+  }
   gb_free(&g->arena);
   gb_free(&g->terms);
   gb_free(&g->scratch);
@@ -67,6 +71,12 @@ void *gb_graph_context(gb_graph *g, size_t size)
   void *p = gb_alloc(1, size);
   if (!p) return gb_graph_fail(g, GB_FAIL(GB_ERR_MEMORY, "no memory for an op"));
   return g->context[g->n_contexts++] = p;
+}
+
+void gb_graph_owns(gb_graph *g, void *ctx, void (*destroy)(void *ctx))
+{
+  for (int i = 0; i < g->n_contexts; i++)
+    if (g->context[i] == ctx) g->destroy[i] = destroy;
 }
 
 static gb_node *add(gb_graph *g, gb_node node)

@@ -111,6 +111,11 @@ gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_nod
  *  Local. */
 void *gb_graph_context(gb_graph *g, size_t size);
 
+/** A context that owns more than its own memory: destroy(ctx) is called before the graph frees it.
+ *  Local. Does nothing after a failure.
+ *  @param[in] ctx  from gb_graph_context() */
+void gb_graph_owns(gb_graph *g, void *ctx, void (*destroy)(void *ctx));
+
 /** Record a failure of a builder; returns NULL.
  *  Local. */
 void *gb_graph_fail(gb_graph *g, gb_err e);

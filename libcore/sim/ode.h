@@ -68,3 +68,12 @@ size_t gb_ode_outputs(const gb_sim *sim, gb_inside inside);
  *  @param[in] theta    [n_parameter] of the known part; NULL if it has none or is left out
  *  @param[in] latents  inputs of the network; NULL: none */
 gb_node *gb_ode_solve(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node *theta, gb_node *latents);
+
+/** Loss term: the mean over frames of (|F| / (|x| + 1e-5))^2, F the network's outputs at an observation x and its time.
+ *  Where the term has its least value, the known part explains as much as it can.
+ *  Local. After gb_ode_solve() of the same problem, in whose backward pass the gradients of this term are taken. States
+ * must be observed whole (seen = n_state).
+ *  Source: Y. Yin et al., Augmenting physical models with deep networks (APHYNITY), ICLR 2021, section 3.
+ *  @param[in] x        [frames, seen] observations: no gradient
+ *  @param[in] latents  those of the solution */
+gb_node *gb_ode_network_norm(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node *latents);

@@ -1,0 +1,199 @@
+/* sim/direct.c - the step and its transpose. A block of rows goes through all steps before the next one starts, so that
+ * its states stay in the caches. Sources of the tableaus: E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary
+ * Differential Equations I, section II.1. */
+#include "sim/direct.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { STAGES = 4, BLOCK = 64 };
+
+typedef struct tableau {
+  const char *name;
+  size_t n;
+  double a[STAGES][STAGES], b[STAGES], c[STAGES];
+} tableau;
+
+static const tableau tableaus[] = {
+    {"euler", 1, {{0}}, {1}, {0}},
+    {"midpoint", 2, {{0}, {0.5}}, {0, 1}, {0, 0.5}},
+    {"rk4", 4, {{0}, {0.5}, {0, 0.5}, {0, 0, 1}}, {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6}, {0, 0.5, 0.5, 1}},
+};
+
+struct gb_direct {
+  gb_rhs *f;
+  const tableau *rk;
+  size_t steps, stages; /* of all frames */
+  double h;
+  gb_tape tape; /* of the last forward pass, if it was kept */
+  bool kept;
+  size_t parts;
+  double *states; /* [block][stage][size, rows] where the rate was taken */
+  size_t n_states;
+  double *rate;   /* [STAGES][size, rows] rates; backward: gradients of the states of the stages */
+  double *u, *at; /* [size, rows] */
+};
+
+static const tableau *find(const char *method)
+{
+  for (size_t i = 0; i < sizeof tableaus / sizeof *tableaus; i++)
+    if (!strcmp(tableaus[i].name, method)) return tableaus + i;
+  return NULL;
+}
+
+bool gb_direct_has(const char *method)
+{
+  return find(method) != NULL;
+}
+
+size_t gb_direct_block(size_t pass_rows)
+{
+  return pass_rows < BLOCK ? pass_rows : BLOCK;
+}
+
+size_t gb_direct_stages(const gb_ode_opts *o)
+{
+  return find(o->method)->n * (size_t)o->substeps;
+}
+
+gb_err gb_direct_create(gb_rhs *f, gb_direct **out)
+{
+  gb_direct *d;
+  size_t n = f->size * f->most;
+  double *memory;
+  GB_TRY(gb_new(&memory, (STAGES + 2) * n));
+  gb_err e = gb_new(&d, 1);
+  if (e) {
+    gb_free(&memory);
+    return e;
+  }
+  *d = (gb_direct){.f = f,
+                   .rk = find(f->p.opts->method),
+                   .steps = (f->p.frames - 1) * (size_t)f->p.opts->substeps,
+                   .h = f->p.sim->dims.frame_time / (double)f->p.opts->substeps,
+                   .rate = memory,
+                   .u = memory + STAGES * n,
+                   .at = memory + (STAGES + 1) * n};
+  d->stages = d->steps * d->rk->n;
+  *out = d;
+  return GB_OK;
+}
+
+void gb_direct_destroy(gb_direct **d)
+{
+  if (!*d) return;
+  gb_free(&(*d)->rate);
+  gb_free(&(*d)->states);
+  gb_free(d);
+}
+
+/* y += c x */
+static void axpy(size_t n, double c, const double *restrict x, double *restrict y)
+{
+  if (c != 0)
+    for (size_t i = 0; i < n; i++) y[i] += c * x[i];
+}
+
+/* The block that begins at row `first`: as many rows as fit, within a piece. */
+static size_t block_rows(const gb_direct *d, const gb_node *y, size_t first)
+{
+  size_t piece = y->rows / y->parts, left = piece - first % piece;
+  return left < d->f->most ? left : d->f->most;
+}
+
+/* Where the state of a stage of the block is kept. */
+static double *state_of(const gb_direct *d, size_t stage)
+{
+  size_t n = d->f->size;
+  return d->kept ? d->states + (d->f->first * d->stages + stage * d->f->rows) * n : d->at;
+}
+
+static double time_of(const gb_direct *d, size_t step, size_t i)
+{
+  size_t m = (size_t)d->f->p.opts->substeps;
+  return (double)(step / m) * d->f->p.sim->dims.frame_time + ((double)(step % m) + d->rk->c[i]) * d->h;
+}
+
+static void step_forward(gb_direct *d, const gb_tape *tape, size_t step)
+{
+  const tableau *k = d->rk;
+  size_t n = d->f->size * d->f->rows;
+  for (size_t i = 0; i < k->n; i++) {
+    size_t stage = step * k->n + i;
+    double *at = state_of(d, stage);
+    memcpy(at, d->u, n * sizeof *at);
+    for (size_t j = 0; j < i; j++) axpy(n, d->h * k->a[i][j], d->rate + j * n, at);
+    gb_rhs_rate(d->f, tape, d->kept ? stage : 0, time_of(d, step, i), at, d->rate + i * n);
+  }
+  for (size_t i = 0; i < k->n; i++) axpy(n, d->h * k->b[i], d->rate + i * n, d->u);
+}
+
+/* u holds the gradient of the state after the step; then that before it. */
+static void step_backward(gb_direct *d, const gb_tape *tape, size_t step)
+{
+  const tableau *k = d->rk;
+  size_t n = d->f->size * d->f->rows;
+  for (size_t i = k->n; i-- > 0;) { /* at: the gradient of the rate */
+    size_t stage = step * k->n + i;
+    memset(d->at, 0, n * sizeof *d->at);
+    axpy(n, d->h * k->b[i], d->u, d->at);
+    for (size_t j = i + 1; j < k->n; j++) axpy(n, d->h * k->a[j][i], d->rate + j * n, d->at);
+    memset(d->rate + i * n, 0, n * sizeof *d->rate);
+    gb_rhs_vjp(d->f, tape, stage, time_of(d, step, i), state_of(d, stage), d->at, d->rate + i * n);
+  }
+  for (size_t i = 0; i < k->n; i++) axpy(n, 1, d->rate + i * n, d->u);
+}
+
+static gb_err forward_block(gb_direct *d, gb_node *y, const gb_tape *tape)
+{
+  size_t m = (size_t)d->f->p.opts->substeps;
+  gb_rhs_start(d->f, d->u);
+  for (size_t step = 0;; step++) {
+    if (step % m == 0) {
+      GB_TRY(gb_rhs_check(d->f, step / m, d->u));
+      gb_rhs_put_frame(d->f, y, step / m, d->u);
+    }
+    if (step == d->steps) return GB_OK;
+    step_forward(d, tape, step);
+  }
+}
+
+gb_err gb_direct_forward(gb_direct *d, gb_node *y)
+{
+  gb_rhs *f = d->f;
+  d->kept = y->g && f->p.draws->training;
+  d->parts = y->parts;
+  gb_rhs_pack(f, false);
+  if (d->kept) {
+    GB_TRY(gb_rhs_tape(f, y->rows, d->stages + f->norm_frames, &d->tape));
+    GB_TRY(gb_rhs_grow(&d->states, &d->n_states, y->rows * d->stages * f->size, sizeof *d->states));
+  }
+  for (size_t first = 0; first < y->rows; first += f->rows) {
+    gb_rhs_block(f, first, block_rows(d, y, first));
+    gb_tape tape = d->kept ? gb_rhs_tape_from(f, &d->tape, first) : f->probe;
+    GB_TRY(forward_block(d, y, &tape));
+  }
+  return GB_OK;
+}
+
+gb_err gb_direct_vjp(gb_direct *d, gb_node *y)
+{
+  gb_rhs *f = d->f;
+  size_t m = (size_t)f->p.opts->substeps;
+  GB_ASSERT(d->kept && d->parts == y->parts);
+  gb_rhs_pack(f, true);
+  for (size_t first = 0; first < y->rows; first += f->rows) {
+    gb_rhs_block(f, first, block_rows(d, y, first));
+    gb_tape tape = gb_rhs_tape_from(f, &d->tape, first);
+    GB_TRY(gb_rhs_deltas(f, &tape));
+    memset(d->u, 0, f->size * f->rows * sizeof *d->u);
+    for (size_t step = d->steps;; step--) {
+      if (step % m == 0) gb_rhs_take_frame(f, y, step / m, d->u);
+      if (step == 0) break;
+      step_backward(d, &tape, step - 1);
+    }
+    gb_rhs_collect(f, y, &tape);
+  }
+  return GB_OK;
+}

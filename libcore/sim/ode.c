@@ -1,0 +1,157 @@
+/* sim/ode.c - the options, and the two ops: the solution, and the size of the network in it. */
+#include "sim/ode.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "sim/direct.h"
+
+enum { LAYER_INPUTS = 2, MOST_INPUTS = 3 + LAYER_INPUTS * GB_ODE_LAYERS };
+
+static const gb_field fields[] = {
+    GB_WORD(
+        gb_ode_opts, method, "rk4", "euler|midpoint|rk4", GB_FIXED,
+        "How a step is made. euler, midpoint, rk4: explicit, 1, 2 and 4 evaluations a step, error of order 1, 2, 4 in "
+        "its length. The published phys-vae experiments use euler, APHYNITY an rk4."),
+    GB_WORD(gb_ode_opts, solver, "auto", "auto|direct", GB_FREE,
+            "Who makes the steps: a loop of our own with fixed explicit steps (direct)."),
+    GB_NUMBER(gb_ode_opts, substeps, "1", 1, 10000, "1", GB_FIXED, "Steps of equal length from one frame to the next."),
+    {0}};
+const gb_schema gb_ode_schema = {"ode", "Numerical solution of differential equations inside a model.",
+                                 sizeof(gb_ode_opts), fields, NULL};
+
+size_t gb_ode_inputs(const gb_dims *d, gb_ode_clock clock, size_t n_latent)
+{
+  static const size_t clocks[] = {[GB_CLOCK_NONE] = 0, [GB_CLOCK_TIME] = 1, [GB_CLOCK_CIRCLE] = 2};
+  return n_latent + d->n_state + clocks[clock];
+}
+
+size_t gb_ode_outputs(const gb_sim *sim, gb_inside inside)
+{
+  switch (inside) {
+  case GB_INSIDE_SUM: return sim->dims.n_state - sim->dims.driven;
+  case GB_INSIDE_PARAMETERS: return (size_t)sim->kind->dynamics->n_parameter;
+  default: return 0;
+  }
+}
+
+typedef struct ode {
+  gb_rhs f;
+  gb_direct *direct;
+} ode;
+
+static void destroy(void *ctx)
+{
+  ode *o = ctx;
+  gb_direct_destroy(&o->direct);
+  gb_rhs_destroy(&o->f);
+}
+
+static gb_err forward(gb_node *y)
+{
+  ode *o = y->ctx;
+  o->f.norm_counts = false;
+  return gb_direct_forward(o->direct, y);
+}
+
+static gb_err vjp(gb_node *y)
+{
+  ode *o = y->ctx;
+  gb_err e = gb_direct_vjp(o->direct, y);
+  o->f.norm_counts = false;
+  return e;
+}
+
+static const gb_op op = {"ode", forward, vjp};
+
+/* What the solver needs beside the node. */
+static gb_err set_up(gb_graph *g, ode *o, const gb_ode_problem *p, gb_node *x, gb_node *theta, gb_node *latents)
+{
+  size_t rows = gb_graph_rows(g);
+  GB_TRY(gb_rhs_create(&o->f, p, x, theta, latents, gb_direct_block(rows), rows));
+  GB_TRY(gb_direct_create(&o->f, &o->direct));
+  return GB_OK;
+}
+
+/* Are all nodes there that have to be? A builder before may have failed. */
+static bool complete(const gb_ode_problem *p, const gb_node *x)
+{
+  bool yes = x != NULL;
+  for (int l = 0; p->inside != GB_INSIDE_NOTHING && l < p->network.n_layers; l++)
+    yes &= p->network.W[l] && p->network.b[l];
+  return yes;
+}
+
+gb_node *gb_ode_solve(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node *theta, gb_node *latents)
+{
+  const gb_dynamics *known = p->sim->kind->dynamics;
+  gb_node *in[MOST_INPUTS] = {x};
+  int n = 1;
+  if (!complete(p, x)) return NULL;
+  GB_ASSERT(known && p->frames > 0 && (p->inside != GB_INSIDE_PARAMETERS || p->known == GB_KNOWN_LAW));
+  GB_ASSERT(p->known != GB_KNOWN_LAW || (theta ? theta->width : 0) == (size_t)known->n_parameter);
+  ode *o = gb_graph_context(g, sizeof *o);
+  if (!o) return NULL;
+  gb_graph_owns(g, o, destroy);
+  gb_err e = set_up(g, o, p, x, theta, latents);
+  if (e) return gb_graph_fail(g, e);
+  if (o->f.theta_node) in[n++] = o->f.theta_node;
+  if (o->f.n_latent) in[n++] = o->f.latent_node;
+  double products = 0;
+  for (int l = 0; l < o->f.p.network.n_layers; l++) {
+    in[n++] = p->network.W[l];
+    in[n++] = p->network.b[l];
+    products += (double)p->network.W[l]->width;
+  }
+  gb_node *y = gb_graph_apply(g, &op, o, (gb_shape){p->reduced ? 2 : 1, p->frames, p->sim->dims.seen}, n, in);
+  if (y) y->flops = 2 * products * (double)gb_direct_stages(p->opts) * (double)(p->frames - 1);
+  return y;
+}
+
+/* The term's own part is the number. What follows from it for weights and latents is done by the op of the solution,
+ * which has the tape: weights are written once. */
+static gb_err norm_forward(gb_node *t)
+{
+  gb_rhs *f = &((ode *)t->in[0]->ctx)->f;
+  gb_rhs_pack(f, false);
+  for (size_t first = 0, rows; first < t->rows; first += rows) {
+    rows = t->rows - first < f->most ? t->rows - first : f->most;
+    gb_rhs_block(f, first, rows);
+    gb_rhs_norm(f, t->term);
+  }
+  return GB_OK;
+}
+
+static gb_err norm_vjp(gb_node *t)
+{
+  gb_rhs *f = &((ode *)t->in[0]->ctx)->f;
+  memcpy(f->norm_weight, t->g, t->rows * sizeof *t->g);
+  f->norm_counts = true;
+  return GB_OK;
+}
+
+static const gb_op norm_op = {"ode norm", norm_forward, norm_vjp};
+
+/* The solution in which these weights are. */
+static gb_node *solution_of(const gb_graph *g, const gb_ode_problem *p)
+{
+  int n;
+  gb_node *const *node = gb_graph_nodes(g, &n);
+  for (int i = 0; i < n; i++)
+    for (int k = 0; node[i]->op == &op && k < node[i]->n_in; k++)
+      if (node[i]->in[k] == p->network.W[0]) return node[i];
+  return NULL;
+}
+
+gb_node *gb_ode_network_norm(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node *latents)
+{
+  const gb_dims *d = &p->sim->dims;
+  if (!complete(p, x)) return NULL;
+  gb_node *y = solution_of(g, p);
+  GB_ASSERT(y && d->seen == d->n_state && x->width % d->n_state == 0);
+  gb_rhs *f = &((ode *)y->ctx)->f;
+  GB_ASSERT(!f->norm_frames && f->latent_node == latents);
+  f->norm_x = x;
+  f->norm_frames = x->width / d->n_state;
+  return gb_graph_term(g, &norm_op, y->ctx, 2, (gb_node *[]){y, x});
+}

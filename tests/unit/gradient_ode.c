@@ -1,0 +1,153 @@
+/* tests/unit/gradient_ode.c - gradients through differential equations against fourth-order differences, of every
+ * method. */
+#include "base/mem.h"
+#include "ode_bench.h"
+
+/* Fourth-order difference of the loss along one weight. */
+static double difference(swinger *s, double *value)
+{
+  static const double h = 1e-3;
+  static const struct {
+    double at, c;
+  } stencil[] = {{-2, 1.0 / 12}, {-1, -2.0 / 3}, {1, 2.0 / 3}, {2, -1.0 / 12}};
+  double kept = *value, d = 0;
+  for (int k = 0; k < 4; k++) {
+    *value = kept + stencil[k].at * h;
+    d += stencil[k].c * swing_loss(s) / h;
+  }
+  *value = kept;
+  return d;
+}
+
+/* Every weight of every tensor, relative to the largest gradient in it. */
+static void compare(swinger *s, double tolerance)
+{
+  swing_begin(s);
+  double *value = gb_params_value(s->p), *grad = gb_alloc(gb_params_size(s->p), sizeof *grad);
+  swing_loss(s);
+  swing_backward(s, grad, false);
+  for (int t = 0; t < gb_params_n(s->p); t++) {
+    const gb_param_info *info = gb_params_info(s->p, t);
+    double largest = 0, worst = 0;
+    for (size_t i = info->first; i < info->first + info->count; i++) {
+      double d = difference(s, value + i);
+      largest = fmax(largest, fabs(d));
+      worst = fmax(worst, fabs(grad[i] - d));
+    }
+    if (!(largest > 1e-4 && worst <= tolerance * largest))
+      fail_msg("%s by %s, known %d, inside %d, clock %d, reduced %d, norm %d: %s differs by %.3g of %.3g", s->method,
+               s->solver, s->known, s->inside, s->clock, s->reduced, s->norm, info->name, worst, largest);
+  }
+  gb_free(&grad);
+  swing_end(s);
+}
+
+static const swinger law = {.rows = 3,
+                            .seen = 1,
+                            .n_latent = 2,
+                            .hidden = 5,
+                            .layers = 3,
+                            .activation = GB_TANH,
+                            .inside = GB_INSIDE_SUM,
+                            .clock = GB_CLOCK_TIME,
+                            .reduced = true,
+                            .tolerance = 1e-12};
+
+enum { N_FIXED_SOLVERS = 1 };
+static const char *const fixed_solvers[] = {"direct"};
+static const char *const fixed_steps[] = {"euler", "midpoint", "rk4"};
+
+static void direct_steps(void **state)
+{
+  (void)state;
+  for (int m = 0; m < 3; m++)
+    for (int inside = GB_INSIDE_SUM; inside <= GB_INSIDE_PARAMETERS; inside++)
+      for (int k = 0; k < 2; k++) {
+        swinger s = law;
+        s.method = fixed_steps[m];
+        s.solver = "direct";
+        s.inside = (gb_inside)inside;
+        s.substeps = 1 + k;
+        s.clock = k ? GB_CLOCK_CIRCLE : GB_CLOCK_TIME;
+        s.reduced = k == 0;
+        compare(&s, 1e-8);
+      }
+}
+
+/* Without a law, without latents, without a network; activations of which x or y is kept. */
+static void parts_of_the_problem(void **state)
+{
+  (void)state;
+  for (int known = GB_KNOWN_LAW; known <= GB_KNOWN_NOTHING; known++)
+    for (int k = 0; k < 3; k++) {
+      swinger s = law;
+      s.method = "rk4";
+      s.solver = "direct";
+      s.known = (gb_known)known;
+      s.seen = known == GB_KNOWN_NOTHING ? 2 : 1; /* else nothing that is seen moves */
+      s.n_latent = (size_t)k;
+      s.clock = GB_CLOCK_NONE;
+      s.activation = k == 1 ? GB_GELU : GB_SOFTPLUS;
+      compare(&s, 1e-8);
+    }
+  swinger s = law;
+  s.method = "rk4";
+  s.solver = "direct";
+  s.inside = GB_INSIDE_NOTHING;
+  s.n_latent = 0;
+  compare(&s, 1e-8);
+}
+
+/* The size of the network beside the solution, in pieces. */
+static void norm(void **state)
+{
+  (void)state;
+  for (int k = 0; k < 2; k++) {
+    swinger s = law;
+    s.method = "rk4";
+    s.solver = "direct";
+    s.seen = 2;
+    s.rows = 4;
+    s.parts = k ? 2 : 1;
+    s.norm = true;
+    s.frames = 9; /* more than there are in the data */
+    s.data_frames = 6;
+    compare(&s, 1e-8);
+  }
+}
+
+/* Parameters of all rows that are the same. */
+static void set_parameters(swinger *s, double omega, double zeta)
+{
+  const gb_param_info *w = gb_params_info(s->p, 0), *b = gb_params_info(s->p, 1);
+  double *value = gb_params_value(s->p);
+  memset(value + w->first, 0, w->count * sizeof *value);
+  value[b->first] = log(expm1(omega)); /* a softplus follows */
+  value[b->first + 1] = zeta > 0 ? log(expm1(zeta)) : -100;
+}
+
+/* The known part by Euler's method, omega = 2, theta(0) = 1, steps of 0.05: an independent implementation in double. */
+static void euler_pendulum(void **state)
+{
+  (void)state;
+  static const struct {
+    size_t frame;
+    double theta;
+  } known[] = {{0, 1}, {1, 1}, {10, 0.631675150}, {25, -0.777444664}, {49, -0.265042896}};
+  for (int k = 0; k < N_FIXED_SOLVERS; k++) {
+    swinger s = {.method = "euler", .solver = fixed_solvers[k], .rows = 1, .seen = 1, .frames = 50, .frame_time = 0.05};
+    swing_begin(&s);
+    set_parameters(&s, 2, 0);
+    s.x->v[0] = 1;
+    swing_loss(&s);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) CHECK_NEAR(s.y->v[known[i].frame], known[i].theta, 6e-10);
+    swing_end(&s);
+  }
+}
+
+int main(void)
+{
+  static const struct CMUnitTest tests[] = {TEST(direct_steps), TEST(parts_of_the_problem), TEST(norm),
+                                            TEST(euler_pendulum)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
