@@ -1,16 +1,12 @@
-/* io/h5.c - the only use of HDF5.
+/* io/h5.c - files made, written and read; with h5_query.c the only use of HDF5.
  *
  * Space is allocated early, fill values are never written and object times are not tracked: the bytes of a
  * file then follow from what is put into it (with deflate, the order of chunks also from the ranks). The
  * classic file format is used (no superblock flag marks a file as open), so a file whose writer was killed
  * during gb_h5_write() opens again. */
-#include "io/h5.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <hdf5.h>
 #include <hdf5_hl.h>
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +15,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/task.h"
+#include "io/h5_inside.h"
 #include "io/pieces.h"
 
 static const gb_field fields[] = {
@@ -96,21 +92,11 @@ static MPI_Info hints(void)
   return gb_comm_info(n, hint);
 }
 
-struct gb_h5 {
-  gb_comm c;
-  hid_t file, transfer; /* transfer: collective if there is more than one rank */
-  char path[PATH_MAX], part[PATH_MAX];
-  bool writing;
-  gb_task task; /* the batch on its way, see gb_h5_write_start() */
-  gb_h5_batch batch;
-  gb_h5_want want;
-};
-
 /* The file with a thread that writes or reads. HDF5 knows no threads: before any other use of it the thread must be
  * done. */
 static gb_h5 *behind;
 
-static void settle(void)
+void gb_h5_settle(void)
 {
   if (behind) gb_task_join(&behind->task);
   behind = NULL;
@@ -123,25 +109,12 @@ static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text)
   return 0;
 }
 
-static gb_err failed(const gb_h5 *f, const char *what, const char *name)
+gb_err gb_h5_failed(const gb_h5 *f, const char *what, const char *name)
 {
   char why[256] = "no reason given";
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, why);
   return GB_FAIL(GB_ERR_IO, "%s: %s%s%s failed: %s", f->writing ? f->part : f->path, what, name ? " " : "",
                  name ? name : "", why);
-}
-
-static hid_t stored_type(gb_h5_type type)
-{
-  switch (type) {
-  case GB_H5_F32: return H5T_IEEE_F32LE;
-  case GB_H5_F64: return H5T_IEEE_F64LE;
-  case GB_H5_I64: return H5T_STD_I64LE;
-  case GB_H5_U64: return H5T_STD_U64LE;
-  case GB_H5_U8: return H5T_STD_U8LE;
-  case GB_H5_U16: return H5T_STD_U16LE;
-  }
-  return -1;
 }
 
 static hid_t memory_type(gb_h5_type type)
@@ -180,7 +153,7 @@ static gb_err open_file(gb_h5 *f, open_mode mode)
   case READ: f->file = H5Fopen(f->path, H5F_ACC_RDONLY, access); break;
   }
   /* At once: the next call to HDF5 forgets the reason. */
-  gb_err e = f->file < 0 ? failed(f, mode == CREATE ? "creating the file" : "opening the file", NULL) : GB_OK;
+  gb_err e = f->file < 0 ? gb_h5_failed(f, mode == CREATE ? "creating the file" : "opening the file", NULL) : GB_OK;
   H5Pclose(access);
   H5Pclose(create);
   gb_comm_info_free(&info); /* HDF5 has its own copy */
@@ -198,7 +171,7 @@ static gb_err look(const char *path)
 
 static gb_err make(gb_comm c, const char *path, open_mode mode, gb_h5 **out)
 {
-  settle();
+  gb_h5_settle();
   gb_h5 *f = NULL;
   *out = NULL;
   gb_err e = gb_new(&f, 1);
@@ -247,7 +220,7 @@ static gb_err sync_part(gb_h5 *f)
 
 static gb_err flush(gb_h5 *f)
 {
-  gb_err e = H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 ? failed(f, "flushing", NULL) : sync_part(f);
+  gb_err e = H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 ? gb_h5_failed(f, "flushing", NULL) : sync_part(f);
   return gb_comm_agree(f->c, e);
 }
 
@@ -262,9 +235,9 @@ gb_err gb_h5_close(gb_h5 **file, bool commit)
   gb_h5 *f = *file;
   if (!f) return GB_OK;
   gb_comm c = f->c;
-  settle();
+  gb_h5_settle();
   gb_err before = f->writing ? gb_h5_write_wait(f) : GB_OK,
-         e = H5Fclose(f->file) < 0 ? failed(f, "closing", NULL) : GB_OK;
+         e = H5Fclose(f->file) < 0 ? gb_h5_failed(f, "closing", NULL) : GB_OK;
   H5Pclose(f->transfer);
   e = gb_comm_agree(c, e);
   if (before) e = before;
@@ -287,16 +260,16 @@ static gb_err attach_scales(gb_h5 *f, hid_t set, const gb_h5_spec *spec)
     if (!spec->dims[i]) continue;
     if (!strcmp(spec->dims[i], spec->name)) { /* this dataset labels its own axis */
       const char *base = strrchr(spec->name, '/');
-      if (H5DSset_scale(set, base ? base + 1 : spec->name) < 0) return failed(f, "making a scale of", spec->name);
+      if (H5DSset_scale(set, base ? base + 1 : spec->name) < 0) return gb_h5_failed(f, "making a scale of", spec->name);
       continue;
     }
     hid_t scale = H5Dopen2(f->file, spec->dims[i], H5P_DEFAULT);
-    if (scale < 0) return failed(f, "opening the scale", spec->dims[i]);
+    if (scale < 0) return gb_h5_failed(f, "opening the scale", spec->dims[i]);
     herr_t bad = H5DSattach_scale(set, scale, (unsigned)i);
     const char *base = strrchr(spec->dims[i], '/');
     if (bad >= 0) bad = H5DSset_label(set, (unsigned)i, base ? base + 1 : spec->dims[i]);
     H5Dclose(scale);
-    if (bad < 0) return failed(f, "attaching a scale to", spec->name);
+    if (bad < 0) return gb_h5_failed(f, "attaching a scale to", spec->name);
   }
   return GB_OK;
 }
@@ -322,37 +295,17 @@ static gb_err note(gb_h5 *f, hid_t object, const char *name, const char *attribu
   if (a >= 0) H5Aclose(a);
   H5Sclose(space);
   H5Tclose(type);
-  return bad < 0 ? failed(f, "writing an attribute of", name) : GB_OK;
+  return bad < 0 ? gb_h5_failed(f, "writing an attribute of", name) : GB_OK;
 }
 
 gb_err gb_h5_note(gb_h5 *f, const char *name, const char *attribute, const char *text)
 {
-  settle();
+  gb_h5_settle();
   hid_t object = H5Oopen(f->file, name, H5P_DEFAULT);
-  if (object < 0) return failed(f, "opening", name);
+  if (object < 0) return gb_h5_failed(f, "opening", name);
   gb_err e = note(f, object, name, attribute, text);
   H5Oclose(object);
   return e;
-}
-
-gb_err gb_h5_get_note(gb_h5 *f, const char *name, const char *attribute, gb_text *text)
-{
-  settle();
-  hid_t a = H5Aopen_by_name(f->file, name, attribute, H5P_DEFAULT, H5P_DEFAULT);
-  if (a < 0) return failed(f, "opening an attribute of", name);
-  hid_t type = H5Aget_type(a), space = H5Aget_space(a);
-  char *value = NULL;
-  bool ours = H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1;
-  gb_err e = GB_OK;
-  if (!ours || H5Aread(a, type, &value) < 0 || !value)
-    e = failed(f, "reading an attribute of", name);
-  else
-    gb_text_add(text, "%s", value);
-  if (value) H5free_memory(value);
-  H5Sclose(space);
-  H5Tclose(type);
-  H5Aclose(a);
-  return e ? e : gb_text_done(text);
 }
 
 static hid_t creation_list(const gb_h5_spec *spec)
@@ -376,13 +329,13 @@ static hid_t creation_list(const gb_h5_spec *spec)
 
 gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec)
 {
-  settle();
+  gb_h5_settle();
   hsize_t shape[GB_H5_NDIM];
   gb_err e = GB_OK;
   for (int i = 0; i < spec->ndim; i++) shape[i] = spec->shape[i];
   hid_t space = H5Screate_simple(spec->ndim, shape, NULL), list = creation_list(spec), link = with_folders();
-  hid_t set = H5Dcreate2(f->file, spec->name, stored_type(spec->type), space, link, list, H5P_DEFAULT);
-  if (set < 0) e = failed(f, "making the dataset", spec->name);
+  hid_t set = H5Dcreate2(f->file, spec->name, gb_h5_stored_type(spec->type), space, link, list, H5P_DEFAULT);
+  if (set < 0) e = gb_h5_failed(f, "making the dataset", spec->name);
   if (!e) e = note(f, set, spec->name, "unit", spec->unit);
   if (!e) e = note(f, set, spec->name, "doc", spec->doc);
   if (!e) e = attach_scales(f, set, spec);
@@ -393,40 +346,7 @@ gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec)
   return gb_comm_agree(f->c, e);
 }
 
-/* An open dataset, what is selected in it, and the memory that matches. */
-typedef struct selection {
-  hid_t set, file, memory;
-  int ndim;
-  hsize_t shape[GB_H5_NDIM];
-} selection;
-
-static void drop(selection *s)
-{
-  if (s->memory >= 0) H5Sclose(s->memory);
-  if (s->file >= 0) H5Sclose(s->file);
-  if (s->set >= 0) H5Dclose(s->set);
-}
-
-/* Open a dataset of which the blocks are to be read or written. */
-static gb_err open_set(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], selection *s)
-{
-  *s = (selection){.set = -1, .file = -1, .memory = -1};
-  s->set = H5Dopen2(f->file, name, H5P_DEFAULT);
-  if (s->set < 0) return failed(f, "opening the dataset", name);
-  s->file = H5Dget_space(s->set);
-  s->ndim = H5Sget_simple_extent_ndims(s->file);
-  GB_CHECK(s->ndim >= 0 && s->ndim <= GB_H5_NDIM, GB_ERR_IO, "%s: %s has %d axes", f->path, name, s->ndim);
-  H5Sget_simple_extent_dims(s->file, s->shape, NULL);
-  for (const gb_h5_block *b = block; b < block + n; b++)
-    for (int i = 0; i < s->ndim; i++)
-      GB_CHECK(b->start[i] <= s->shape[i] && b->count[i] <= s->shape[i] - b->start[i], GB_ERR_IO,
-               "%s: %s: items %llu ... %llu of axis %d were asked for; it has %llu", f->path, name,
-               (unsigned long long)b->start[i], (unsigned long long)(b->start[i] + b->count[i]), i,
-               (unsigned long long)s->shape[i]);
-  return GB_OK;
-}
-
-static gb_err pick(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], selection *s)
+static gb_err pick(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], gb_h5_selection *s)
 {
   hsize_t total = 0, memory[GB_H5_NDIM];
   herr_t bad = n == 0 ? H5Sselect_none(s->file) : 0;
@@ -443,36 +363,16 @@ static gb_err pick(gb_h5 *f, const char *name, size_t n, const gb_h5_block block
   /* The shape of the block where there is one: HDF5 1.10 maps memory of another shape to chunks element by element. */
   s->memory = n == 1 && s->ndim ? H5Screate_simple(s->ndim, memory, NULL) : H5Screate_simple(1, &total, NULL);
   if (n == 0) H5Sselect_none(s->memory);
-  return bad < 0 || s->memory < 0 ? failed(f, "selecting a block of", name) : GB_OK;
+  return bad < 0 || s->memory < 0 ? gb_h5_failed(f, "selecting a block of", name) : GB_OK;
 }
 
-/* Elements of this type are in the file; -1: of a type that is not ours. */
-static gb_h5_type type_of(hid_t set)
-{
-  hid_t type = H5Dget_type(set);
-  int found = -1;
-  for (gb_h5_type t = GB_H5_F32; t <= GB_H5_U16; t++)
-    if (H5Tequal(type, stored_type(t)) > 0) found = (int)t;
-  H5Tclose(type);
-  return (gb_h5_type)found;
-}
-
-static gb_err known_type(gb_h5 *f, const selection *s, const char *name, gb_h5_type *type)
-{
-  *type = type_of(s->set);
-  GB_CHECK((int)*type >= 0, GB_ERR_IO,
-           "%s: %s is of a type that this program does not store. Was the file made by another program?", f->path,
-           name);
-  return GB_OK;
-}
-
-/* My blocks on their way into the file, a call at a time. */
-typedef struct outgoing {
+/* My blocks on their way, a call at a time. */
+typedef struct traffic {
   int ndim;
   size_t size, n; /* bytes of an element; blocks */
   const gb_h5_block *block;
   size_t next, piece; /* where the next call begins: block, and piece of it */
-} outgoing;
+} traffic;
 
 /* What one call takes: some whole blocks together, or one piece of one block. */
 typedef struct portion {
@@ -481,12 +381,12 @@ typedef struct portion {
   gb_h5_block piece;
 } portion;
 
-static size_t bytes_of(const outgoing *o, size_t i)
+static size_t bytes_of(const traffic *o, size_t i)
 {
   return gb_pieces_elements(o->ndim, &o->block[i]) * o->size;
 }
 
-static void take_blocks(outgoing *o, portion *p)
+static void take_blocks(traffic *o, portion *p)
 {
   *p = (portion){.block = o->block + o->next};
   while (o->next < o->n && (p->n == 0 || p->bytes + bytes_of(o, o->next) <= gb_pieces_limit)) {
@@ -495,7 +395,7 @@ static void take_blocks(outgoing *o, portion *p)
   }
 }
 
-static void take_piece(outgoing *o, portion *p)
+static void take_piece(traffic *o, portion *p)
 {
   *p = (portion){0};
   if (o->next == o->n) return;
@@ -510,7 +410,7 @@ static void take_piece(outgoing *o, portion *p)
 }
 
 /* Calls that all my blocks need. */
-static size_t n_calls(outgoing o, void (*take)(outgoing *, portion *))
+static size_t n_calls(traffic o, void (*take)(traffic *, portion *))
 {
   portion p;
   size_t n = 0;
@@ -520,7 +420,7 @@ static size_t n_calls(outgoing o, void (*take)(outgoing *, portion *))
 
 /* Small blocks go together, large ones one by one: a union of blocks has a shape that memory cannot have (see pick()).
  * All ranks make the same number of calls; one that has nothing left, or whose selection failed, selects nothing. */
-static gb_err write_calls(gb_h5 *f, const char *name, outgoing o, gb_h5_type type, selection *s, const char *data)
+static gb_err write_calls(gb_h5 *f, const char *name, traffic o, gb_h5_type type, gb_h5_selection *s, const char *data)
 {
   static const double large = 1 << 14; /* bytes: below, a call costs more than its elements */
   double most[3] = {(double)n_calls(o, take_piece), (double)n_calls(o, take_blocks), 0};
@@ -534,7 +434,7 @@ static gb_err write_calls(gb_h5 *f, const char *name, outgoing o, gb_h5_type typ
     gb_err mine = pick(f, name, p.n, p.block, s);
     if (mine) pick(f, name, 0, NULL, s);
     if (H5Dwrite(s->set, memory_type(type), s->memory, s->file, f->transfer, data) < 0 && !mine)
-      mine = failed(f, "writing", name);
+      mine = gb_h5_failed(f, "writing", name);
     e = gb_comm_agree(f->c, mine);
     if (p.n) data += p.bytes;
   }
@@ -543,22 +443,22 @@ static gb_err write_calls(gb_h5 *f, const char *name, outgoing o, gb_h5_type typ
 
 static gb_err write_now(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
 {
-  selection s;
+  gb_h5_selection s;
   gb_h5_type type = GB_H5_U8;
-  gb_err e = open_set(f, name, n, block, &s);
-  if (!e) e = known_type(f, &s, name, &type);
+  gb_err e = gb_h5_open_set(f, name, n, block, &s);
+  if (!e) e = gb_h5_known_type(f, &s, name, &type);
   e = gb_comm_agree(f->c, e); /* nobody writes before all can: no rank waits */
   if (!e) {
-    outgoing o = {.ndim = s.ndim, .size = H5Tget_size(memory_type(type)), .n = n, .block = block};
+    traffic o = {.ndim = s.ndim, .size = H5Tget_size(memory_type(type)), .n = n, .block = block};
     e = write_calls(f, name, o, type, &s, data);
   }
-  drop(&s);
+  gb_h5_drop(&s);
   return e;
 }
 
 gb_err gb_h5_write(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], const void *data)
 {
-  settle();
+  gb_h5_settle();
   return write_now(f, name, n, block, data);
 }
 
@@ -573,7 +473,7 @@ static gb_err write_batch(void *file)
 
 gb_err gb_h5_write_start(gb_h5 *f, const gb_h5_batch *batch)
 {
-  settle();
+  gb_h5_settle();
   GB_TRY(gb_h5_write_wait(f));
   f->batch = *batch;
   gb_task_start(&f->task, !gb_comm_threads(), write_batch, f);
@@ -583,48 +483,40 @@ gb_err gb_h5_write_start(gb_h5 *f, const gb_h5_batch *batch)
 
 gb_err gb_h5_write_wait(gb_h5 *f)
 {
-  settle();
+  gb_h5_settle();
   return gb_task_result(&f->task);
 }
 
 gb_err gb_h5_write_all(gb_h5 *f, const char *name, const void *data)
 {
-  settle();
-  selection s;
+  gb_h5_settle();
+  gb_h5_selection s;
   gb_h5_block all = {{0}, {0}};
-  gb_err e = open_set(f, name, 0, NULL, &s);
+  gb_err e = gb_h5_open_set(f, name, 0, NULL, &s);
   for (int i = 0; i < s.ndim && !e; i++) all.count[i] = s.shape[i];
-  drop(&s);
+  gb_h5_drop(&s);
   GB_TRY(gb_comm_agree(f->c, e));
   return gb_h5_write(f, name, f->c.rank == 0, &all, data);
 }
 
-static gb_err check_type(gb_h5 *f, hid_t set, const char *name, gb_h5_type type)
-{
-  static const char *const text[] = {"float32", "float64", "int64", "uint64", "uint8", "uint16"};
-  GB_CHECK(type_of(set) == type, GB_ERR_IO, "%s: %s is not of type %s. Was the file made by another program?", f->path,
-           name, text[type]);
-  return GB_OK;
-}
-
 static gb_err read_now(gb_h5 *f, const gb_h5_want *w)
 {
-  selection s;
+  gb_h5_selection s;
   size_t size = H5Tget_size(memory_type(w->type));
   char *data = w->data;
-  gb_err e = open_set(f, w->name, w->n, w->block, &s);
-  if (!e) e = check_type(f, s.set, w->name, w->type);
+  gb_err e = gb_h5_open_set(f, w->name, w->n, w->block, &s);
+  if (!e) e = gb_h5_check_type(f, s.set, w->name, w->type);
   for (size_t k = 0; k < w->n && !e; k++) {
     size_t n = gb_pieces_count(s.ndim, &w->block[k], size, gb_pieces_limit);
     for (size_t i = 0; i < n && !e; i++) {
       gb_h5_block piece = gb_pieces_get(s.ndim, &w->block[k], size, gb_pieces_limit, i);
       e = pick(f, w->name, 1, &piece, &s);
       if (!e && H5Dread(s.set, memory_type(w->type), s.memory, s.file, H5P_DEFAULT, data) < 0)
-        e = failed(f, "reading", w->name);
+        e = gb_h5_failed(f, "reading", w->name);
       data += gb_pieces_elements(s.ndim, &piece) * size;
     }
   }
-  drop(&s);
+  gb_h5_drop(&s);
   return e;
 }
 
@@ -635,8 +527,29 @@ gb_err gb_h5_read(gb_h5 *f, const char *name, gb_h5_type type, const gb_h5_block
 
 gb_err gb_h5_read_blocks(gb_h5 *f, const gb_h5_want *want)
 {
-  settle();
+  gb_h5_settle();
   return read_now(f, want);
+}
+
+/* A call takes as many whole blocks as may be moved at once, and the file is asked for their union. */
+gb_err gb_h5_read_together(gb_h5 *f, const gb_h5_want *want)
+{
+  gb_h5_settle();
+  gb_h5_selection s;
+  char *data = want->data;
+  gb_err e = gb_h5_open_set(f, want->name, want->n, want->block, &s);
+  if (!e) e = gb_h5_check_type(f, s.set, want->name, want->type);
+  traffic o = {.ndim = s.ndim, .size = H5Tget_size(memory_type(want->type)), .n = want->n, .block = want->block};
+  while (!e && o.next < o.n) {
+    portion p;
+    take_blocks(&o, &p);
+    e = pick(f, want->name, p.n, p.block, &s);
+    if (!e && H5Dread(s.set, memory_type(want->type), s.memory, s.file, H5P_DEFAULT, data) < 0)
+      e = gb_h5_failed(f, "reading", want->name);
+    data += p.bytes;
+  }
+  gb_h5_drop(&s);
+  return e;
 }
 
 /* In the thread. */
@@ -649,7 +562,7 @@ static gb_err read_wanted(void *file)
 void gb_h5_read_start(gb_h5 *f, const gb_h5_want *want)
 {
   GB_ASSERT(f->c.size == 1);
-  settle();
+  gb_h5_settle();
   f->want = *want;
   gb_task_start(&f->task, !gb_comm_threads(), read_wanted, f);
   behind = f;
@@ -657,112 +570,39 @@ void gb_h5_read_start(gb_h5 *f, const gb_h5_want *want)
 
 gb_err gb_h5_read_wait(gb_h5 *f)
 {
-  settle();
+  gb_h5_settle();
   return gb_task_result(&f->task);
-}
-
-gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64_t shape[])
-{
-  settle();
-  selection s;
-  gb_err e = open_set(f, name, 0, NULL, &s);
-  if (!e) e = check_type(f, s.set, name, type);
-  if (!e && s.ndim != ndim) e = GB_FAIL(GB_ERR_IO, "%s: %s has %d axes, %d are expected", f->path, name, s.ndim, ndim);
-  for (int i = 0; i < ndim && !e; i++) shape[i] = s.shape[i];
-  drop(&s);
-  return e;
-}
-
-gb_err gb_h5_stored(gb_h5 *f, const char *name, gb_h5_type *type)
-{
-  settle();
-  selection s;
-  gb_err e = open_set(f, name, 0, NULL, &s);
-  if (!e) e = known_type(f, &s, name, type);
-  drop(&s);
-  return e;
 }
 
 gb_err gb_h5_read_all(gb_h5 *f, const char *name, gb_h5_type type, size_t n, void *data)
 {
-  settle();
-  selection s;
+  gb_h5_settle();
+  gb_h5_selection s;
   gb_h5_block all = {{0}, {0}};
   size_t found = 1;
-  gb_err e = open_set(f, name, 0, NULL, &s);
+  gb_err e = gb_h5_open_set(f, name, 0, NULL, &s);
   for (int i = 0; i < s.ndim && !e; i++) found *= all.count[i] = s.shape[i];
-  drop(&s);
+  gb_h5_drop(&s);
   if (e) return e;
   GB_CHECK(found == n, GB_ERR_IO, "%s: %s has %zu elements, %zu are expected", f->path, name, found, n);
   return gb_h5_read(f, name, type, &all, data);
 }
 
-bool gb_h5_has(gb_h5 *f, const char *name)
-{
-  settle();
-  char prefix[256];
-  for (const char *p = name + 1; (p = strchr(p, '/')); p++) { /* H5Lexists wants every folder to exist */
-    snprintf(prefix, sizeof prefix, "%.*s", (int)(p - name), name);
-    if (H5Lexists(f->file, prefix, H5P_DEFAULT) <= 0) return false;
-  }
-  return H5Lexists(f->file, name, H5P_DEFAULT) > 0;
-}
-
 gb_err gb_h5_put_text(gb_h5 *f, const char *name, const char *text, const char *doc)
 {
-  settle();
+  gb_h5_settle();
   gb_h5_spec plain = {.ndim = 0};
   gb_err e = GB_OK;
   hid_t type = string_type(text), space = H5Screate(H5S_SCALAR), list = creation_list(&plain), link = with_folders();
   hid_t set = H5Dcreate2(f->file, name, type, space, link, list, H5P_DEFAULT);
-  if (set < 0) e = failed(f, "making the text", name);
+  if (set < 0) e = gb_h5_failed(f, "making the text", name);
   if (!e) e = note(f, set, name, "doc", doc);
   if (f->c.rank != 0) H5Sselect_none(space);
-  if (!e && H5Dwrite(set, type, space, space, f->transfer, text) < 0) e = failed(f, "writing the text", name);
+  if (!e && H5Dwrite(set, type, space, space, f->transfer, text) < 0) e = gb_h5_failed(f, "writing the text", name);
   if (set >= 0) H5Dclose(set);
   H5Pclose(link);
   H5Pclose(list);
   H5Sclose(space);
   H5Tclose(type);
   return gb_comm_agree(f->c, e);
-}
-
-gb_err gb_h5_get_text(gb_h5 *f, const char *name, char **text)
-{
-  settle();
-  enum { LONGEST = 1 << 26 };
-  gb_err e = GB_OK;
-  hid_t set = H5Dopen2(f->file, name, H5P_DEFAULT);
-  if (set < 0) return failed(f, "opening the text", name);
-  hid_t type = H5Dget_type(set), space = H5Dget_space(set);
-  size_t n = H5Tget_size(type);
-  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) || H5Sget_simple_extent_npoints(space) != 1 ||
-      n > LONGEST)
-    e = GB_FAIL(GB_ERR_IO, "%s: %s is not a text of this program", f->path, name);
-  if (!e) e = gb_new(text, n + 1);
-  if (!e && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *text) < 0) {
-    e = failed(f, "reading the text", name);
-    gb_free(text);
-  }
-  H5Sclose(space);
-  H5Tclose(type);
-  H5Dclose(set);
-  return e;
-}
-
-bool gb_h5_hint(gb_h5 *f, const char *key, char value[MPI_MAX_INFO_VAL + 1])
-{
-  settle();
-  MPI_File *file = NULL;
-  if (f->c.size == 1 || H5Fget_vfd_handle(f->file, H5P_DEFAULT, (void **)&file) < 0) return false;
-  return gb_comm_file_hint(*file, key, value);
-}
-
-const char *gb_h5_version(void)
-{
-  static char text[32];
-  unsigned major, minor, release;
-  H5get_libversion(&major, &minor, &release);
-  snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
-  return text;
 }

@@ -1,4 +1,4 @@
-/* io/h5.h - parallel HDF5 in a few verbs. HDF5 appears in h5.c only.
+/* io/h5.h - parallel HDF5 in a few verbs. HDF5 appears in h5.c and h5_query.c only.
  *
  * Every dataset carries its unit and a sentence (attributes `unit`, `doc`) and, where given, HDF5 dimension
  * scales; docs/FILES.md lists them all. Rows are addressed by global index, so a file's content never depends
@@ -134,6 +134,12 @@ typedef struct gb_h5_want {
  *  Local. As gb_h5_read(). */
 gb_err gb_h5_read_blocks(gb_h5 *f, const gb_h5_want *want);
 
+/** The same, with few calls for many blocks: a compressed chunk that several of them touch is unpacked once. For blocks
+ * below a GiB.
+ *  Local. As gb_h5_read().
+ *  @param[in] want  its blocks disjoint and in increasing row-major order */
+gb_err gb_h5_read_together(gb_h5 *f, const gb_h5_want *want);
+
 /** Begin to read blocks in a thread, so that the caller can go on computing; then gb_h5_read_wait(). What it points at
  * stays as it is until then. The caller may use MPI, since a file of one rank is read without it, and HDF5: each
  * function of this header waits for the thread first. Where MPI does not allow threads (gb_comm_threads()) all is read
@@ -160,6 +166,12 @@ gb_err gb_h5_shape(gb_h5 *f, const char *name, gb_h5_type type, int ndim, uint64
  *  Local.
  *  @return GB_ERR_IO if the dataset is missing or of no type that this program stores */
 gb_err gb_h5_stored(gb_h5 *f, const char *name, gb_h5_type *type);
+
+/** Read a whole list of integers, of whatever width and sign they are stored.
+ *  Local.
+ *  @param[out] v  [n]
+ *  @return GB_ERR_IO if the dataset is missing, holds no integers or has another shape */
+gb_err gb_h5_integers(gb_h5 *f, const char *name, size_t n, int64_t *v);
 
 /** Is there an object of this name?
  *  Local. */

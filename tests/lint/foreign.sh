@@ -8,8 +8,8 @@ bad=$(
       grep -vE "^$owner:" | sed "s#\$#   <- only $owner includes it#"
   done <<'LIST'
 yaml\.h> libcore/config/yaml.c
-hdf5(_hl)?\.h libcore/io/h5.c
-H5[A-Za-z]*\.h libcore/io/h5.c
+hdf5(_hl)?\.h libcore/io/h5(_inside)?.[ch]
+H5[A-Za-z]*\.h libcore/io/h5(_inside)?.[ch]
 (xxhash|xxh3)\.h libcore/base/hash.c
 Random123/ libcore/base/rng.c
 petsc[a-z]+\.h libcore/sim/(petsc|integrate|ts).[ch]
