@@ -6,12 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "comm/cluster.h"
-#include "io/angle16.h"
-#include "io/h5.h"
+#include "data/layout.h"
 
 static const gb_field fields[] = {
     GB_WORD(gb_dataset_opts, path, "", NULL, GB_FREE,
@@ -22,10 +20,17 @@ static const gb_field fields[] = {
     GB_WORD(gb_dataset_opts, augment, "[]", NULL, GB_FIXED,
             "Training samples are moved by random elements of these symmetries, anew in every step: any "
             "of " GB_SYMMETRIES ", as far as the physics has them."),
+    GB_NUMBER(gb_dataset_opts, import_class, "6", -1, 1e6, "1", GB_FIXED,
+              "Of a foreign file laid out as Galaxy10 (/images, /ans, no /split): the class that is taken. 6 of "
+              "Galaxy10 SDSS: discs seen from the side, without bulge."),
+    GB_NUMBER(gb_dataset_opts, import_training, "400", 1, 1e9, "images", GB_FIXED,
+              "Of such a file: images of the class for training, chosen at random."),
+    GB_NUMBER(gb_dataset_opts, import_validation, "100", 0, 1e9, "images", GB_FIXED,
+              "Of such a file: images of the class for validation; the others are for the test."),
+    GB_NUMBER(gb_dataset_opts, import_seed, "1", 0, 1e15, "1", GB_FIXED,
+              "Of such a file: seed of the choice. Trainings that are compared share it."),
     {0}};
 const gb_schema gb_dataset_schema = {"data", "What to learn from.", sizeof(gb_dataset_opts), fields, NULL};
-
-enum { LEAD = 3 }; /* axes before those of a sample: temperature, chain, sample */
 
 typedef struct wanted {
   uint64_t at, i;
@@ -45,19 +50,12 @@ typedef struct shelf {
 struct gb_dataset {
   gb_h5 *file;
   char *path;
-  int ndim;
-  uint64_t shape[GB_H5_NDIM]; /* of /configurations */
-  size_t width, n;            /* numbers in a sample; samples in the file */
-  gb_reals temperature;
-  double *grid;             /* behind temperature */
+  gb_layout layout;         /* what the file is; its checksums until all samples were compared with them */
   uint64_t *row[GB_SPLITS]; /* place in the file of each row of a split */
   size_t n_rows[GB_SPLITS];
-  gb_h5_type type; /* of /configurations: GB_H5_F32, angles; GB_H5_U16, codes of io/angle16.h */
-  gb_comm here;    /* the ranks that share x */
-  gb_shared *held; /* x, in the part of rank 0 of them; NULL: not held */
-  const char *x;   /* [n, width] as stored, or NULL */
-  uint64_t *hash;  /* [n] checksums, if x is NULL */
-  uint64_t fingerprint;
+  gb_comm here;              /* the ranks that share x */
+  gb_shared *held;           /* x, in the part of rank 0 of them; NULL: not held */
+  const char *x;             /* [n, width] as stored, or NULL */
   shelf one, now, next;      /* for gb_dataset_read(); of this step and the next one */
   size_t batch, first, mine; /* what is read ahead: rows [first, first + mine) of a batch; mine = 0: nothing */
   uint64_t seed;
@@ -66,91 +64,52 @@ struct gb_dataset {
   uint32_t *scratch; /* of gb_symmetry_move() */
 };
 
-/* Where a row stands in the file. */
-static void locate(const gb_dataset *d, uint64_t row, uint64_t index[LEAD])
+/* Places of the rows of each split. */
+static gb_err divide(gb_dataset *d)
 {
-  for (int i = LEAD - 1; i >= 0; i--) {
-    index[i] = row % d->shape[i];
-    row /= d->shape[i];
+  const gb_layout *l = &d->layout;
+  for (size_t i = 0; i < l->n; i++) d->n_rows[l->split[i]]++;
+  for (int s = 0; s < GB_SPLITS; s++) {
+    GB_TRY(gb_new(&d->row[s], d->n_rows[s]));
+    for (size_t i = 0, k = 0; i < l->n; i++)
+      if (l->split[i] == s) d->row[s][k++] = i;
   }
-}
-
-/* Bytes of one sample. */
-static size_t stored_bytes(const gb_dataset *d)
-{
-  return d->width * (d->type == GB_H5_U16 ? sizeof(uint16_t) : sizeof(float));
-}
-
-static gb_err verify(const gb_dataset *d, uint64_t row, const void *x, uint64_t hash)
-{
-  uint64_t at[LEAD];
-  locate(d, row, at);
-  GB_CHECK(gb_hash64(x, stored_bytes(d)) == hash, GB_ERR_IO,
-           "%s: sample %llu of chain %llu at temperature %llu does not match its checksum: the file is damaged",
-           d->path, (unsigned long long)at[2], (unsigned long long)at[1], (unsigned long long)at[0]);
   return GB_OK;
-}
-
-static gb_err check_shape(const gb_dataset *d, int ndim, const size_t shape[])
-{
-  for (int i = 0; i < ndim; i++)
-    GB_CHECK(
-        d->shape[LEAD + i] == shape[i], GB_ERR_CONFIG,
-        "%s holds samples of %llu x %llu, the config says %zu x %zu. Set the size in the config to that of the data.",
-        d->path, (unsigned long long)d->shape[LEAD], (unsigned long long)d->shape[LEAD + ndim - 1], shape[0],
-        shape[ndim - 1]);
-  return GB_OK;
-}
-
-static gb_err read_shape(gb_dataset *d, int ndim, const size_t shape[])
-{
-  uint64_t n_T;
-  d->ndim = ndim;
-  GB_TRY(gb_h5_stored(d->file, "/configurations", &d->type));
-  GB_CHECK(d->type == GB_H5_F32 || d->type == GB_H5_U16, GB_ERR_IO,
-           "%s: /configurations is neither of type float32 nor uint16. Was the file made by another program?", d->path);
-  GB_TRY(gb_h5_shape(d->file, "/configurations", d->type, LEAD + ndim, d->shape));
-  GB_TRY(gb_h5_shape(d->file, "/temperature", GB_H5_F64, 1, &n_T));
-  GB_CHECK(n_T == d->shape[0], GB_ERR_IO, "%s: %llu temperatures, but samples at %llu", d->path,
-           (unsigned long long)n_T, (unsigned long long)d->shape[0]);
-  GB_TRY(check_shape(d, ndim, shape));
-  d->n = d->shape[0] * d->shape[1] * d->shape[2];
-  d->width = 1;
-  for (int i = 0; i < ndim; i++) d->width *= shape[i];
-  GB_TRY(gb_new(&d->grid, n_T));
-  d->temperature = (gb_reals){n_T, d->grid};
-  return gb_h5_read_all(d->file, "/temperature", GB_H5_F64, n_T, d->grid);
-}
-
-static gb_err read_split(gb_dataset *d)
-{
-  uint8_t *split = NULL;
-  gb_err e = gb_new(&split, d->n);
-  if (!e) e = gb_h5_read_all(d->file, "/split", GB_H5_U8, d->n, split);
-  for (size_t i = 0; i < d->n && !e; i++) {
-    if (split[i] < GB_SPLITS)
-      d->n_rows[split[i]]++;
-    else
-      e = GB_FAIL(GB_ERR_IO, "%s: /split holds %d; 0, 1 and 2 are known", d->path, split[i]);
-  }
-  for (int s = 0; s < GB_SPLITS && !e; s++) {
-    e = gb_new(&d->row[s], d->n_rows[s]);
-    for (size_t i = 0, k = 0; i < d->n && !e; i++)
-      if (split[i] == s) d->row[s][k++] = i;
-  }
-  gb_free(&split);
-  return e;
 }
 
 /* All but the samples. */
-static gb_err read_tables(gb_dataset *d, int ndim, const size_t shape[])
+static gb_err read_tables(gb_dataset *d, const gb_dataset_opts *opts, int ndim, const size_t shape[])
 {
-  GB_TRY(read_shape(d, ndim, shape));
-  GB_TRY(read_split(d));
-  GB_TRY(gb_new(&d->hash, d->n));
-  GB_TRY(gb_h5_read_all(d->file, "/checksum", GB_H5_U64, d->n, d->hash));
-  d->fingerprint = gb_hash64(d->hash, d->n * sizeof *d->hash);
+  GB_TRY(gb_layout_read(d->file, d->path, opts, ndim, shape, &d->layout));
+  GB_TRY(divide(d));
+  gb_free(&d->layout.split);
   return GB_OK;
+}
+
+static gb_err verify(const gb_dataset *d, uint64_t row, const void *x)
+{
+  return gb_layout_verify(&d->layout, d->path, row, x, d->layout.hash);
+}
+
+static size_t stored_bytes(const gb_dataset *d)
+{
+  return gb_layout_bytes(&d->layout);
+}
+
+/* A block for one row, or the last of the n blocks grows by it.
+ *  @return blocks now */
+static size_t add_to_blocks(const gb_layout *l, uint64_t row, bool joins, size_t n, gb_h5_block block[])
+{
+  if (joins) {
+    block[n - 1].count[l->lead - 1]++;
+    return n;
+  }
+  gb_h5_block *b = &block[n];
+  *b = (gb_h5_block){0};
+  gb_layout_locate(l, row, b->start);
+  for (int k = 0; k < l->lead; k++) b->count[k] = 1;
+  for (int k = 0; k < l->ndim; k++) b->count[l->lead + k] = l->shape[l->lead + k];
+  return n + 1;
 }
 
 /* The ranks of this machine, if it has room for memory that they share; else this one alone. */
@@ -165,21 +124,35 @@ static gb_comm sharers(gb_comm c, size_t bytes)
   return alone;
 }
 
+/* All samples; of a foreign file the chosen ones, which may lie anywhere in compressed chunks. */
+static gb_err read_samples(gb_dataset *d, char *x)
+{
+  const gb_layout *l = &d->layout;
+  if (!l->place) return gb_h5_read_all(d->file, l->name, l->type, l->n * l->width, x);
+  gb_h5_block *block = NULL;
+  size_t n = 0;
+  GB_TRY(gb_new(&block, l->n));
+  for (size_t i = 0; i < l->n; i++) n = add_to_blocks(l, i, gb_layout_neighbours(l, i), n, block);
+  gb_err e = gb_h5_read_together(d->file, &(gb_h5_want){l->name, l->type, n, block, x});
+  gb_free(&block);
+  return e;
+}
+
 /* One rank reads for all that share, each verifies its part. */
 static gb_err hold_samples(gb_comm c, gb_dataset *d)
 {
-  size_t size = stored_bytes(d), bytes = d->n * size;
+  size_t size = stored_bytes(d), bytes = d->layout.n * size;
   d->here = sharers(c, bytes);
   GB_TRY(gb_comm_agree(c, gb_shared_create(d->here, d->here.rank == 0 ? bytes : 0, &d->held)));
   char *x = gb_shared_of(d->held, 0);
-  gb_err e = d->here.rank == 0 ? gb_h5_read_all(d->file, "/configurations", d->type, d->n * d->width, x) : GB_OK;
+  gb_err e = d->here.rank == 0 ? read_samples(d, x) : GB_OK;
   gb_shared_sync(d->held);
-  gb_range mine = gb_comm_share(d->here, d->n);
+  gb_range mine = gb_comm_share(d->here, d->layout.n);
   GB_TRY(gb_comm_agree(c, e));
-  for (size_t i = mine.first; i < mine.first + mine.count && !e; i++) e = verify(d, i, x + i * size, d->hash[i]);
+  for (size_t i = mine.first; i < mine.first + mine.count && !e; i++) e = verify(d, i, x + i * size);
   GB_TRY(gb_comm_agree(c, e));
   d->x = x;
-  gb_free(&d->hash);
+  gb_free(&d->layout.hash);
   return GB_OK;
 }
 
@@ -192,9 +165,9 @@ gb_err gb_dataset_open(gb_comm c, const gb_dataset_opts *opts, int ndim, const s
     e = GB_FAIL(GB_ERR_IO, "%s: %s. Make it with greybox-generate, or let data.path name another data set.", opts->path,
                 strerror(errno));
   if (!e) e = gb_h5_open(gb_comm_self(), opts->path, &d->file);
-  if (!e) e = read_tables(d, ndim, shape);
+  if (!e) e = read_tables(d, opts, ndim, shape);
   e = gb_comm_agree(c, e);
-  if (!e && (double)d->n * (double)stored_bytes(d) <= opts->memory * 0x1p30) e = hold_samples(c, d);
+  if (!e && (double)d->layout.n * (double)stored_bytes(d) <= opts->memory * 0x1p30) e = hold_samples(c, d);
   if (e) gb_dataset_close(&d);
   *out = d;
   return e;
@@ -216,11 +189,10 @@ void gb_dataset_close(gb_dataset **dataset)
   if (!d) return;
   gb_h5_close(&d->file, false);
   gb_free(&d->path);
-  gb_free(&d->grid);
+  gb_layout_free(&d->layout);
   for (int s = 0; s < GB_SPLITS; s++) gb_free(&d->row[s]);
   gb_shared_destroy(&d->held);
   gb_comm_close(&d->here);
-  gb_free(&d->hash);
   empty(&d->one);
   empty(&d->now);
   empty(&d->next);
@@ -236,12 +208,12 @@ size_t gb_dataset_rows(const gb_dataset *d, gb_split split)
 
 size_t gb_dataset_width(const gb_dataset *d)
 {
-  return d->width;
+  return d->layout.width;
 }
 
 gb_reals gb_dataset_temperatures(const gb_dataset *d)
 {
-  return d->temperature;
+  return (gb_reals){d->layout.n_T, d->layout.grid};
 }
 
 static gb_err make_room(const gb_dataset *d, shelf *s, size_t n)
@@ -267,28 +239,23 @@ static int by_place(const void *a, const void *b)
  * twice is read twice. */
 static gb_h5_want plan_reading(const gb_dataset *d, shelf *s, size_t n)
 {
+  const gb_layout *l = &d->layout;
   for (size_t i = 0; i < n; i++) s->row[i] = (wanted){s->list[i], i};
   qsort(s->row, n, sizeof *s->row, by_place);
   s->n = n;
   s->n_block = 0;
   for (size_t i = 0; i < n; i++) {
     uint64_t at = s->row[i].at;
+    bool joins = i && at == s->row[i - 1].at + 1 && gb_layout_neighbours(l, at);
     s->where[s->row[i].i] = i;
-    if (i && at == s->row[i - 1].at + 1 && at % d->shape[LEAD - 1]) {
-      s->block[s->n_block - 1].count[LEAD - 1]++;
-      continue;
-    }
-    gb_h5_block *b = &s->block[s->n_block++];
-    *b = (gb_h5_block){{0}, {1, 1, 1}};
-    locate(d, at, b->start);
-    for (int k = 0; k < d->ndim; k++) b->count[LEAD + k] = d->shape[LEAD + k];
+    s->n_block = add_to_blocks(l, at, joins, s->n_block, s->block);
   }
-  return (gb_h5_want){"/configurations", d->type, s->n_block, s->block, s->x};
+  return (gb_h5_want){l->name, l->type, s->n_block, s->block, s->x};
 }
 
 static gb_err verify_shelf(const gb_dataset *d, const shelf *s)
 {
-  for (size_t i = 0; i < s->n; i++) GB_TRY(verify(d, s->row[i].at, s->x + i * stored_bytes(d), d->hash[s->row[i].at]));
+  for (size_t i = 0; i < s->n; i++) GB_TRY(verify(d, s->row[i].at, s->x + i * stored_bytes(d)));
   return GB_OK;
 }
 
@@ -300,10 +267,7 @@ static const void *on_shelf(const gb_dataset *d, const shelf *s, size_t i)
 
 static void decode(const gb_dataset *d, const void *stored, float *x)
 {
-  if (d->type == GB_H5_U16)
-    gb_angle16_decode(d->width, stored, x);
-  else
-    memcpy(x, stored, stored_bytes(d));
+  gb_layout_decode(&d->layout, stored, x);
 }
 
 static const void *held_row(const gb_dataset *d, uint64_t row)
@@ -328,17 +292,18 @@ gb_err gb_dataset_read(gb_dataset *d, gb_split split, size_t n, const uint64_t r
     GB_TRY(read_list(d, s, n));
   }
   for (size_t i = 0; i < n; i++)
-    decode(d, d->x ? held_row(d, d->row[split][row[i]]) : on_shelf(d, s, i), x + i * d->width);
+    decode(d, d->x ? held_row(d, d->row[split][row[i]]) : on_shelf(d, s, i), x + i * d->layout.width);
   return GB_OK;
 }
 
 gb_err gb_dataset_augment(gb_dataset *d, unsigned symmetries)
 {
-  size_t h = d->shape[LEAD], w = d->shape[LEAD + d->ndim - 1];
+  const gb_layout *l = &d->layout;
+  size_t h = l->shape[l->lead], w = l->shape[l->lead + 1];
   d->symmetries = symmetries;
   if (!symmetries || d->still) return GB_OK;
-  GB_ASSERT(d->ndim == 2 && (h == w || !(symmetries & GB_LATTICE_ROTATION)));
-  GB_TRY(gb_new(&d->still, d->width));
+  GB_ASSERT((l->ndim == 2 || l->ndim == 3) && (h == w || !(symmetries & GB_LATTICE_ROTATION)));
+  GB_TRY(gb_new(&d->still, l->width));
   return gb_new(&d->scratch, h + w);
 }
 
@@ -349,10 +314,12 @@ static void deliver(gb_dataset *d, const void *stored, uint64_t seed, uint64_t s
     decode(d, stored, x);
     return;
   }
-  size_t h = d->shape[LEAD], w = d->shape[LEAD + 1];
+  const gb_layout *l = &d->layout;
+  size_t h = l->shape[l->lead], w = l->shape[l->lead + 1], channels = l->width / (h * w);
   gb_move m = gb_symmetry_draw(d->symmetries, seed, number, step, h, w);
-  if (d->type == GB_H5_U16) decode(d, stored, d->still);
-  gb_symmetry_move(&m, h, w, d->scratch, d->type == GB_H5_U16 ? d->still : stored, x);
+  bool plain = l->type == GB_H5_F32;
+  if (!plain) decode(d, stored, d->still);
+  gb_symmetry_move(&m, h, w, channels, d->scratch, plain ? stored : d->still, x);
 }
 
 /* Places of rows of a training batch. */
@@ -421,14 +388,15 @@ gb_err gb_dataset_training(gb_dataset *d, uint64_t seed, uint64_t step, size_t b
     if (d->x) list_batch(d, seed, step, batch, first + i, m, at);
     for (size_t k = 0; k < m; k++)
       deliver(d, d->x ? held_row(d, at[k]) : on_shelf(d, s, skip + i + k), seed, step, first + i + k,
-              x + (i + k) * d->width);
+              x + (i + k) * d->layout.width);
   }
   return GB_OK;
 }
 
 size_t gb_dataset_temperature_of(const gb_dataset *d, gb_split split, uint64_t row)
 {
-  return d->row[split][row] / (d->shape[1] * d->shape[2]);
+  GB_ASSERT(d->layout.n_T);
+  return d->row[split][row] / (d->layout.shape[1] * d->layout.shape[2]);
 }
 
 void gb_dataset_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t batch, size_t first, size_t n,
@@ -445,11 +413,38 @@ void gb_dataset_batch(const gb_dataset *d, uint64_t seed, uint64_t step, size_t 
 size_t gb_dataset_bytes(const gb_dataset *d)
 {
   size_t rows = d->one.room + d->now.room + d->next.room;
-  return d->n * sizeof **d->row +
-         (d->x ? d->n * stored_bytes(d) / (size_t)d->here.size : d->n * sizeof *d->hash + rows * stored_bytes(d));
+  const gb_layout *l = &d->layout;
+  size_t tables = l->n * (sizeof **d->row + (l->place ? sizeof *l->place : 0) + (l->hash ? sizeof *l->hash : 0));
+  return tables + (d->x ? l->n * stored_bytes(d) / (size_t)d->here.size : rows * stored_bytes(d));
+}
+
+bool gb_dataset_has_truth(const gb_dataset *d, const char *name)
+{
+  char path[128];
+  snprintf(path, sizeof path, "/truth/%s", name);
+  return gb_h5_has(d->file, path);
+}
+
+gb_err gb_dataset_truth(gb_dataset *d, gb_split split, const char *name, double *out)
+{
+  char path[128];
+  double *all = NULL;
+  snprintf(path, sizeof path, "/truth/%s", name);
+  GB_CHECK(gb_dataset_has_truth(d, name), GB_ERR_IO,
+           "%s: there is no %s: whoever made the data did not know or tell it", d->path, path);
+  GB_TRY(gb_new(&all, d->layout.n));
+  gb_err e = gb_h5_read_all(d->file, path, GB_H5_F64, d->layout.n, all);
+  for (size_t i = 0; i < d->n_rows[split] && !e; i++) out[i] = all[d->row[split][i]];
+  gb_free(&all);
+  return e;
+}
+
+const char *gb_dataset_note(const gb_dataset *d)
+{
+  return d->layout.note;
 }
 
 uint64_t gb_dataset_fingerprint(const gb_dataset *d)
 {
-  return d->fingerprint;
+  return d->layout.fingerprint;
 }

@@ -62,12 +62,27 @@ static void offsets(size_t n, bool mirror, size_t shift, size_t apart, uint32_t 
   }
 }
 
-void gb_symmetry_move(const gb_move *m, size_t h, size_t w, uint32_t *scratch, const float *x, float *y)
+/* Places change, numbers do not. */
+static void gather(size_t h, size_t w, size_t channels, const uint32_t *line, const uint32_t *place, const float *x,
+                   float *restrict y)
+{
+  for (size_t i = 0; i < h; i++)
+    for (size_t j = 0; j < w; j++)
+      for (size_t k = 0; k < channels; k++) *y++ = x[line[i] + place[j] + k];
+}
+
+void gb_symmetry_move(const gb_move *m, size_t h, size_t w, size_t channels, uint32_t *scratch, const float *x,
+                      float *y)
 {
   const float pi = 0x1.921fb6p+1f, two_pi = 0x1.921fb6p+2f, sign = m->sign, turn = m->turn;
   uint32_t *line = scratch, *place = scratch + h;
-  offsets(h, m->mirror[0], m->shift[0], m->transpose ? 1 : w, line);
-  offsets(w, m->mirror[1], m->shift[1], m->transpose ? w : 1, place);
+  offsets(h, m->mirror[0], m->shift[0], (m->transpose ? 1 : w) * channels, line);
+  offsets(w, m->mirror[1], m->shift[1], (m->transpose ? w : 1) * channels, place);
+  if (sign == 1 && turn == 0) {
+    gather(h, w, channels, line, place, x, y);
+    return;
+  }
+  GB_ASSERT(channels == 1);
   for (size_t i = 0; i < h; i++) {
     const float *from = x + line[i];
     float *restrict to = y + i * w;

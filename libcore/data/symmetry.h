@@ -1,4 +1,5 @@
-/* data/symmetry.h - samples on a lattice of angles, moved by elements of their symmetry group that are drawn at random.
+/* data/symmetry.h - samples on a lattice of angles, and images, moved by elements of their symmetry group that are
+ * drawn at random.
  *
  * A physics says which of these its samples have (gb_ensemble.symmetries), a config which are used (data.augment). The
  * element is a function of (seed, step, number of the row in the batch): on any number of ranks, in any passes, a row
@@ -41,7 +42,9 @@ gb_move gb_symmetry_draw(unsigned set, uint64_t seed, uint64_t row, uint64_t ste
 
 /** Move a sample.
  *  Local.
- *  @param[out] scratch  [h + w]
- *  @param[in]  x        [h, w] angles in [-pi, pi], rad
- *  @param[out] y        [h, w]; another array than x */
-void gb_symmetry_move(const gb_move *m, size_t h, size_t w, uint32_t *scratch, const float *x, float *y);
+ *  @param[in]  channels  numbers at each place; they move together. A move with a sign or a turn has one
+ *  @param[out] scratch   [h + w]
+ *  @param[in]  x         [h, w, channels]; with a sign or a turn, angles in [-pi, pi], rad
+ *  @param[out] y         [h, w, channels]; another array than x */
+void gb_symmetry_move(const gb_move *m, size_t h, size_t w, size_t channels, uint32_t *scratch, const float *x,
+                      float *y);

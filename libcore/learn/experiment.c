@@ -51,12 +51,15 @@ static gb_err make_model(const experiment *x, const gb_sim *sim, size_t rows, gb
   return GB_OK;
 }
 
-/* Which symmetries the training uses: those of data.augment, which the physics must have. */
+/* Which symmetries the training uses: those of data.augment, which the physics must have. An image of the sky may be
+ * seen from behind or in any position. */
 static gb_err symmetries_of(const experiment *x, const gb_sim *sim, unsigned *out)
 {
   static const unsigned spins = GB_SPIN_ROTATION | GB_SPIN_REFLECTION;
   const gb_ensemble *en = sim->kind->ensemble;
-  unsigned offered = en && sim->dims.ndim == 2 ? en->symmetries : 0;
+  unsigned offered = en && sim->dims.ndim == 2                 ? en->symmetries
+                     : sim->kind->image && sim->dims.ndim == 3 ? GB_LATTICE_REFLECTION | GB_LATTICE_ROTATION
+                                                               : 0;
   if (strcmp(sim->dims.unit, "rad")) offered &= ~spins;
   if (sim->dims.shape[0] != sim->dims.shape[1]) offered &= ~(unsigned)GB_LATTICE_ROTATION;
   return gb_symmetry_parse(x->data.augment, "data.augment", offered, sim->kind->name, out);
@@ -97,6 +100,7 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
     held = (double)gb_dataset_bytes(data);
     gb_text_add(out, "data: %s, %.0f training, %zu validation, %zu test samples\n", x.data_path, rows,
                 gb_dataset_rows(data, GB_VALIDATION), gb_dataset_rows(data, GB_TEST));
+    if (*gb_dataset_note(data)) gb_text_add(out, "%s\n", gb_dataset_note(data));
     gb_text_add(out, "steps: %lld of %lld samples = %.1f epochs\n", (long long)x.train.steps, (long long)x.train.batch,
                 (double)x.train.steps * (double)x.train.batch / rows);
   } else {
@@ -170,6 +174,7 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
   GB_GOTO(e, gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data), done);
   GB_GOTO(e, gb_comm_agree(c, make_model(&x, sim, gb_train_rows(&x.train, c.size), NULL, &built)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_dataset_augment(data, symmetries)), done);
+  if (*gb_dataset_note(data)) gb_run_say(run, "%s", gb_dataset_note(data));
   const gb_model *model = &built.model;
   gb_graph_measure(model->graph, profile);
   gb_run_log(run, "start", 3,

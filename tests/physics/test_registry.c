@@ -552,7 +552,7 @@ static void check_symmetries(const gb_sim *sim, const float *x)
   for (unsigned one = 1; one <= GB_LATTICE_ROTATION; one *= 2)
     for (uint64_t k = 0; k < 10 && en->symmetries & one; k++) {
       gb_move m = gb_symmetry_draw(one, 5, k, 0, h, w);
-      gb_symmetry_move(&m, h, w, scratch, x, y);
+      gb_symmetry_move(&m, h, w, 1, scratch, x, y);
       en->observe(sim->self, T, y, after);
       for (int o = 0; o < 2; o++) CHECK_NEAR(after[o], before[o], 2e-6 * (1 + fabs(before[o])));
     }

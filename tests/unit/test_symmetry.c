@@ -49,7 +49,7 @@ static void elements_are_uniform(void **state)
       gb_move m = gb_symmetry_draw(group[g].set, 7, k / 10, k % 10, SIDE, SIDE);
       m.sign = 1;
       m.turn = 0;
-      gb_symmetry_move(&m, SIDE, SIDE, scratch, x, y);
+      gb_symmetry_move(&m, SIDE, SIDE, 1, scratch, x, y);
       size_t e = 0;
       while (e < n && memcmp(seen[e], y, sizeof y)) e++;
       CHECK(e < group[g].elements);
@@ -111,7 +111,7 @@ static void observables_stay(void **state)
         gb_rng_block(gb_rng_key(5, GB_RNG_TEST, i, k), 0, w);
         x[i] = (float)(3.14159 * (2 * gb_rng_unit(w[0]) - 1));
       }
-      gb_symmetry_move(&m, L, L, scratch, x, y);
+      gb_symmetry_move(&m, L, L, 1, scratch, x, y);
       en->observe(sim.self, 0.9, x, before);
       en->observe(sim.self, 0.9, y, after);
       for (int o = 0; o < en->n_obs; o++) {
@@ -138,7 +138,7 @@ static void sides_may_differ(void **state)
   for (int i = 0; i < H * W; i++) x[i] = (float)i / 10;
   for (uint64_t k = 0; k < 50; k++) {
     gb_move m = gb_symmetry_draw(GB_TRANSLATION | GB_LATTICE_REFLECTION, 7, k, 0, H, W);
-    gb_symmetry_move(&m, H, W, scratch, x, y);
+    gb_symmetry_move(&m, H, W, 1, scratch, x, y);
     for (size_t i = 0; i < H; i++)
       for (size_t j = 0; j < W; j++) {
         size_t a = (i + H - m.shift[0]) % H, b = (j + W - m.shift[1]) % W;
