@@ -10,6 +10,7 @@
 #include "report/report.h"
 #include "sim/chains.h"
 #include "sim/petsc.h"
+#include "sim/simulate.h"
 
 const gb_schema *const *gb_app_sections(void)
 {
@@ -19,6 +20,7 @@ const gb_schema *const *gb_app_sections(void)
   all[n++] = &gb_run_schema;
   for (size_t i = 0; gb_physics_all[i]; i++) all[n++] = gb_physics_all[i]->schema;
   all[n++] = &gb_chains_schema;
+  all[n++] = &gb_simulate_schema;
   for (size_t i = 0; gb_experiment_sections[i]; i++) all[n++] = gb_experiment_sections[i];
   all[n++] = &gb_report_schema;
   all[n++] = &gb_h5_schema;

@@ -24,7 +24,7 @@
 /* A wish to stop waits for the end of a round. */
 #define ROUND_SECONDS 2.0
 
-static const char DATA[] = "dataset.h5", RAW[] = "dataset.raw.h5";
+static const char RAW[] = "dataset.raw.h5";
 
 /* Samples [first, first + n) of all my chains, on their way into the file. */
 typedef struct batch {
@@ -60,7 +60,7 @@ static uint64_t samples(const job *j)
 
 static const char *work_name(const job *j)
 {
-  return j->mc.ch.opts.deflate && j->mc.store ? RAW : DATA;
+  return j->mc.ch.opts.deflate && j->mc.store ? RAW : gb_making_data;
 }
 
 static gb_err save(job *j)
@@ -69,34 +69,18 @@ static gb_err save(job *j)
   return gb_mc_save(&j->mc);
 }
 
-typedef enum wish { GO_ON, SAVE, STOP } wish;
-
-/* Is it time to save, or has someone asked to stop? The same answer on all ranks. */
-static wish ask(const job *j)
+static gb_wish ask(const job *j)
 {
-  double now = gb_clock_now();
-  double agreed[2] = {gb_run_stop_wanted(j->mc.run),
-                      j->mc.c.rank == 0 && now - j->saved_at >= j->mc.ch.opts.save_seconds};
-  gb_comm_max(j->mc.c, agreed, 2);
-  return agreed[0] > 0 ? STOP : agreed[1] > 0 ? SAVE : GO_ON;
+  gb_making m = gb_mc_making(&j->mc);
+  return gb_making_ask(&m, j->saved_at, j->mc.ch.opts.save_seconds);
 }
 
-static gb_err act(job *j, wish w)
+static gb_err act(job *j, gb_wish w)
 {
-  if (w == GO_ON) return GB_OK;
+  gb_making m = gb_mc_making(&j->mc);
+  if (w == GB_GO_ON) return GB_OK;
   GB_TRY(save(j));
-  if (w == SAVE) return GB_OK;
-  gb_run_stop_done(j->mc.run);
-  gb_err e = GB_FAIL(GB_STOPPED, "stopped on request; everything is saved in %s", gb_run_get(j->mc.run)->dir);
-  gb_err_set_common();
-  return e;
-}
-
-/* A number that only rank 0 may choose, because it looks at the clock. */
-static int64_t chosen_by_root(gb_comm c, int64_t mine)
-{
-  gb_comm_bcast(c, &mine, sizeof mine);
-  return mine;
+  return w == GB_SAVE ? GB_OK : gb_making_stopped(&m);
 }
 
 /* What is done of the work before the first sample; the trials count as one piece. */
@@ -126,7 +110,7 @@ static gb_err equilibrate(job *j)
     double seconds = gb_clock_now() - begin;
     if (seconds < ROUND_SECONDS / 2) slice = slice * 2 < 1 << 20 ? slice * 2 : slice;
     if (seconds > ROUND_SECONDS && slice > 1) slice /= 2;
-    slice = chosen_by_root(j->mc.c, slice);
+    slice = gb_making_choice(j->mc.c, slice);
     GB_TRY(act(j, ask(j)));
   }
   return GB_OK;
@@ -185,7 +169,7 @@ static gb_err make_room(job *j)
   j->room = BUFFER_BYTES / (most * j->mc.sim->dims.n_mine * sizeof(float));
   if (j->room < 1) j->room = 1;
   if (j->room > samples(j)) j->room = samples(j);
-  j->room = (size_t)chosen_by_root(j->mc.c, (int64_t)j->room);
+  j->room = (size_t)gb_making_choice(j->mc.c, (int64_t)j->room);
   GB_TRY(gb_comm_agree(j->mc.c, make_buffers(j)));
   const gb_dims *d = &j->mc.sim->dims;
   box mine = {{d->first[0], d->first[1]}, {d->count[0], d->count[1]}};
@@ -280,9 +264,9 @@ static gb_err draw(job *j)
     draw_round(j, r);
     double seconds = gb_clock_now() - begin;
     GB_TRY(gb_h5_write_wait(j->mc.data)); /* of the round before; from here on MPI may be used */
-    n = (size_t)chosen_by_root(j->mc.c, (int64_t)next_round(j, r->n, seconds));
+    n = (size_t)gb_making_choice(j->mc.c, (int64_t)next_round(j, r->n, seconds));
     bool last = r->n == left;
-    wish w = last ? GO_ON : ask(j);
+    gb_wish w = last ? GB_GO_ON : ask(j);
     GB_TRY(send_round(j, r));
     j->mc.samples_done += (int64_t)r->n;
     gb_run_progress(j->mc.run, "sampling", (double)j->mc.samples_done * (double)j->mc.ch.n_data,
@@ -317,7 +301,7 @@ static gb_err compress(job *j)
   size_t chunk = gb_mc_chunk(j->mc.sim, &j->mc.ch.opts), n = j->room > chunk ? j->room / chunk * chunk : j->room;
   gb_h5 *to = NULL;
   gb_err e = GB_OK;
-  GB_TRY(gb_mc_make_part(&j->mc, DATA, (int)j->mc.ch.opts.deflate, &to));
+  GB_TRY(gb_mc_make_part(&j->mc, gb_making_data, (int)j->mc.ch.opts.deflate, &to));
   size_t all = j->mc.ch.data_mine, once = gb_mc_writes(&j->mc), bytes = j->mc.sim->dims.n_mine * stored_bytes(j);
   GB_GOTO(e, copy(j, to, "/configurations", j->mc.stored, all, bytes, n, r->x), done);
   GB_GOTO(e, copy(j, to, "/checksum", GB_H5_U64, once, sizeof(uint64_t), n, r->hash), done);
@@ -331,12 +315,13 @@ done:
 
 static gb_err finish(job *j)
 {
+  gb_making m = gb_mc_making(&j->mc);
   if (j->mc.ch.opts.deflate && j->mc.store) GB_TRY(compress(j));
   GB_TRY(gb_mc_results(&j->mc));
   GB_TRY(gb_h5_sync(j->mc.data));
   GB_TRY(gb_h5_close(&j->mc.data, true));
+  gb_making_tidy(&m);
   if (j->mc.c.rank == 0) {
-    unlink(gb_run_path(j->mc.run, gb_mc_state_name));
     char part[64];
     snprintf(part, sizeof part, "%s.part", RAW);
     unlink(gb_run_path(j->mc.run, part));
@@ -344,44 +329,13 @@ static gb_err finish(job *j)
   return GB_OK;
 }
 
-/* What the directory holds already: decided by rank 0, told to all. */
-typedef enum found { NOTHING, A_STATE, ALL } found;
-
-static found look(const job *j)
-{
-  int64_t what = NOTHING;
-  if (access(gb_run_path(j->mc.run, gb_mc_state_name), F_OK) == 0) what = A_STATE;
-  if (access(gb_run_path(j->mc.run, DATA), F_OK) == 0) what = ALL;
-  return (found)chosen_by_root(j->mc.c, what);
-}
-
-static gb_err already_done(job *j)
-{
-  const char *path = gb_run_path(j->mc.run, DATA);
-  gb_h5 *f = NULL;
-  GB_TRY(gb_h5_open(j->mc.c, path, &f));
-  gb_err e = gb_comm_agree(j->mc.c, gb_mc_match(&j->mc, f, "/provenance/config", path));
-  gb_h5_close(&f, false);
-  GB_TRY(e);
-  gb_run_say(j->mc.run, "%s is complete and was made with this config: nothing to do.", path);
-  return GB_OK;
-}
-
-static gb_err refuse_overwrite(const job *j, found there)
-{
-  GB_CHECK(
-      there == NOTHING || gb_run_get(j->mc.run)->resume, GB_ERR_CONFIG,
-      "run.resume is false but %s already holds a data set or its state. Choose another run.dir, or let it resume.",
-      gb_run_get(j->mc.run)->dir);
-  return GB_OK;
-}
-
 static gb_err work(job *j)
 {
-  found there = look(j);
-  GB_TRY(gb_comm_agree(j->mc.c, refuse_overwrite(j, there)));
-  if (there == ALL) return already_done(j);
-  if (there == A_STATE) {
+  gb_making m = gb_mc_making(&j->mc);
+  gb_found there;
+  GB_TRY(gb_making_look(&m, &there));
+  if (there == GB_ALL) return gb_making_complete(&m);
+  if (there == GB_A_STATE) {
     GB_TRY(gb_mc_load(&j->mc));
     gb_run_say(j->mc.run, "continuing: %lld of %llu samples of each chain are stored",
                (long long)(j->mc.samples_done < 0 ? 0 : j->mc.samples_done), (unsigned long long)samples(j));
@@ -399,8 +353,8 @@ static gb_err work(job *j)
   GB_TRY(draw(j));
   GB_TRY(finish(j));
   gb_run_log(j->mc.run, "done", 1, (gb_kv[]){{"samples_done", (double)j->mc.samples_done, NULL}});
-  gb_run_say(j->mc.run, "%s: %zu temperatures x %lld chains x %llu samples", gb_run_path(j->mc.run, DATA), j->mc.ch.n_T,
-             (long long)j->mc.ch.opts.chains, (unsigned long long)samples(j));
+  gb_run_say(j->mc.run, "%s: %zu temperatures x %lld chains x %llu samples", gb_run_path(j->mc.run, gb_making_data),
+             j->mc.ch.n_T, (long long)j->mc.ch.opts.chains, (unsigned long long)samples(j));
   return GB_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "io/h5.h"
 #include "io/run.h"
 #include "sim/chains.h"
+#include "sim/making.h"
 
 typedef struct gb_mc {
   gb_comm c;
@@ -16,6 +17,10 @@ typedef struct gb_mc {
   int64_t samples_done; /* of every chain, in the part; -1: the part is not made yet */
   gb_h5 *data;          /* the part, open for writing; NULL before and after */
 } gb_mc;
+
+/** The same as those helpers want it.
+ *  Local. */
+gb_making gb_mc_making(const gb_mc *mc);
 
 /** The ensemble of the physics.
  *  Local. */
@@ -40,11 +45,6 @@ gb_err gb_mc_blocks(const gb_mc *mc, uint64_t first, uint64_t n, gb_h5_block **o
  *  Local. */
 size_t gb_mc_writes(const gb_mc *mc);
 
-/** Fail unless the config stored as text `name` in a file agrees with that of the run.
- *  Local.
- *  @return GB_ERR_CONFIG naming the first key that differs */
-gb_err gb_mc_match(gb_mc *mc, gb_h5 *f, const char *name, const char *path);
-
 /** Save the state; the part is synced first, so that it holds what the state says.
  *  Collective over mc->c. */
 gb_err gb_mc_save(gb_mc *mc);
@@ -57,5 +57,3 @@ gb_err gb_mc_load(gb_mc *mc);
 /** Compute and write the summary and sampling datasets. Each temperature is worked out by one rank, from the file.
  *  Collective over mc->c. */
 gb_err gb_mc_results(gb_mc *mc);
-
-extern const char gb_mc_state_name[];

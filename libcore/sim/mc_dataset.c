@@ -7,6 +7,11 @@
 
 #define CHUNK_BYTES ((size_t)1 << 18) /* of configurations: a few hundred small lattices, or one large one */
 
+gb_making gb_mc_making(const gb_mc *mc)
+{
+  return (gb_making){mc->c, mc->run, mc->cfg, mc->sim, mc->sections};
+}
+
 const gb_ensemble *gb_mc_ensemble(const gb_mc *mc)
 {
   return mc->sim->kind->ensemble;
@@ -51,36 +56,16 @@ static gb_h5_spec per_temperature(const gb_mc *mc, const char *name, gb_h5_type 
 static gb_err add_axes(gb_mc *mc, gb_h5 *f)
 {
   const gb_dims *d = &mc->sim->dims;
-  struct {
-    const char *name, *doc;
-    uint64_t n;
-  } axis[2 + GB_SAMPLE_NDIM] = {{"/chain", "Number of the Markov chain.", (uint64_t)mc->ch.opts.chains},
-                                {"/sample", "Number of the stored sample in its chain.", samples(mc)}};
-  char names[GB_SAMPLE_NDIM][64];
+  gb_making m = gb_mc_making(mc);
+  char name[64];
   gb_h5_spec temperature = per_temperature(mc, "/temperature", GB_H5_F64, 0, "energy", "Temperature, k_B = 1.");
   GB_TRY(gb_h5_add(f, &temperature));
   GB_TRY(gb_h5_write_all(f, "/temperature", d->temperature.v));
+  GB_TRY(gb_making_axis(&m, f, "/chain", (uint64_t)mc->ch.opts.chains, "Number of the Markov chain."));
+  GB_TRY(gb_making_axis(&m, f, "/sample", samples(mc), "Number of the stored sample in its chain."));
   for (int i = 0; i < d->ndim; i++) {
-    snprintf(names[i], sizeof names[i], "/%s", d->axis[i]);
-    axis[2 + i].name = names[i];
-    axis[2 + i].doc = "Coordinate on the lattice.";
-    axis[2 + i].n = d->shape[i];
-  }
-  for (int i = 0; i < 2 + d->ndim; i++) {
-    gb_h5_spec s = {.name = axis[i].name,
-                    .type = GB_H5_I64,
-                    .ndim = 1,
-                    .shape = {axis[i].n},
-                    .unit = "1",
-                    .doc = axis[i].doc,
-                    .dims = {axis[i].name}};
-    int64_t *v;
-    GB_TRY(gb_h5_add(f, &s));
-    GB_TRY(gb_comm_agree(mc->c, gb_new(&v, axis[i].n)));
-    for (uint64_t k = 0; k < axis[i].n; k++) v[k] = (int64_t)k;
-    gb_err e = gb_h5_write_all(f, axis[i].name, v);
-    gb_free(&v);
-    GB_TRY(e);
+    snprintf(name, sizeof name, "/%s", d->axis[i]);
+    GB_TRY(gb_making_axis(&m, f, name, d->shape[i], "Coordinate on the lattice."));
   }
   return GB_OK;
 }
@@ -191,29 +176,6 @@ static gb_err add_samples(gb_mc *mc, gb_h5 *f, int deflate)
   return gb_h5_add(f, &split);
 }
 
-static gb_err add_provenance(gb_mc *mc, gb_h5 *f)
-{
-  gb_text config = {0}, build = {0};
-  char ranks[16];
-  gb_config_print_fixed(mc->cfg, mc->sections, &config);
-  gb_run_build(&build);
-  snprintf(ranks, sizeof ranks, "%d", mc->c.size);
-  gb_err e = gb_text_done(&config);
-  if (!e) e = gb_text_done(&build);
-  e = gb_comm_agree(mc->c, e);
-  if (!e)
-    e = gb_h5_put_text(f, "/provenance/config", config.s,
-                       "All keys that determine the data, YAML; the seed is run.seed.");
-  if (!e) e = gb_h5_put_text(f, "/provenance/build", build.s, "Commit, compiler and libraries.");
-  if (!e) e = gb_h5_note(f, "/provenance", "ranks", ranks); /* an attribute: no data set knows the number of ranks */
-  if (!e) e = gb_h5_note(f, "/", "title", mc->sim->kind->doc);
-  if (!e) e = gb_h5_note(f, "/", "physics", mc->sim->kind->name);
-  if (!e) e = gb_h5_note(f, "/", "source", mc->sim->kind->source);
-  gb_text_free(&config);
-  gb_text_free(&build);
-  return e;
-}
-
 static gb_err write_split(gb_mc *mc, gb_h5 *f)
 {
   const gb_chains_opts *o = &mc->ch.opts;
@@ -235,12 +197,13 @@ static gb_err write_split(gb_mc *mc, gb_h5 *f)
 
 gb_err gb_mc_make_part(gb_mc *mc, const char *name, int deflate, gb_h5 **out)
 {
+  gb_making m = gb_mc_making(mc);
   gb_err e = GB_OK;
   GB_TRY(gb_h5_create(mc->c, gb_run_path(mc->run, name), out));
   GB_GOTO(e, add_axes(mc, *out), failed);
   GB_GOTO(e, add_samples(mc, *out, deflate), failed);
   GB_GOTO(e, add_results(mc, *out), failed);
-  GB_GOTO(e, add_provenance(mc, *out), failed);
+  GB_GOTO(e, gb_making_provenance(&m, *out), failed);
   GB_GOTO(e, write_split(mc, *out), failed);
   GB_GOTO(e, gb_h5_sync(*out), failed);
   return GB_OK;

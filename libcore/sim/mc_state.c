@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "sim/mc.h"
 
-const char gb_mc_state_name[] = "generate.state.h5";
-
 enum { VERSION = 2 };
 typedef enum number { FORMAT, STAGE, STAGE_DONE, SAMPLES_DONE, CONFIG_HASH, TABLE_HASH, N_NUMBERS } number;
 
@@ -236,7 +234,7 @@ gb_err gb_mc_save(gb_mc *mc)
   if (!e) {
     convert(mc, &r, true);
     hash_rows(mc, &r);
-    e = gb_h5_create(mc->c, gb_run_path(mc->run, gb_mc_state_name), &f);
+    e = gb_h5_create(mc->c, gb_run_path(mc->run, gb_making_state), &f);
   }
   if (!e) e = add_state(mc, f);
   if (!e) e = write_state(mc, f, &r);
@@ -264,7 +262,7 @@ static gb_err check_rows(gb_mc *mc, gb_h5 *f, const rows *r)
     GB_TRY(gb_h5_read(f, "/checksum", GB_H5_U64, &r->one[k], &then));
     GB_CHECK(then == r->hash[k], GB_ERR_IO,
              "%s: chain %zu does not match its checksum: the file is damaged. Remove it to start the run again.",
-             gb_run_path(mc->run, gb_mc_state_name), mc->ch.unit[k]);
+             gb_run_path(mc->run, gb_making_state), mc->ch.unit[k]);
   }
   return GB_OK;
 }
@@ -283,15 +281,6 @@ static gb_err restore(gb_mc *mc, gb_h5 *f)
   return e;
 }
 
-gb_err gb_mc_match(gb_mc *mc, gb_h5 *f, const char *name, const char *path)
-{
-  char *then = NULL;
-  gb_err e = gb_h5_get_text(f, name, &then);
-  if (!e) e = gb_config_match(mc->cfg, then, path, mc->sections);
-  gb_free(&then);
-  return e;
-}
-
 /* The config is compared first: only with the same one have the tables the shapes that are asked for. */
 static gb_err read_tables(gb_mc *mc, gb_h5 *f, const char *path, int64_t numbers[N_NUMBERS])
 {
@@ -305,7 +294,8 @@ static gb_err read_tables(gb_mc *mc, gb_h5 *f, const char *path, int64_t numbers
            "%s: was written in format %lld, this program reads %d. Finish the run with the program that began it.",
            path, (long long)numbers[FORMAT], VERSION);
   if (!damaged) {
-    GB_TRY(gb_mc_match(mc, f, "/config", path));
+    gb_making m = gb_mc_making(mc);
+    GB_TRY(gb_making_match(&m, f, "/config", path));
     table t[N_TABLES];
     list_tables(mc, t);
     for (int i = 0; i < N_TABLES; i++)
@@ -319,7 +309,7 @@ static gb_err read_tables(gb_mc *mc, gb_h5 *f, const char *path, int64_t numbers
 
 gb_err gb_mc_load(gb_mc *mc)
 {
-  const char *path = gb_run_path(mc->run, gb_mc_state_name);
+  const char *path = gb_run_path(mc->run, gb_making_state);
   gb_h5 *f = NULL;
   int64_t numbers[N_NUMBERS] = {0};
   GB_TRY(gb_h5_open(mc->c, path, &f));
