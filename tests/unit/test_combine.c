@@ -6,6 +6,7 @@
 #include "ad/latent.h"
 #include "ad/layers.h"
 #include "ad/norm.h"
+#include "ad/rotor.h"
 #include "check.h"
 
 enum { ROWS = 8 };
@@ -183,6 +184,34 @@ static void stop_before_latents(void **state)
   }
 }
 
+/* Fields of rotors whose direction or spread is stopped. */
+static void stop_before_rotors(void **state)
+{
+  (void)state;
+  for (int half = 0; half < 2; half++) {
+    net n;
+    open_net(&n);
+    gb_shape s = {2, 2, 1};
+    gb_node *x = data(&n, (gb_shape){1, 1, 3}), *near = data(&n, (gb_shape){2, 2, 2});
+    gb_node *turn = gb_reshape(n.g, dense(&n, "turn", x, 4), s), *raw = gb_reshape(n.g, dense(&n, "raw", x, 4), s);
+    gb_node *u = gb_rotor_from_angle(n.g, half ? turn : gb_stop(n.g, turn));
+    gb_node *l = gb_rotor_spread(n.g, half ? gb_stop(n.g, raw) : raw);
+    gb_node *expected = gb_rotor_expected(n.g, GB_GAUSSIAN, u, l, 0);
+    gb_node *drawn = gb_rotor_sample(n.g, GB_VON_MISES, u, l, 0, &n.draws);
+    gb_node *term[] = {gb_rotor_nll(n.g, GB_VON_MISES, near, u, l, 0), gb_squared_distance(n.g, 1, &expected, &near, 1),
+                       gb_squared_distance(n.g, 1, &drawn, &near, 1)};
+    ready(&n);
+    gb_real *grad = gb_alloc(gb_params_size(n.p), sizeof *grad);
+    run(&n, 0, ROWS, 1);
+    for (int k = 0; k < 3; k++) {
+      backward(&n, term[k], 1, (gb_gradient){.block = grad, .parts = 1});
+      for (int t = 0; t < 4; t++) CHECK((grad[gb_params_info(n.p, t)->first] == 0) == (t / 2 == half));
+    }
+    gb_free(&grad);
+    close_net(&n);
+  }
+}
+
 /* Three inputs through the same two layers, with dropout. */
 typedef struct shared {
   net n;
@@ -239,6 +268,29 @@ static void shared_weights_have_the_same_bits(void **state)
   gb_free(&whole);
   gb_free(&y);
   close_net(&s.n);
+}
+
+/* Copies of a field are drawn apart, and each as it is in any other pass. */
+static void copies_of_fields(void **state)
+{
+  (void)state;
+  enum { NUMBERS = 2 * 3 * 3 * 2, ALONE = 5 };
+  for (int noise = 0; noise < 2; noise++) {
+    net n;
+    gb_real all[ROWS * NUMBERS];
+    open_net(&n);
+    gb_node *turn = data(&n, (gb_shape){3, 3, 1}), *u = gb_rotor_from_angle(n.g, turn);
+    gb_node *y = gb_rotor_sample(n.g, noise ? GB_VON_MISES : GB_GAUSSIAN, gb_stack(n.g, 2, (gb_node *[]){u, u}), NULL,
+                                 -1, &n.draws);
+    ready(&n);
+    run(&n, 20, ROWS, 1);
+    memcpy(all, y->v, sizeof all);
+    for (size_t r = 0; r < 2 * ROWS; r++) /* the turns themselves come first in the op's memory */
+      for (size_t q = 0; q < r; q++) CHECK(y->work[27 * r] != y->work[27 * q]);
+    run(&n, 20 + ALONE, 1, 1);
+    CHECK(!memcmp(all + ALONE * NUMBERS, y->v, NUMBERS * sizeof *all));
+    close_net(&n);
+  }
 }
 
 /* Equal copies are left out at different places. */
@@ -390,8 +442,10 @@ int main(void)
                                      TEST(nothing_gives_nothing),
                                      TEST(stop_stops),
                                      TEST(stop_before_latents),
+                                     TEST(stop_before_rotors),
                                      TEST(shared_weights_have_the_same_bits),
                                      TEST(copies_draw_for_themselves),
+                                     TEST(copies_of_fields),
                                      TEST(batch_norm_sees_all_copies),
                                      TEST(clamp_limits),
                                      TEST(distance_formula),
