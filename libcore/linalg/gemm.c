@@ -226,6 +226,14 @@ void gb_gemm_rows(size_t images, const gb_runs *a, const gb_real *x, size_t n, c
 
 /* Gradients of weights: A^T G. Both are copied, a stretch of rows at a time, into the order in which they are read. */
 
+/* n numbers of a run, for every row, side by side with those of other runs; with n known to the compiler a piece is a
+ * move or two. */
+GB_INLINE void copy_pieces(size_t n, size_t rows, const gb_real *const *from, size_t at, gb_real *to)
+{
+  for (size_t r = 0; r < rows; r++)
+    for (size_t i = 0; i < n; i++) to[r * WIDE + i] = from[r][at + i];
+}
+
 /* WIDE columns of A for the rows of a stretch, as [row, WIDE]: columns first ... first + WIDE of [taps, c]. */
 static void copy_columns(const gb_runs *a, const gb_real *const *run, size_t rows, size_t first, gb_real *to)
 {
@@ -235,11 +243,15 @@ static void copy_columns(const gb_runs *a, const gb_real *const *run, size_t row
     const gb_real *const *from = run + tap * GB_STRETCH;
     gb_real *out = to + (k - first);
     n = a->c - at < left ? a->c - at : left;
-    if (n == WIDE)
-      for (size_t r = 0; r < rows; r++) memcpy(out + r * WIDE, from[r] + at, WIDE * sizeof *out);
-    else
-      for (size_t r = 0; r < rows; r++)
-        for (size_t i = 0; i < n; i++) out[r * WIDE + i] = from[r][at + i];
+    switch (n) { /* few channels make many short pieces */
+    case 1: copy_pieces(1, rows, from, at, out); break;
+    case 2: copy_pieces(2, rows, from, at, out); break;
+    case 3: copy_pieces(3, rows, from, at, out); break;
+    case 4: copy_pieces(4, rows, from, at, out); break;
+    case 8: copy_pieces(8, rows, from, at, out); break;
+    case WIDE: copy_pieces(WIDE, rows, from, at, out); break;
+    default: copy_pieces(n, rows, from, at, out);
+    }
   }
 }
 

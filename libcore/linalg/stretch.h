@@ -14,20 +14,21 @@ static inline size_t gb_stretch_levels(size_t parts)
   return l;
 }
 
-/** Starts of the runs of rows first ... first + rows.
+/** Starts of the runs of rows first ... first + rows, image by image and along GB_STRETCH: stores a power of two apart
+ * would all meet in one set of the cache.
  *  Local.
  *  @param[out] run  [a->taps, GB_STRETCH] */
 static inline void gb_stretch_look_up(const gb_runs *a, const gb_real *x, size_t first, size_t rows,
                                       const gb_real **run)
 {
-  size_t p = first % a->rows;
-  const gb_real *from = x + first / a->rows * a->image;
-  for (size_t r = 0; r < rows; r++) {
-    const int32_t *offset = a->offset + p * a->taps;
-    for (size_t t = 0; t < a->taps; t++) run[t * GB_STRETCH + r] = offset[t] < 0 ? a->zeros : from + offset[t];
-    if (++p == a->rows) {
-      p = 0;
-      from += a->image;
+  for (size_t r = 0, n; r < rows; r += n) {
+    size_t p = (first + r) % a->rows;
+    const gb_real *from = x + (first + r) / a->rows * a->image;
+    n = a->rows - p < rows - r ? a->rows - p : rows - r;
+    for (size_t t = 0; t < a->taps; t++) {
+      const int32_t *offset = a->offset + p * a->taps + t;
+      for (size_t i = 0; i < n; i++, offset += a->taps)
+        run[t * GB_STRETCH + r + i] = *offset < 0 ? a->zeros : from + *offset;
     }
   }
 }
