@@ -85,9 +85,11 @@ def normal(n, *stream):
 ACTIVATIONS = {
     "none": lambda x: x,
     "relu": torch.relu,
+    "leaky_relu": lambda x: torch.nn.functional.leaky_relu(x, 0.2),
     "elu": torch.nn.functional.elu,
     "gelu": torch.nn.functional.gelu,
     "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
     "softplus": torch.nn.functional.softplus,
 }
 
@@ -116,8 +118,8 @@ class Weights:
     def matrix(self, name, shape, fan_in):
         return self.get(name + ".weight", shape, 0.0, round(1.5 / math.sqrt(fan_in), 3))
 
-    def bias(self, name, n):
-        return self.get(name + ".bias", (n,), 0.1, 0.3)
+    def bias(self, name, n, there=True):
+        return self.get(name + ".bias", (n,), 0.1, 0.3) if there else 0.0
 
 
 def around(x, kernel, zero):
@@ -128,25 +130,27 @@ def around(x, kernel, zero):
     return torch.cat([edge(x[:, :, x.shape[2] - before :]), x, edge(x[:, :, :after])], 2)
 
 
-def conv(w, name, x, channels, kernel=3, stride=1, padding="circular"):
+def conv(w, name, x, channels, kernel=3, stride=1, padding="circular", pad=None, bias=True):
     weight = w.matrix(name, (kernel, kernel, x.shape[3], channels), kernel * kernel * x.shape[3])
-    x = around(x, kernel, padding == "zero").permute(0, 3, 1, 2)
-    y = torch.nn.functional.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), stride=stride)
-    return y.permute(0, 2, 3, 1) + w.bias(name, channels)
+    x = (x if pad is not None else around(x, kernel, padding == "zero")).permute(0, 3, 1, 2)
+    y = torch.nn.functional.conv2d(x, weight.permute(3, 2, 0, 1).contiguous(), stride=stride, padding=pad or 0)
+    return y.permute(0, 2, 3, 1) + w.bias(name, channels, bias)
 
 
-def deconv(w, name, x, channels, kernel=3, stride=1, padding="circular"):
+def deconv(w, name, x, channels, kernel=3, stride=1, padding="circular", pad=None, bias=True):
     n, height, width, inputs = x.shape
     weight = w.matrix(name, (kernel, kernel, channels, inputs), kernel * kernel * inputs / stride**2)
     weight = weight.permute(3, 2, 0, 1).contiguous()
-    y = torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), weight, stride=stride)
+    y = torch.nn.functional.conv_transpose2d(x.permute(0, 3, 1, 2), weight, stride=stride, padding=pad or 0)
+    if pad is not None:
+        return y.permute(0, 2, 3, 1) + w.bias(name, channels, bias)
     for axis, size in ((2, height * stride), (3, width * stride)):
         to = torch.arange(y.shape[axis]) - (kernel - 1) // 2
         if padding == "zero":  # what hangs over the edges is lost,
             y, to = y.index_select(axis, torch.nonzero((to >= 0) & (to < size))[:, 0]), to[(to >= 0) & (to < size)]
         folded = torch.zeros(*y.shape[:axis], size, *y.shape[axis + 1 :])
         y = folded.index_add(axis, to % size, y)  # or comes in on the other side
-    return y.permute(0, 2, 3, 1) + w.bias(name, channels)
+    return y.permute(0, 2, 3, 1) + w.bias(name, channels, bias)
 
 
 def turned_conv(w, name, x, channels, kernel=3, stride=1):
@@ -205,10 +209,20 @@ def projected(w, name, x, shape):
     return deconv(w, name, x, shape[2], shape[0] // x.shape[1], shape[0] // x.shape[1])
 
 
-def dense(w, name, x, shape):
+def resized(kind, x, size):
+    """Pooling or interpolation of x [n, h, w, c]."""
+    x = x.permute(0, 3, 1, 2)
+    if kind == "maxpool":
+        x = torch.nn.functional.max_pool2d(x, size)
+    else:
+        x = torch.nn.functional.interpolate(x, scale_factor=size, mode="bilinear", align_corners=True)
+    return x.permute(0, 2, 3, 1)
+
+
+def dense(w, name, x, shape, bias=True):
     x = x.reshape(len(x), -1)
     n = int(np.prod(shape))
-    return (x @ w.matrix(name, (x.shape[1], n), x.shape[1]) + w.bias(name, n)).reshape(-1, *shape)
+    return (x @ w.matrix(name, (x.shape[1], n), x.shape[1]) + w.bias(name, n, bias)).reshape(-1, *shape)
 
 
 def network(w, part, layers, activation, x, run):
@@ -218,26 +232,29 @@ def network(w, part, layers, activation, x, run):
         kind, *rest = text.split()
         name, window, product = f"{part}.{i}", {}, kind in ("dense", "grid", "conv", "deconv")
         f = activation if product else "none"
-        sizes = [float(rest.pop(0)) for _ in range({"grid": 3, "dropout": 1}.get(kind, int(product)))]
-        turned = "p4" in rest
-        rest = [word for word in rest if word != "p4"]
+        sized = {"grid": 3, "dropout": 1, "maxpool": 1, "upsample": 1}
+        sizes = [float(rest.pop(0)) for _ in range(sized.get(kind, int(product)))]
+        turned, bias = "p4" in rest, "nobias" not in rest
+        rest = [word for word in rest if word not in ("p4", "nobias")]
         while rest:
             word = rest.pop(0)
-            if word in ("kernel", "stride", "padding"):
+            if word in ("kernel", "stride", "padding", "pad"):
                 window[word] = rest[0] if word == "padding" else int(rest[0])
                 rest.pop(0)
             else:
                 f = word
         if kind == "dense":
-            x = dense(w, name, x, (1, 1, int(sizes[0])))
+            x = dense(w, name, x, (1, 1, int(sizes[0])), bias)
         elif kind == "grid":
-            x = dense(w, name, x, tuple(map(int, sizes)))
+            x = dense(w, name, x, tuple(map(int, sizes)), bias)
         elif turned:
             x = turned_conv(w, name, x, int(sizes[0]), **window)
         elif kind == "mean":
             x = x.mean((1, 2), True)
         elif product:
-            x = {"conv": conv, "deconv": deconv}[kind](w, name, x, int(sizes[0]), **window)
+            x = {"conv": conv, "deconv": deconv}[kind](w, name, x, int(sizes[0]), **window, bias=bias)
+        elif kind in ("maxpool", "upsample"):
+            x = resized(kind, x, int(sizes[0]))
         elif kind in ("batchnorm", "layernorm"):
             x = {"batchnorm": batch_norm, "layernorm": layer_norm}[kind](w, name, x, run)
         elif kind == "dropout":
@@ -380,6 +397,10 @@ P4 = {
     "encoder": ["conv 2 p4", "layernorm", "conv 3 stride 2 p4 none", "dropout 0.2", "mean", "dense 4"],
     "decoder": ["dense 5", "grid 2 2 3"],
 }
+IMAGE = {
+    "encoder": ["conv 3 kernel 2 pad 2 leaky_relu", "maxpool 2", "conv 4 stride 2 pad 1 nobias sigmoid", "dense 5 nobias"],
+    "decoder": ["dense 4 sigmoid", "deconv 3 pad 0", "upsample 2", "deconv 2 kernel 4 stride 2 pad 3 nobias", "maxpool 2"],
+}
 
 CASES = {
     "dense": case(DENSE, "elu", mode="mean", free_bits=0.3),
@@ -394,6 +415,7 @@ CASES = {
     "batchnorm_learned": case(BATCHNORM, "tanh", training=0),
     "dropout": case(DROPOUT, "elu"),
     "p4": case(P4, "gelu", "von_mises"),
+    "image": case(IMAGE, "leaky_relu"),
 }
 def numbers(text):
     out = []

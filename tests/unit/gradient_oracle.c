@@ -193,14 +193,22 @@ CASE(batchnorm_parts)
 CASE(batchnorm_learned)
 CASE(dropout)
 CASE(p4)
+CASE(image)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(dense),           TEST(dense_angle),
-                                     TEST(dense_von_mises), TEST(conv),
-                                     TEST(conv_von_mises),  TEST(deconv),
-                                     TEST(residual),        TEST(batchnorm),
-                                     TEST(batchnorm_parts), TEST(batchnorm_learned),
-                                     TEST(dropout),         TEST(p4)};
+  const struct CMUnitTest tests[] = {TEST(dense),
+                                     TEST(dense_angle),
+                                     TEST(dense_von_mises),
+                                     TEST(conv),
+                                     TEST(conv_von_mises),
+                                     TEST(deconv),
+                                     TEST(residual),
+                                     TEST(batchnorm),
+                                     TEST(batchnorm_parts),
+                                     TEST(batchnorm_learned),
+                                     TEST(dropout),
+                                     TEST(p4),
+                                     TEST(image)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
