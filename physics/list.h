@@ -3,3 +3,4 @@
 PHYSICS(xy)
 PHYSICS(pendulum)
 PHYSICS(advection_diffusion)
+PHYSICS(galaxy)

@@ -1,0 +1,40 @@
+/* physics/galaxy/galaxy.h - what the known image and the simulated images of galaxies share. Not for use outside
+ * physics/galaxy.c, its folder and the tests. */
+#pragma once
+#include "sim/physics.h"
+
+typedef enum gb_galaxy_profile { GB_GALAXY_EXPONENTIAL, GB_GALAXY_GAUSSIAN, GB_GALAXY_SERSIC } gb_galaxy_profile;
+
+typedef struct gb_galaxy_opts {
+  int64_t size, neighbours;
+  const char *profile, *class;
+  double sersic_index, jitter, psf, read_noise;
+  gb_reals intensity, semi_axis, edge_on_ellipticity, face_on_ellipticity, sky, gain;
+  bool dust, colour;
+} gb_galaxy_opts;
+
+/* The parameters of the known image come first. */
+enum { GB_GALAXY_INTENSITY, GB_GALAXY_AXIS, GB_GALAXY_ELLIPTICITY, GB_GALAXY_ANGLE, GB_GALAXY_PARAMETERS };
+enum { GB_GALAXY_CLASS = GB_GALAXY_PARAMETERS, GB_GALAXY_TRUTH, GB_GALAXY_CHANNELS = 3 };
+
+typedef struct gb_galaxy {
+  gb_galaxy_opts opts;
+  size_t size;
+  gb_galaxy_profile profile;
+  double index, b; /* of a Sersic profile exp(-b r^(1/index)) */
+  gb_real *grid;   /* [size] x of the columns, -1 ... 1; -y of the lines */
+} gb_galaxy;
+
+/** b of a Sersic profile, for which half of the light is inside r = 1; error below 1e-4 for index >= 0.5.
+ *  Local.
+ *  Source: L. Ciotti and G. Bertin, Astron. Astrophys. 352 (1999) 447, eq. 18. */
+double gb_galaxy_sersic_b(double index);
+
+/** gb_simulator.simulate of an instance.
+ *  Local. */
+gb_err gb_galaxy_simulate(void *self, uint64_t seed, uint64_t row, float *x, double *truth);
+
+/** A Poisson variate: the number that a uniform number u in (0, 1) stands for.
+ *  Local. Inversion, outwards from the most probable number.
+ *  @param[in] mean  >= 0 */
+double gb_galaxy_poisson(double mean, double u);
