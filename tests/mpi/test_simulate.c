@@ -23,7 +23,7 @@ static const gb_field fields[] = {GB_NUMBER(toy_opts, bad, "-1", -1, 1e9, "1", G
 static const gb_schema schema = {"toy", "Test.", sizeof(toy_opts), fields, NULL};
 static const gb_schema *const sections[] = {&gb_run_schema, &schema, &gb_simulate_schema, NULL};
 
-static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
+static gb_err create(const void *opts, gb_comm team, void **it, gb_dims *dims)
 {
   (void)team;
   *dims = (gb_dims){.ndim = 2,
@@ -32,22 +32,22 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
                     .n = FRAMES * SEEN,
                     .unit = "m",
                     .frame_time = 0.25};
-  GB_TRY(gb_new((toy_opts **)self, 1));
-  memcpy(*self, opts, sizeof(toy_opts));
+  GB_TRY(gb_new((toy_opts **)it, 1));
+  memcpy(*it, opts, sizeof(toy_opts));
   return GB_OK;
 }
 
-static gb_err create_image(const void *opts, gb_comm team, void **self, gb_dims *dims)
+static gb_err create_image(const void *opts, gb_comm team, void **it, gb_dims *dims)
 {
-  GB_TRY(create(opts, team, self, dims));
+  GB_TRY(create(opts, team, it, dims));
   *dims =
       (gb_dims){.ndim = 3, .shape = {SIDE, SIDE, 3}, .axis = {"y", "x", "channel"}, .n = SIDE * SIDE * 3, .unit = "1"};
   return GB_OK;
 }
 
-static void destroy(void **self)
+static void destroy(void **it)
 {
-  gb_free(self);
+  gb_free(it);
 }
 
 /* What row `row` is: of an image, numbers from below 0 to above 1. */
@@ -61,19 +61,19 @@ static void expected(size_t n, uint64_t seed, uint64_t row, float x[], double tr
   truth[2] = (double)row;
 }
 
-static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double *truth)
+static gb_err simulate(void *it, uint64_t seed, uint64_t row, float *x, double *truth)
 {
-  const toy_opts *o = self;
+  const toy_opts *o = it;
   expected(SIDE * SIDE * 3, seed, row, x, truth);
   if ((int64_t)row == o->bad) x[FRAMES * SEEN - 1] = nanf("");
   GB_CHECK((int64_t)row != o->worse, GB_ERR_NUMERIC, "row %llu: no way at t = 0.5", (unsigned long long)row);
   return GB_OK;
 }
 
-static gb_err simulate_rows(void *self, uint64_t seed, uint64_t row, float *x, double *truth)
+static gb_err simulate_rows(void *it, uint64_t seed, uint64_t row, float *x, double *truth)
 {
   float all[SIDE * SIDE * 3];
-  GB_TRY(simulate(self, seed, row, all, truth));
+  GB_TRY(simulate(it, seed, row, all, truth));
   memcpy(x, all, FRAMES * SEEN * sizeof *x);
   return GB_OK;
 }
@@ -220,7 +220,7 @@ static void damaged_state(void **state)
   CHECK_ALL_FAIL(generate(&toy, "damaged", ""), GB_STOPPED, "stopped on request; everything is saved in ");
   CHECK_ALL_FAIL(generate(&toy, "damaged", "}\ntoy: {bad: 100"), GB_ERR_CONFIG, "toy.bad");
   if (world.rank == 0) { /* rows_done, which stands behind the format */
-    size_t n;
+    size_t n = 0;
     char *all = scratch_get(scratch("damaged/generate.state.h5"), &n);
     const int64_t numbers[2] = {1, world.size};
     char *at = memmem(all, n, numbers, sizeof numbers);
