@@ -133,7 +133,7 @@ static gb_err read_samples(gb_dataset *d, char *x)
   size_t n = 0;
   GB_TRY(gb_new(&block, l->n));
   for (size_t i = 0; i < l->n; i++) n = add_to_blocks(l, i, gb_layout_neighbours(l, i), n, block);
-  gb_err e = gb_h5_read_together(d->file, &(gb_h5_want){l->name, l->type, n, block, x});
+  gb_err e = gb_h5_read_packed(d->file, &(gb_h5_want){l->name, l->type, n, block, x});
   gb_free(&block);
   return e;
 }

@@ -366,13 +366,13 @@ static gb_err pick(gb_h5 *f, const char *name, size_t n, const gb_h5_block block
   return bad < 0 || s->memory < 0 ? gb_h5_failed(f, "selecting a block of", name) : GB_OK;
 }
 
-/* My blocks on their way, a call at a time. */
-typedef struct traffic {
+/* My blocks on their way into the file, a call at a time. */
+typedef struct outgoing {
   int ndim;
   size_t size, n; /* bytes of an element; blocks */
   const gb_h5_block *block;
   size_t next, piece; /* where the next call begins: block, and piece of it */
-} traffic;
+} outgoing;
 
 /* What one call takes: some whole blocks together, or one piece of one block. */
 typedef struct portion {
@@ -381,12 +381,12 @@ typedef struct portion {
   gb_h5_block piece;
 } portion;
 
-static size_t bytes_of(const traffic *o, size_t i)
+static size_t bytes_of(const outgoing *o, size_t i)
 {
   return gb_pieces_elements(o->ndim, &o->block[i]) * o->size;
 }
 
-static void take_blocks(traffic *o, portion *p)
+static void take_blocks(outgoing *o, portion *p)
 {
   *p = (portion){.block = o->block + o->next};
   while (o->next < o->n && (p->n == 0 || p->bytes + bytes_of(o, o->next) <= gb_pieces_limit)) {
@@ -395,7 +395,7 @@ static void take_blocks(traffic *o, portion *p)
   }
 }
 
-static void take_piece(traffic *o, portion *p)
+static void take_piece(outgoing *o, portion *p)
 {
   *p = (portion){0};
   if (o->next == o->n) return;
@@ -410,7 +410,7 @@ static void take_piece(traffic *o, portion *p)
 }
 
 /* Calls that all my blocks need. */
-static size_t n_calls(traffic o, void (*take)(traffic *, portion *))
+static size_t n_calls(outgoing o, void (*take)(outgoing *, portion *))
 {
   portion p;
   size_t n = 0;
@@ -420,7 +420,7 @@ static size_t n_calls(traffic o, void (*take)(traffic *, portion *))
 
 /* Small blocks go together, large ones one by one: a union of blocks has a shape that memory cannot have (see pick()).
  * All ranks make the same number of calls; one that has nothing left, or whose selection failed, selects nothing. */
-static gb_err write_calls(gb_h5 *f, const char *name, traffic o, gb_h5_type type, gb_h5_selection *s, const char *data)
+static gb_err write_calls(gb_h5 *f, const char *name, outgoing o, gb_h5_type type, gb_h5_selection *s, const char *data)
 {
   static const double large = 1 << 14; /* bytes: below, a call costs more than its elements */
   double most[3] = {(double)n_calls(o, take_piece), (double)n_calls(o, take_blocks), 0};
@@ -449,7 +449,7 @@ static gb_err write_now(gb_h5 *f, const char *name, size_t n, const gb_h5_block 
   if (!e) e = gb_h5_known_type(f, &s, name, &type);
   e = gb_comm_agree(f->c, e); /* nobody writes before all can: no rank waits */
   if (!e) {
-    traffic o = {.ndim = s.ndim, .size = H5Tget_size(memory_type(type)), .n = n, .block = block};
+    outgoing o = {.ndim = s.ndim, .size = H5Tget_size(memory_type(type)), .n = n, .block = block};
     e = write_calls(f, name, o, type, &s, data);
   }
   gb_h5_drop(&s);
@@ -531,24 +531,17 @@ gb_err gb_h5_read_blocks(gb_h5 *f, const gb_h5_want *want)
   return read_now(f, want);
 }
 
-/* A call takes as many whole blocks as may be moved at once, and the file is asked for their union. */
-gb_err gb_h5_read_together(gb_h5 *f, const gb_h5_want *want)
+/* A union of the blocks in one call would unpack each chunk once, too, but HDF5 1.10 maps it element by element. */
+gb_err gb_h5_read_packed(gb_h5 *f, const gb_h5_want *want)
 {
+  enum { ROOM = 1 << 28, SLOTS = 100003 }; /* bytes of unpacked chunks; a prime much larger than their number */
   gb_h5_settle();
-  gb_h5_selection s;
-  char *data = want->data;
-  gb_err e = gb_h5_open_set(f, want->name, want->n, want->block, &s);
-  if (!e) e = gb_h5_check_type(f, s.set, want->name, want->type);
-  traffic o = {.ndim = s.ndim, .size = H5Tget_size(memory_type(want->type)), .n = want->n, .block = want->block};
-  while (!e && o.next < o.n) {
-    portion p;
-    take_blocks(&o, &p);
-    e = pick(f, want->name, p.n, p.block, &s);
-    if (!e && H5Dread(s.set, memory_type(want->type), s.memory, s.file, H5P_DEFAULT, data) < 0)
-      e = gb_h5_failed(f, "reading", want->name);
-    data += p.bytes;
-  }
-  gb_h5_drop(&s);
+  hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
+  H5Pset_chunk_cache(access, SLOTS, ROOM, H5D_CHUNK_CACHE_W0_DEFAULT);
+  hid_t kept = H5Dopen2(f->file, want->name, access); /* the first to open it decides; the next one shares */
+  H5Pclose(access);
+  gb_err e = kept < 0 ? gb_h5_failed(f, "opening the dataset", want->name) : read_now(f, want);
+  if (kept >= 0) H5Dclose(kept);
   return e;
 }
 

@@ -134,11 +134,10 @@ typedef struct gb_h5_want {
  *  Local. As gb_h5_read(). */
 gb_err gb_h5_read_blocks(gb_h5 *f, const gb_h5_want *want);
 
-/** The same, with few calls for many blocks: a compressed chunk that several of them touch is unpacked once. For blocks
- * below a GiB.
- *  Local. As gb_h5_read().
- *  @param[in] want  its blocks disjoint and in increasing row-major order */
-gb_err gb_h5_read_together(gb_h5 *f, const gb_h5_want *want);
+/** The same, of compressed chunks that many of the blocks touch: with room, for the time of the call, to keep 256 MiB
+ * of them unpacked. Local. As gb_h5_read().
+ *  @param[in] want  its blocks in increasing row-major order, or chunks are unpacked again */
+gb_err gb_h5_read_packed(gb_h5 *f, const gb_h5_want *want);
 
 /** Begin to read blocks in a thread, so that the caller can go on computing; then gb_h5_read_wait(). What it points at
  * stays as it is until then. The caller may use MPI, since a file of one rank is read without it, and HDF5: each
