@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io|allreduce|scale ...]   (all of these if none is
+# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io|allreduce|scale|hybrid ...]   (all of these if none is
 # named; soak: a long training; rng: the random words under dieharder, an hour)
-# What train and scale compare with, OpenBLAS, PyTorch and SimGrid: jobs/install.sh bench. Without PyTorch, train has our
-# figures only.
+# What train, hybrid and scale compare with, OpenBLAS, PyTorch and SimGrid: jobs/install.sh bench. Without PyTorch, train and
+# hybrid have our figures only. hybrid also times the published code where PHYSVAE_REPO and TORCHDIFFEQ_REPO name checkouts.
 # Two sides are measured in alternating rounds of one run; value and other are medians, best is the best round. Not part of
 # the tests: numbers belong into docs/PERFORMANCE.md, with the machine.
 set -euo pipefail
@@ -77,9 +77,17 @@ rng() {
 }
 
 # Training: ours, PyTorch's where it is installed, and sgemm's flop rate; the communication; a long run; ranks at scale, simulated.
+needs_openblas() {
+  [ -x "$build/tests/bench_gemm" ] || { echo "run.sh: $1 compares with OpenBLAS: jobs/install.sh bench" >&2 && exit 2; }
+}
 train() {
-  [ -x "$build/tests/bench_gemm" ] || { echo "run.sh: train compares with OpenBLAS: jobs/install.sh bench" >&2 && exit 2; }
+  needs_openblas train
   /usr/bin/python3 tests/bench/train.py "$build" "$dir" compare
+}
+# Training with physics in the decoder: ours, PyTorch's, the published code's.
+hybrid() {
+  needs_openblas hybrid
+  /usr/bin/python3 tests/bench/hybrid.py "$build" "$dir"
 }
 allreduce() {
   mpirun -n 2 --bind-to core "$build/tests/bench_allreduce"
@@ -111,10 +119,10 @@ io() {
   done
 }
 
-[ $# -gt 0 ] || set -- mc farm spread train io allreduce scale
+[ $# -gt 0 ] || set -- mc farm spread train io allreduce scale hybrid
 for group; do
   case $group in
-  mc | farm | spread | train | io | allreduce | scale | soak | rng) $group ;;
-  *) echo "run.sh: no group $group; there are: mc farm spread train io allreduce scale soak rng" >&2 && exit 2 ;;
+  mc | farm | spread | train | io | allreduce | scale | hybrid | soak | rng) $group ;;
+  *) echo "run.sh: no group $group; there are: mc farm spread train io allreduce scale hybrid soak rng" >&2 && exit 2 ;;
   esac
 done

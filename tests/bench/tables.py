@@ -1,6 +1,6 @@
-"""tests/bench/tables.py - the JSON lines of `run.sh train allreduce scale soak` as the tables of docs/PERFORMANCE.md.
+"""tests/bench/tables.py - the JSON lines of `run.sh train allreduce scale hybrid soak` as the tables of docs/PERFORMANCE.md.
 
-Usage: tests/bench/run.sh train allreduce scale soak | tee lines | /usr/bin/python3 tests/bench/tables.py"""
+Usage: tests/bench/run.sh train allreduce scale hybrid soak | tee lines | /usr/bin/python3 tests/bench/tables.py"""
 
 import json
 import sys
@@ -28,8 +28,8 @@ def training(lines):
     for line in lines:
         verdict = "" if line.get("gate") is None else f"{line['gate']:g}: " + ("reached" if line["pass"] else "**missed**")
         memory = " / ".join(number(line.get(key)) for key in ("peak_mib_per_rank", "other_peak_mib") if line.get(key))
-        rows.append([line["name"][len("train ") :], f"{number(line['value'])} ({number(line['best'])}) {line['unit']}",
-                     f"{line['against']}: {number(line['other'])} ({number(line['other_best'])})" if line["against"] else "",
+        rows.append([line["name"].split(" ", 1)[1], f"{number(line['value'])} ({number(line['best'])}) {line['unit']}",
+                     f"{line['against']}: {number(line['other'])} ({number(line['other_best'])})" if line.get("against") else "",
                      number(line["ratio"]), verdict, memory])
     table(["what", "ours, median (best)", "against", "ratio of best", "wanted", "peak MiB"], rows)
 
@@ -62,6 +62,7 @@ def soak(lines):
 def main():
     lines = [json.loads(line) for line in sys.stdin if line.startswith("{")]
     training([x for x in lines if x["name"].startswith("train ")])
+    training([x for x in lines if x["name"].startswith("hybrid ")])
     allreduce([x for x in lines if x["name"].startswith("sum of floats")])
     scale([x for x in lines if x.get("simulated")])
     soak([x for x in lines if x["name"].startswith("soak ")])

@@ -96,6 +96,8 @@ class Memory(threading.Thread):
 
 
 class Bench:
+    peer, models = "torch_vae.py", MODELS
+
     def __init__(self, build, folder):
         self.build, self.folder = build, folder
         self.rounds = int(os.environ.get("ROUNDS", "5"))
@@ -144,7 +146,7 @@ class Bench:
     def data(self, model):
         """The data set of a model, made once."""
         folder = f"{self.folder}/{model}"
-        more = [] if model in MODELS else ["generate.samples=50"]
+        more = [] if model in self.models else ["generate.samples=50"]
         if not os.path.exists(f"{folder}/dataset.h5"):
             command = ["mpirun", "-n", "2", f"{self.build}/bin/greybox-generate", self.config(model), f"run.dir={folder}"]
             self.output(command + more, env=self.environment)
@@ -162,7 +164,7 @@ class Bench:
         """Samples/s: sum over jobs, each on a core of its own, of the median (or another choice) of the log lines after the
         first."""
         key = (model, ranks, jobs)
-        every = self.interval.get(key) or MODELS.get(model, {}).get("first", 10)
+        every = self.interval.get(key) or self.models.get(model, {}).get("first", 10)
         steps = every * (max(4, round(self.seconds / 0.4)) + 1)
         folders, running = [], []
         for job in range(jobs):
@@ -180,7 +182,7 @@ class Bench:
             watch.join()
             self.peak[key] = max(self.peak.get(key, 0.0), watch.peak)
         rates = [of_lines([line["samples_per_second"] for line in self.lines(f)[1:]]) for f in folders]
-        self.interval[key] = max(1, round(0.4 * min(rates) / MODELS.get(model, {"batch": 128})["batch"]))
+        self.interval[key] = max(1, round(0.4 * min(rates) / self.models.get(model, {"batch": 128})["batch"]))
         return sum(rates)
 
     @staticmethod
@@ -190,7 +192,7 @@ class Bench:
 
     def theirs(self, model, cores, *more):
         """The fastest of PyTorch's ways in one run: samples/s (median of its chunks), its name, its memory."""
-        command = self.pin([PYTHON, f"{HERE}/torch_vae.py", model, "--seconds", str(self.seconds / 2), *more], cores)
+        command = self.pin([PYTHON, f"{HERE}/{self.peer}", model, "--seconds", str(self.seconds / 2), *more], cores)
         text = self.output(command, env=dict(self.environment, OPENBLAS_CORETYPE=self.kernels))
         ways = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         return max(ways, key=lambda way: way["median"])
@@ -199,7 +201,7 @@ class Bench:
         """The fastest that PyTorch does on two cores: two threads, or two processes with the batch shared or doubled."""
         self.count += 1
         port = ("--port", str(20000 + (os.getpid() + self.count) % 20000))
-        batch = MODELS[model]["batch"]
+        batch = self.models[model]["batch"]
         ways = [self.theirs(model, self.cores, "--threads", "2")]
         ways += [self.theirs(model, self.cores, "--ranks", "2", "--batch", str(b), *port) for b in (batch // 2, batch)]
         return max(ways, key=lambda way: way["median"])
