@@ -72,6 +72,8 @@ static const gb_var truth[GB_GALAXY_TRUTH] = {
 };
 
 static const double low[GB_GALAXY_PARAMETERS] = {0.1, 0.1, 0, 0}, high[GB_GALAXY_PARAMETERS] = {1, 1.5, 0.999, 3.142};
+static const double least[GB_GALAXY_PARAMETERS] = {0.1, 0.001, 0, 0},
+                    most[GB_GALAXY_PARAMETERS] = {1, 10, 0.999, 3.142};
 
 double gb_galaxy_sersic_b(double n)
 {
@@ -106,6 +108,8 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
   dims->n_parameter = GB_GALAXY_PARAMETERS;
   dims->low = low;
   dims->high = high;
+  dims->least = least;
+  dims->most = most;
   return GB_OK;
 }
 

@@ -14,7 +14,7 @@
 typedef struct pendulum_opts {
   int64_t frames;
   double frame_time, noise;
-  gb_reals omega, damping, initial_angle, radius, amplitude, forcing_frequency, omega_box, damping_box;
+  gb_reals omega, damping, initial_angle, radius, amplitude, forcing_frequency, omega_box, damping_box, omega_limits;
   const char *observe, *start, *law, *driven;
 } pendulum_opts;
 
@@ -43,9 +43,12 @@ static const gb_field fields[] = {
     GB_WORD(pendulum_opts, driven, "velocity", "velocity|state", GB_FIXED,
             "To which rates something unknown may add: that of the angular velocity, or both."),
     GB_NUMBER(pendulum_opts, omega_box, "[0.392, 3.53]", 0, 1e4, "rad/s", GB_FIXED,
-              "Box [low, high] in which omega is inferred."),
+              "Box [low, high] in which omega is expected: its prior, and where solutions that train the encoder are "
+              "drawn."),
+    GB_NUMBER(pendulum_opts, omega_limits, "[0, 20]", 0, 1e4, "rad/s", GB_FIXED,
+              "Limits [low, high] of an inferred omega."),
     GB_NUMBER(pendulum_opts, damping_box, "[0, 1]", 0, 1e4, "1/s", GB_FIXED,
-              "Box [low, high] in which the damping is inferred, of a known part with damping."),
+              "Box [low, high] in which the damping is expected, and limited to, of a known part with damping."),
     {0}};
 
 static bool is(const char *a, const char *b)
@@ -63,6 +66,7 @@ static gb_err check(const void *opts)
   GB_TRY(gb_range_check("pendulum.amplitude", o->amplitude));
   GB_TRY(gb_range_check("pendulum.forcing_frequency", o->forcing_frequency));
   GB_TRY(gb_box_check("pendulum.omega_box", o->omega_box, "pendulum.omega", o->omega));
+  GB_TRY(gb_box_check("pendulum.omega_limits", o->omega_limits, "pendulum.omega_box", o->omega_box));
   if (is(o->law, "damped"))
     GB_TRY(gb_box_check("pendulum.damping_box", o->damping_box, "pendulum.damping", o->damping));
   return GB_OK;
@@ -84,7 +88,7 @@ static const gb_var truth[N_TRUTH] = {
 
 typedef struct pendulum {
   pendulum_opts opts;
-  double low[N_PARAMETER], high[N_PARAMETER];
+  double low[N_PARAMETER], high[N_PARAMETER], least[N_PARAMETER], most[N_PARAMETER];
   bool damped, rest;
   size_t seen;
 } pendulum;
@@ -101,9 +105,11 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
   p->seen = is(o->observe, "angle") ? 1 : 2;
   p->low[OMEGA] = o->omega_box.v[0];
   p->high[OMEGA] = o->omega_box.v[1];
+  p->least[OMEGA] = o->omega_limits.v[0];
+  p->most[OMEGA] = o->omega_limits.v[1];
   if (p->damped) {
-    p->low[DAMPING] = o->damping_box.v[0];
-    p->high[DAMPING] = o->damping_box.v[1];
+    p->low[DAMPING] = p->least[DAMPING] = o->damping_box.v[0];
+    p->high[DAMPING] = p->most[DAMPING] = o->damping_box.v[1];
   }
   /* "radian" and not "rad": these angles are not periodic */
   *dims = gb_dims_rows(2, (size_t[]){(size_t)o->frames, p->seen}, (const char *[]){"frame", "component"},
@@ -111,6 +117,8 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
   dims->n_parameter = p->damped ? 2 : 1;
   dims->low = p->low;
   dims->high = p->high;
+  dims->least = p->least;
+  dims->most = p->most;
   dims->n_state = 2;
   dims->frames = (size_t)o->frames;
   dims->seen = p->seen;

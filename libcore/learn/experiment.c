@@ -12,14 +12,18 @@
 #include "learn/checkpoint.h"
 #include "learn/trainer.h"
 
-const gb_schema *const gb_experiment_sections[] = {&gb_dataset_schema, &gb_vae_schema,   &gb_objective_schema,
-                                                   &gb_optim_schema,   &gb_train_schema, NULL};
+const gb_schema *const gb_experiment_sections[] = {&gb_dataset_schema,     &gb_vae_schema,   &gb_hybrid_schema,
+                                                   &gb_regularizer_schema, &gb_ode_schema,   &gb_objective_schema,
+                                                   &gb_optim_schema,       &gb_train_schema, NULL};
 
 /* All options of a training. */
 struct gb_experiment {
   gb_run_opts run;
   gb_dataset_opts data;
   gb_vae_opts vae;
+  gb_hybrid_opts hybrid;
+  gb_regularizer_opts regularizer;
+  gb_ode_opts ode;
   gb_objective_opts objective;
   gb_optim_opts optim;
   gb_train_opts train;
@@ -32,6 +36,9 @@ static void read_options(const gb_config *cfg, experiment *x)
   gb_config_get(cfg, &gb_run_schema, &x->run);
   gb_config_get(cfg, &gb_dataset_schema, &x->data);
   gb_config_get(cfg, &gb_vae_schema, &x->vae);
+  gb_config_get(cfg, &gb_hybrid_schema, &x->hybrid);
+  gb_config_get(cfg, &gb_regularizer_schema, &x->regularizer);
+  gb_config_get(cfg, &gb_ode_schema, &x->ode);
   gb_config_get(cfg, &gb_objective_schema, &x->objective);
   gb_config_get(cfg, &gb_optim_schema, &x->optim);
   gb_config_get(cfg, &gb_train_schema, &x->train);
@@ -42,12 +49,27 @@ static void read_options(const gb_config *cfg, experiment *x)
   x->data.path = x->data_path;
 }
 
-/* The model of an experiment. */
-static gb_err make_model(const experiment *x, const gb_sim *sim, size_t rows, gb_text *table, gb_built *out)
+/* The model for a physics: of an equilibrium its own kind of VAE, else a hybrid.
+ *  @param[in] frames  to decode, of hybrids; 0: those of a sample */
+static gb_err make_model(const experiment *x, const gb_sim *sim, size_t rows, size_t frames, gb_text *table,
+                         gb_built *out)
 {
   *out = (gb_built){0};
-  GB_TRY(gb_vae_create(&x->vae, &x->objective, sim, rows, (uint64_t)x->run.seed, table, &out->vae));
-  out->model = gb_vae_model(out->vae);
+  if (sim->kind->ensemble) {
+    GB_TRY(gb_vae_create(&x->vae, &x->objective, sim, rows, (uint64_t)x->run.seed, table, &out->vae));
+    out->model = gb_vae_model(out->vae);
+    return GB_OK;
+  }
+  gb_hybrid_plan plan = {.opts = &x->hybrid,
+                         .regularizer = &x->regularizer,
+                         .objective = &x->objective,
+                         .ode = &x->ode,
+                         .sim = sim,
+                         .frames = frames,
+                         .rows = rows,
+                         .seed = (uint64_t)x->run.seed};
+  GB_TRY(gb_hybrid_create(&plan, table, &out->hybrid));
+  out->model = gb_hybrid_model(out->hybrid);
   return GB_OK;
 }
 
@@ -67,13 +89,21 @@ static gb_err symmetries_of(const experiment *x, const gb_sim *sim, unsigned *ou
 
 enum { MOST_SECTIONS = 16 };
 
+/* Does the model of this physics read the section? */
+static bool is_used(const gb_physics *physics, const gb_schema *section)
+{
+  bool of_hybrids = section == &gb_hybrid_schema || section == &gb_regularizer_schema || section == &gb_ode_schema;
+  return physics->ensemble ? !of_hybrids : section != &gb_vae_schema;
+}
+
 /* What defines a result: run, the physics, and the sections of a training. */
 static void defining_sections(const gb_physics *physics, const gb_schema *out[MOST_SECTIONS])
 {
   size_t n = 0;
   out[n++] = &gb_run_schema;
   out[n++] = physics->schema;
-  for (size_t i = 0; gb_experiment_sections[i]; i++) out[n++] = gb_experiment_sections[i];
+  for (size_t i = 0; gb_experiment_sections[i]; i++)
+    if (is_used(physics, gb_experiment_sections[i])) out[n++] = gb_experiment_sections[i];
   out[n] = NULL;
 }
 
@@ -85,7 +115,7 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
   gb_range part[GB_TREE_PARTS];
   char a[32], b[32];
   read_options(cfg, &x);
-  GB_TRY(gb_comm_agree(c, make_model(&x, sim, gb_train_rows(&x.train, c.size), out, &built)));
+  GB_TRY(gb_comm_agree(c, make_model(&x, sim, gb_train_rows(&x.train, c.size), 0, out, &built)));
   const gb_model *model = &built.model;
   unsigned symmetries;
   double weights = (double)gb_params_size(model->params) * sizeof(gb_real);
@@ -172,7 +202,7 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
   gb_config_print_fixed(cfg, sections, &config);
   GB_GOTO(e, gb_comm_agree(c, gb_text_done(&config)), done);
   GB_GOTO(e, gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data), done);
-  GB_GOTO(e, gb_comm_agree(c, make_model(&x, sim, gb_train_rows(&x.train, c.size), NULL, &built)), done);
+  GB_GOTO(e, gb_comm_agree(c, make_model(&x, sim, gb_train_rows(&x.train, c.size), 0, NULL, &built)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_dataset_augment(data, symmetries)), done);
   if (*gb_dataset_note(data)) gb_run_say(run, "%s", gb_dataset_note(data));
   const gb_model *model = &built.model;
@@ -224,7 +254,8 @@ gb_dataset_opts gb_experiment_data(const gb_config *cfg, char path[PATH_MAX])
   return x.data;
 }
 
-gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out)
+gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, size_t frames,
+                       gb_trained *out)
 {
   static const gb_schema *sections[MOST_SECTIONS]; /* the config keeps it */
   char path[PATH_MAX], *text = NULL;
@@ -237,7 +268,7 @@ gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, si
   GB_GOTO(e, gb_comm_agree(c, gb_config_parse_stored(path, text, sections, &out->cfg)), done);
   read_options(out->cfg, out->opts);
   GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, out->cfg, gb_comm_self(), &out->sim)), done);
-  GB_GOTO(e, gb_comm_agree(c, make_model(out->opts, &out->sim, rows, NULL, &out->built)), done);
+  GB_GOTO(e, gb_comm_agree(c, make_model(out->opts, &out->sim, rows, frames, NULL, &out->built)), done);
   gb_state s = {.params = out->built.model.params};
   GB_GOTO(e, gb_checkpoint_load(c, path, &s), done);
   out->seed = (uint64_t)out->opts->run.seed;

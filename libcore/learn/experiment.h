@@ -5,13 +5,15 @@
 #include "config/config.h"
 #include "data/dataset.h"
 #include "io/run.h"
+#include "learn/hybrid.h"
 #include "learn/vae.h"
 #include "sim/physics.h"
 
 /* A model, and which it is. */
 typedef struct gb_built {
   gb_model model;
-  gb_vae *vae;
+  gb_vae *vae;       /* of a physics with an ensemble, else NULL */
+  gb_hybrid *hybrid; /* of all others */
 } gb_built;
 
 /** The sections a training is made of; ends with NULL.
@@ -35,7 +37,8 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
 gb_dataset_opts gb_experiment_data(const gb_config *cfg, char path[PATH_MAX]);
 
 /** A trained model, read back from a run directory.
- *  Collective over c. Closed by gb_trained_close(). */
+ *  Collective over c. Closed by gb_trained_close().
+ *  @param[in] frames  that a hybrid decodes; 0: those of a sample. With others it has no terms */
 typedef struct gb_experiment gb_experiment; /* all options of a training */
 typedef struct gb_trained {
   gb_config *cfg; /* of its training */
@@ -46,5 +49,6 @@ typedef struct gb_trained {
   const char *name;          /* in the ladder */
   const char *file;          /* "best.h5", or "checkpoint.h5" where nothing was validated */
 } gb_trained;
-gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out);
+gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, size_t frames,
+                       gb_trained *out);
 void gb_trained_close(gb_trained *t);

@@ -100,7 +100,7 @@ gb_err gb_evaluate(gb_comm c, const char *dir, const gb_physics *physics, const 
   gb_dataset *data = NULL;
   result r[GB_SPLITS];
   gb_err e = GB_OK;
-  GB_TRY(gb_trained_open(c, dir, physics, ROWS, &t));
+  GB_TRY(gb_trained_open(c, dir, physics, ROWS, 0, &t));
   gb_model model = t.built.model;
   GB_GOTO(e, gb_dataset_open(c, opts, t.sim.dims.ndim, t.sim.dims.shape, &data), done);
   for (int s = 0; s < GB_SPLITS; s++) GB_GOTO(e, one_split(c, &model, data, (gb_split)s, &r[s]), done);

@@ -157,7 +157,7 @@ static gb_err derive(gb_report *r, gb_reported *m)
 static gb_err assess_model(gb_comm c, gb_report *r, gb_reported *m, gb_dataset *data, size_t n_prior)
 {
   gb_comm_bcast(c, m->dir, sizeof m->dir);
-  GB_TRY(gb_trained_open(c, m->dir, r->physics, PASS_ROWS, &m->m));
+  GB_TRY(gb_trained_open(c, m->dir, r->physics, PASS_ROWS, 0, &m->m));
   gb_err e = GB_OK;
   if (m->m.data != gb_dataset_fingerprint(data))
     e = GB_FAIL(GB_ERR_CONFIG,

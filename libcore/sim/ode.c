@@ -20,6 +20,11 @@ static const gb_field fields[] = {
 const gb_schema gb_ode_schema = {"ode", "Numerical solution of differential equations inside a model.",
                                  sizeof(gb_ode_opts), fields, NULL};
 
+bool gb_ode_couples_rows(const gb_ode_opts *o)
+{
+  return strcmp(o->method, "euler") && strcmp(o->method, "midpoint") && strcmp(o->method, "rk4");
+}
+
 size_t gb_ode_inputs(const gb_dims *d, gb_ode_clock clock, size_t n_latent)
 {
   static const size_t clocks[] = {[GB_CLOCK_NONE] = 0, [GB_CLOCK_TIME] = 1, [GB_CLOCK_CIRCLE] = 2};
@@ -30,7 +35,7 @@ size_t gb_ode_outputs(const gb_sim *sim, gb_inside inside)
 {
   switch (inside) {
   case GB_INSIDE_SUM: return sim->dims.n_state - sim->dims.driven;
-  case GB_INSIDE_PARAMETERS: return (size_t)sim->kind->dynamics->n_parameter;
+  case GB_INSIDE_PARAMETERS: return sim->dims.n_parameter;
   default: return 0;
   }
 }
@@ -89,7 +94,7 @@ gb_node *gb_ode_solve(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node 
   int n = 1;
   if (!complete(p, x)) return NULL;
   GB_ASSERT(known && p->frames > 0 && (p->inside != GB_INSIDE_PARAMETERS || p->known == GB_KNOWN_LAW));
-  GB_ASSERT(p->known != GB_KNOWN_LAW || (theta ? theta->width : 0) == (size_t)known->n_parameter);
+  GB_ASSERT(p->known != GB_KNOWN_LAW || (theta ? theta->width : 0) == p->sim->dims.n_parameter);
   ode *o = gb_graph_context(g, sizeof *o);
   if (!o) return NULL;
   gb_graph_owns(g, o, destroy);

@@ -53,6 +53,10 @@ typedef struct gb_ode_problem {
   bool reduced;           /* beside the solution, that of the known part alone, from the same solve */
 } gb_ode_problem;
 
+/** Do rows that are solved together share anything: lengths of steps, or Newton iterations?
+ *  Local. */
+bool gb_ode_couples_rows(const gb_ode_opts *opts);
+
 /** Inputs and outputs of the network in the equation.
  *  Local.
  *  @param[in] n_latent  width of the latents */

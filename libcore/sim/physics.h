@@ -34,9 +34,11 @@ typedef struct gb_dims {
   size_t walker_bytes; /* of the working state of such a group */
 
   /* Of a known part (gb_dynamics, gb_image): how many of its parameters this instance has, the first ones of the table,
-   * and the box in which they may lie. Borrowed from the instance. */
+   * the box in which they are expected, and, if it is wider, the one in which the known part makes sense. Borrowed from
+   * the instance. */
   size_t n_parameter;
-  const double *low, *high; /* [n_parameter] */
+  const double *low, *high;   /* [n_parameter] */
+  const double *least, *most; /* [n_parameter]; NULL: low and high */
 
   /* Of a gb_dynamics: a sample is [frames, seen], frame k at time k * frame_time. A state has n_state components, of
    * which the first `seen` are observed, and those from `driven` on have rates that are not fixed by what the

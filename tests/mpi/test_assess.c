@@ -66,7 +66,7 @@ typedef struct case_ {
 
 static void open_case(gb_comm c, case_ *x)
 {
-  CHECK_OK(gb_trained_open(c, scratch("model"), gb_physics_all[0], PASS, &x->m));
+  CHECK_OK(gb_trained_open(c, scratch("model"), gb_physics_all[0], PASS, 0, &x->m));
   CHECK_OK(open_data(c, "data.h5", &x->d));
   CHECK_OK(gb_assess(c, &x->m, x->d, PRIOR, &x->a));
 }
@@ -266,15 +266,15 @@ static void models_are_read_back(void **state)
   prepare();
   make_model("both", "checkpoint.h5", 4);
   make_model("both", "best.h5", 5);
-  CHECK_OK(gb_trained_open(world, scratch("both"), gb_physics_all[0], PASS, &m));
+  CHECK_OK(gb_trained_open(world, scratch("both"), gb_physics_all[0], PASS, 0, &m));
   CHECK(m.seed == 5 && m.step == 17 && m.data == 99); /* the best one, if there is one */
   assert_string_equal(m.name, "HG-VAE");
   gb_trained_close(&m);
-  CHECK_ALL_FAIL(gb_trained_open(world, scratch("nowhere"), gb_physics_all[0], PASS, &m), GB_ERR_IO, "nowhere");
+  CHECK_ALL_FAIL(gb_trained_open(world, scratch("nowhere"), gb_physics_all[0], PASS, 0, &m), GB_ERR_IO, "nowhere");
   CHECK(!m.built.vae && !m.cfg);
   for (size_t i = 0; i < DATA_N; i++) data.split[i] = data.split[i] == GB_TEST ? GB_VALIDATION : data.split[i];
   data_write(&data, scratch("no_test.h5"), NULL);
-  CHECK_OK(gb_trained_open(world, scratch("model"), gb_physics_all[0], PASS, &m));
+  CHECK_OK(gb_trained_open(world, scratch("model"), gb_physics_all[0], PASS, 0, &m));
   CHECK_OK(open_data(world, "no_test.h5", &d));
   CHECK_ALL_FAIL(gb_assess(world, &m, d, PRIOR, &a), GB_ERR_CONFIG, "no test samples");
   gb_dataset_close(&d);

@@ -34,7 +34,7 @@ static void shared_windows(void **state)
   begin_rows(&b, 2, 2);
   gb_shape s = {4, 4, 2};
   gb_node *h = gb_stack(b.g, 2, (gb_node *[]){source(&b, "one", s), source(&b, "two", s)});
-  gb_window win = {3, 2, false};
+  gb_window win = {.kernel = 3, .stride = 2};
   gb_node *y = gb_conv(b.g, h, weights(&b, "w", 4, (size_t[]){3, 3, 2, 3}, 1), weights(&b, "b", 1, (size_t[]){3}, 1),
                        win, 3, GB_GELU);
   gb_node *z = gb_deconv(b.g, y, weights(&b, "v", 4, (size_t[]){3, 3, 2, 3}, 1), weights(&b, "d", 1, (size_t[]){2}, 1),

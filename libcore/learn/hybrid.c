@@ -1,0 +1,333 @@
+/* learn/hybrid.c - options of a grey-box VAE, and passes over its graph. */
+#include "learn/hybrid.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "learn/hybrid_graph.h"
+#include "linalg/normals.h"
+
+static const gb_field fields[] = {
+    GB_WORD(gb_hybrid_opts, known, "law", "law|kinematics|nothing", GB_FIXED,
+            "What the decoder knows: the law of the physics; of a differential equation only what holds by the meaning "
+            "of its components (a velocity is the rate of an angle); or nothing."),
+    GB_WORD(gb_hybrid_opts, inside, "sum", "nothing|sum|parameters", GB_FIXED,
+            "The network inside the differential equation: none; added to the rates (parallel sum); or it multiplies "
+            "the parameters of the law by exp(network), at every time (network -> physics)."),
+    GB_WORD(gb_hybrid_opts, inside_layers, "[dense 64, dense 64]", NULL, GB_FIXED,
+            "Its hidden layers. Inputs: its latents, the state, the clock."),
+    GB_WORD(gb_hybrid_opts, clock, "time", "none|time|circle", GB_FIXED,
+            "What it is told of time: nothing, t, or (sin t, cos t)."),
+    GB_NUMBER(gb_hybrid_opts, latent_inside, "1", 0, 1024, "1", GB_FIXED, "Latent variables it is given."),
+    GB_WORD(gb_hybrid_opts, after, "residual", "nothing|residual|unet|network", GB_FIXED,
+            "The network behind the physics (physics -> network): none; one that is added to the solution; for images, "
+            "a U-Net over the physics' image beside one made from latents, or one that makes the image alone."),
+    GB_WORD(gb_hybrid_opts, after_layers, "[dense 128, dense 128]", NULL, GB_FIXED,
+            "Layers from all latents on: of `residual` the hidden ones; of `unet` and `network` up to an image."),
+    GB_NUMBER(gb_hybrid_opts, latent_after, "2", 0, 1024, "1", GB_FIXED, "Latent variables it is given besides."),
+    GB_NUMBER(gb_hybrid_opts, unet, "[8, 16, 32, 64]", 1, 4096, "channels", GB_FIXED,
+              "Channels of the levels of the U-Net."),
+    GB_WORD(gb_hybrid_opts, frame_map, "false", NULL, GB_FIXED,
+            "One learned linear map of every frame of the solution, whatever is behind it."),
+    GB_WORD(gb_hybrid_opts, features, "[dense 128, dense 128, dense 256]", NULL, GB_FIXED,
+            "Layers of each encoder: from the sample to the latents of either network, from the unmixed sample to the "
+            "parameters."),
+    GB_WORD(gb_hybrid_opts, heads, "[dense 64, dense 32]", NULL, GB_FIXED,
+            "Hidden layers between features and the mean or ln variance of a latent."),
+    GB_WORD(gb_hybrid_opts, unmixer, "residual", "nothing|residual|frames|channels", GB_FIXED,
+            "How the sample is turned into what the known part alone would have made: not at all; sample + network of "
+            "(sample, means of the other latents); a linear map of every frame + network of those means; of images, "
+            "one channel, mixed with weights from the features."),
+    GB_WORD(gb_hybrid_opts, unmixer_layers, "[dense 128, dense 128]", NULL, GB_FIXED, "Its hidden layers."),
+    GB_WORD(gb_hybrid_opts, activation, "elu", GB_ACTIVATIONS, GB_FIXED, "Activation of layers that name none."),
+    GB_WORD(gb_hybrid_opts, inference, "encoder", "encoder|global", GB_FIXED,
+            "Whether parameters and latents are inferred for every sample, or the parameters are the same for all and "
+            "there are no latents."),
+    GB_NUMBER(gb_hybrid_opts, start, "[]", -1e12, 1e12, "those of the physics", GB_FIXED,
+              "With inference: global, where the parameters start."),
+    GB_NUMBER(gb_hybrid_opts, sigma, "0.0111", 1e-6, 1e3, "unit of the samples", GB_FIXED,
+              "Standard deviation of the Gaussian noise of observations."),
+    {0}};
+const gb_schema gb_hybrid_schema = {"hybrid", "The grey-box VAE: for physics with a differential equation or an image.",
+                                    sizeof(gb_hybrid_opts), fields, NULL};
+
+static const gb_field regularizer_fields[] = {
+    GB_NUMBER(
+        gb_regularizer_opts, reduced_model, "0", 0, 1e12, "1", GB_FIXED,
+        "Weight of the squared difference between decodes with and without the networks: they do no more than they "
+        "must (R_PPC, decoder part)."),
+    GB_NUMBER(gb_regularizer_opts, reduced_model_kl, "0", 0, 1e12, "1", GB_FIXED,
+              "The KL term weighs 1 + this (R_PPC, encoder part)."),
+    GB_NUMBER(
+        gb_regularizer_opts, unmixing, "0", 0, 1e12, "1", GB_FIXED,
+        "Weight of the squared difference between the unmixed sample and the decode of the known part alone (R_DA1)."),
+    GB_NUMBER(gb_regularizer_opts, augmentation, "0", 0, 1e12, "1", GB_FIXED,
+              "Weight of the squared error of parameters that the encoder finds in solutions of the known part, drawn "
+              "with parameters uniform in their box (R_DA2); 0: none are drawn."),
+    GB_NUMBER(gb_regularizer_opts, network_norm, "0", 0, 1e12, "1", GB_FIXED,
+              "Weight of the squared norm of the network in the equation relative to that of the state, on observed "
+              "states (APHYNITY); with hybrid.inference: global."),
+    GB_NUMBER(gb_regularizer_opts, multiplier, "1", 0, 1e12, "1", GB_FIXED,
+              "With hybrid.inference: global, the first value of the weight of the mean squared error."),
+    GB_NUMBER(gb_regularizer_opts, multiplier_rate, "0", 0, 1e12, "1", GB_FIXED,
+              "Every step adds so many times the mean squared error to that weight; so it never decreases."),
+    {0}};
+
+const gb_schema gb_regularizer_schema = {"regularizer", "What keeps networks from doing the work of the physics.",
+                                         sizeof(gb_regularizer_opts), regularizer_fields, NULL};
+
+struct gb_hybrid {
+  gb_hybrid_plan plan;
+  gb_hybrid_graph of;
+  gb_params *params;
+  gb_graph *graph;
+  const char *term_name[GB_MOST_TERMS];
+  double kl_weight; /* of the term kl, for beta = 1 */
+  size_t last_rows;
+};
+
+static bool is(const char *a, const char *b)
+{
+  return !strcmp(a, b);
+}
+
+const char *gb_hybrid_name(const gb_hybrid_opts *o, const gb_regularizer_opts *r)
+{
+  bool network = !is(o->inside, "nothing") || !is(o->after, "nothing");
+  bool regularised = r->reduced_model > 0 || r->unmixing > 0 || r->augmentation > 0 || r->network_norm > 0;
+  if (!is(o->known, "law")) return is(o->inside, "nothing") ? "NN-only" : "NN+solver";
+  return !network ? "Phys-only" : regularised ? "NN+phys+reg" : "NN+phys";
+}
+
+static gb_err check_image(const gb_hybrid_opts *o)
+{
+  GB_CHECK(is(o->inside, "nothing"), GB_ERR_CONFIG,
+           "hybrid.inside = %s: an image is no differential equation. Set it to nothing.", o->inside);
+  GB_CHECK(is(o->after, "unet") || is(o->after, "network"), GB_ERR_CONFIG,
+           "hybrid.after = %s: behind an image there is `unet`, or `network` alone", o->after);
+  GB_CHECK(
+      is(o->known, "law") == is(o->after, "unet"), GB_ERR_CONFIG,
+      "hybrid.known = %s and hybrid.after = %s do not fit: `unet` has the image of the law as its input, `network` "
+      "goes without",
+      o->known, o->after);
+  GB_CHECK(!is(o->known, "law") || is(o->unmixer, "channels"), GB_ERR_CONFIG,
+           "hybrid.unmixer = %s: of images it mixes `channels`", o->unmixer);
+  GB_CHECK(is(o->inference, "encoder"), GB_ERR_CONFIG, "hybrid.inference = global is for differential equations");
+  return GB_OK;
+}
+
+static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
+{
+  bool law = is(o->known, "law");
+  GB_CHECK(is(o->after, "nothing") || is(o->after, "residual"), GB_ERR_CONFIG,
+           "hybrid.after = %s is for images. Set it to residual or nothing.", o->after);
+  GB_CHECK(!is(o->unmixer, "channels"), GB_ERR_CONFIG, "hybrid.unmixer = channels is for images");
+  GB_CHECK(law || !is(o->inside, "parameters"), GB_ERR_CONFIG,
+           "hybrid.inside = parameters multiplies those of the law, but hybrid.known = %s", o->known);
+  GB_CHECK(law || !is(o->inside, "nothing") || !is(o->after, "nothing"), GB_ERR_CONFIG,
+           "hybrid.known, inside and after leave nothing that could describe a sample");
+  if (is(o->inference, "encoder")) return GB_OK;
+  GB_CHECK(is(o->after, "nothing") && is(o->clock, "none"), GB_ERR_CONFIG,
+           "hybrid.inference = global: set hybrid.after: nothing and hybrid.clock: none");
+  GB_CHECK(!law || o->start.n == d->n_parameter, GB_ERR_CONFIG,
+           "hybrid.start has %zu numbers, the law has %zu parameters", o->start.n,
+           d->n_parameter);
+  GB_CHECK(d->seen == d->n_state, GB_ERR_CONFIG,
+           "hybrid.inference = global needs the whole state in the samples (%zu of %zu components are seen)", d->seen,
+           d->n_state);
+  return GB_OK;
+}
+
+static gb_err check(const gb_hybrid_plan *p)
+{
+  const gb_physics *k = p->sim->kind;
+  const gb_hybrid_opts *o = p->opts;
+  GB_CHECK(k->dynamics || k->image, GB_ERR_CONFIG,
+           "run.physics = %s: a grey-box VAE needs a differential equation or an image", k->name);
+  GB_CHECK(!p->frames || p->frames == p->sim->dims.frames || is(o->after, "nothing"), GB_ERR_CONFIG,
+           "hybrid.after = %s makes %zu frames and no other number of them", o->after, p->sim->dims.frames);
+  return k->image ? check_image(o) : check_equation(o, &p->sim->dims);
+}
+
+gb_err gb_hybrid_create(const gb_hybrid_plan *plan, gb_text *table, gb_hybrid **out)
+{
+  gb_text unused = {0};
+  gb_hybrid *h = NULL;
+  gb_err e = GB_OK;
+  *out = NULL;
+  GB_TRY(check(plan));
+  GB_TRY(gb_new(&h, 1));
+  h->plan = *plan;
+  if (gb_ode_couples_rows(plan->ode) && plan->rows < GB_ODE_GROUP) h->plan.rows = GB_ODE_GROUP;
+  h->kl_weight = 2 * plan->opts->sigma * plan->opts->sigma * (1 + plan->regularizer->reduced_model_kl);
+  GB_GOTO(e, gb_params_create(&h->params), failed);
+  GB_GOTO(e, gb_graph_create(h->params, h->plan.rows, &h->graph), failed);
+  gb_hybrid_build(h->graph, plan, table ? table : &unused, &h->of);
+  GB_GOTO(e, gb_params_freeze(h->params, plan->seed), failed);
+  GB_GOTO(e, gb_graph_plan(h->graph), failed);
+  for (int k = 0; k < h->of.n_terms; k++) h->term_name[k] = h->of.term[k].name;
+  gb_text_free(&unused);
+  *out = h;
+  return GB_OK;
+failed:
+  gb_text_free(&unused);
+  gb_hybrid_destroy(&h);
+  return e;
+}
+
+void gb_hybrid_destroy(gb_hybrid **h)
+{
+  if (!*h) return;
+  gb_graph_destroy(&(*h)->graph);
+  gb_params_destroy(&(*h)->params);
+  gb_free(h);
+}
+
+/* Parameters of the known part, uniform in their box, for every row of this step. */
+static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
+{
+  const gb_dims *d = &h->plan.sim->dims;
+  size_t m = h->of.drawn->width;
+  for (size_t r = 0; r < n; r++) {
+    uint32_t word[GB_MOST_PARAMETERS];
+    gb_rng_words(gb_rng_key(h->plan.seed, GB_RNG_PARAMETER, pass.first_row + r, pass.step), 0, m, word);
+    for (size_t j = 0; j < m; j++)
+      h->of.drawn->v[r * m + j] = (gb_real)(d->low[j] + (d->high[j] - d->low[j]) * gb_rng_unit(word[j]));
+  }
+}
+
+static void load(gb_hybrid *h, size_t n, const float *x, gb_pass pass)
+{
+  for (size_t i = 0; i < n * h->of.x->width; i++) h->of.x->v[i] = (gb_real)x[i];
+  h->of.draws.step = pass.step;
+  h->of.draws.first_row = pass.first_row;
+  h->of.draws.training = pass.training;
+  h->last_rows = n;
+}
+
+/* Does training want term k? kl always: its weight is a matter of beta. */
+static bool wanted(const gb_hybrid *h, int k)
+{
+  return h->of.term[k].weight > 0 || is(h->of.term[k].name, "kl");
+}
+
+/* Terms at the end that no training needs, and how many are before them. */
+static int wanted_terms(const gb_hybrid *h)
+{
+  int n = h->of.n_terms;
+  while (n > 1 && !wanted(h, n - 1)) n--;
+  return n;
+}
+
+static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
+{
+  gb_hybrid *h = self;
+  int wanted_here = pass.training ? wanted_terms(h) : h->of.n_terms;
+  load(h, n, x, pass);
+  if (h->of.eps) {
+    size_t m = h->of.eps->width;
+    gb_normals(h->plan.seed, GB_RNG_LATENT, pass.first_row, pass.step, n, m, m, h->of.eps->v);
+  }
+  if (h->of.drawn) draw_parameters(h, n, pass);
+  const gb_node *last = wanted_here < h->of.n_terms ? h->of.term[wanted_here - 1].node : NULL;
+  GB_TRY(gb_graph_run(h->graph, NULL, last, n, parts));
+  for (int k = 0; k < h->of.n_terms; k++) term[k] = k < wanted_here ? h->of.term[k].node->term : NULL;
+  return GB_OK;
+}
+
+static gb_err backward(void *self, const double *weight, const gb_gradient *out)
+{
+  gb_hybrid *h = self;
+  gb_node *term[GB_MOST_TERMS];
+  double of[GB_MOST_TERMS];
+  int n = 0;
+  for (int k = 0; k < h->of.n_terms; k++) {
+    if (weight[k] == 0) continue;
+    term[n] = h->of.term[k].node;
+    of[n++] = weight[k];
+  }
+  return gb_graph_backward(h->graph, n, term, of, out);
+}
+
+/* Validations judge by the reconstruction alone: what regularisers cost says nothing of how well data are described. */
+static void weights(const void *self, uint64_t step, double *weight)
+{
+  const gb_hybrid *h = self;
+  bool judging = step == GB_PASS_FIXED;
+  for (int k = 0; k < h->of.n_terms; k++) {
+    weight[k] = judging ? k == 0 : h->of.term[k].weight;
+    if (!judging && is(h->of.term[k].name, "kl")) weight[k] = h->kl_weight * gb_objective_beta(h->plan.objective, step);
+  }
+}
+
+static void destroy(void **self)
+{
+  gb_hybrid *h = *self;
+  gb_hybrid_destroy(&h);
+  *self = NULL;
+}
+
+gb_model gb_hybrid_model(gb_hybrid *h)
+{
+  unsigned idle = 0;
+  for (int k = wanted_terms(h); k < h->of.n_terms; k++) idle |= 1u << k;
+  return (gb_model){.self = h,
+                    .destroy = destroy,
+                    .name = gb_hybrid_name(h->plan.opts, h->plan.regularizer),
+                    .params = h->params,
+                    .graph = h->graph,
+                    .rows = h->plan.rows,
+                    .n_terms = h->of.n_terms,
+                    .term = h->term_name,
+                    .idle = idle,
+                    .whole_shards = gb_params_have_statistics(h->params) || gb_ode_couples_rows(h->plan.ode),
+                    .forward = forward,
+                    .backward = backward,
+                    .weights = weights};
+}
+
+gb_hybrid_view gb_hybrid_look(const gb_hybrid *h)
+{
+  const gb_hybrid_graph *of = &h->of;
+  gb_hybrid_view v = {.rows = h->last_rows,
+                      .width = of->decode[GB_DECODE_PAB]->width,
+                      .n_parameter = of->n_parameter,
+                      .n_inside = of->n_inside,
+                      .n_after = of->n_after,
+                      .theta = of->theta ? of->theta->v : NULL,
+                      .inside = of->inside ? of->inside->v : NULL,
+                      .after = of->after ? of->after->v : NULL,
+                      .unmixed = of->unmixed && of->unmixed != of->x ? of->unmixed->v : NULL};
+  for (int k = 0; k < GB_DECODES; k++) v.decode[k] = of->decode[k] ? of->decode[k]->v : NULL;
+  return v;
+}
+
+/* The last decode that is made. */
+static const gb_node *end_of_decoding(const gb_hybrid *h)
+{
+  return h->of.decode[GB_DECODE_PAB];
+}
+
+gb_err gb_hybrid_infer(gb_hybrid *h, size_t n, size_t first_row, const float *x)
+{
+  load(h, n, x, (gb_pass){GB_PASS_FIXED, first_row, false});
+  if (h->of.eps) memset(h->of.eps->v, 0, n * h->of.eps->width * sizeof *h->of.eps->v);
+  if (h->of.drawn) draw_parameters(h, n, (gb_pass){GB_PASS_FIXED, first_row, false});
+  return gb_graph_run(h->graph, NULL, end_of_decoding(h), n, 1);
+}
+
+static void set(gb_node *to, size_t n, const gb_real *from)
+{
+  if (to && from) memcpy(to->v, from, n * to->width * sizeof *from);
+}
+
+gb_err gb_hybrid_decode(gb_hybrid *h, size_t n, const float *x, const gb_real *theta, const gb_real *inside,
+                        const gb_real *after)
+{
+  load(h, n, x, (gb_pass){GB_PASS_FIXED, h->of.draws.first_row, false});
+  set(h->of.theta, n, theta);
+  set(h->of.inside, n, inside);
+  set(h->of.after, n, after);
+  return gb_graph_run(h->graph, h->of.last_latent, end_of_decoding(h), n, 1);
+}

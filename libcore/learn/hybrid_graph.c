@@ -1,0 +1,430 @@
+/* learn/hybrid_graph.c - encoder, decoder and terms of a grey-box VAE.
+ *
+ * Order of the nodes: what the encoder needs, all latents, the decodes, the terms: so decoding can begin behind the
+ * latents, and a training can end before terms that have no weight. */
+#include "learn/hybrid_graph.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ad/combine.h"
+#include "ad/elementwise.h"
+#include "ad/latent.h"
+#include "learn/layer.h"
+#include "learn/network.h"
+#include "learn/unet.h"
+#include "sim/picture.h"
+
+enum { MOST_LEVELS = 16, MOST_LATENTS = 3, MOST_WIDTH = 4096 };
+
+typedef struct posterior {
+  gb_node *mu, *logvar;
+} posterior;
+
+typedef struct builder {
+  gb_graph *g;
+  const gb_hybrid_plan *plan;
+  const gb_hybrid_opts *o;
+  gb_hybrid_graph *out;
+  gb_style style;
+  gb_shape sample;
+  size_t frames, n_noise;
+  posterior q[MOST_LATENTS]; /* parameters, inside, after: those there are, in this order */
+  int n_q;
+} builder;
+
+static bool is(const char *a, const char *b)
+{
+  return !strcmp(a, b);
+}
+
+static size_t product(gb_shape s)
+{
+  return gb_shape_width(s);
+}
+
+static gb_shape flat(size_t n)
+{
+  return (gb_shape){1, 1, n};
+}
+
+static bool has_law(const builder *b)
+{
+  return is(b->o->known, "law");
+}
+
+static bool is_global(const builder *b)
+{
+  return is(b->o->inference, "global");
+}
+
+/* Layers of a list, then a dense one. */
+static gb_node *perceptron(builder *b, const char *key, const char *prefix, gb_texts layers, gb_node *x, size_t n,
+                           const char *activation)
+{
+  char last[64], name[GB_PARAM_NAME];
+  const char *text = last;
+  snprintf(last, sizeof last, "dense %zu %s", n, activation);
+  snprintf(name, sizeof name, "%.40s.output", prefix);
+  gb_node *h = gb_network_build(b->g, &b->style, key, prefix, layers, x);
+  return gb_network_build(b->g, &b->style, key, name, (gb_texts){1, &text}, h);
+}
+
+static gb_node *features(builder *b, const char *of, gb_node *x)
+{
+  char prefix[GB_PARAM_NAME];
+  snprintf(prefix, sizeof prefix, "features.%s", of);
+  return gb_network_build(b->g, &b->style, "hybrid.features", prefix, b->o->features, x);
+}
+
+static gb_node *head(builder *b, const char *of, const char *what, gb_node *h, size_t n, const char *activation)
+{
+  char prefix[GB_PARAM_NAME];
+  snprintf(prefix, sizeof prefix, "%s.%s", of, what);
+  return perceptron(b, "hybrid.heads", prefix, b->o->heads, h, n, activation);
+}
+
+/* The next n numbers of the noise. */
+static gb_node *noise(builder *b, size_t n)
+{
+  gb_node *eps = gb_slice(b->g, b->out->eps, b->n_noise, flat(n));
+  b->n_noise += n;
+  return eps;
+}
+
+static gb_node *draw(builder *b, posterior q, size_t n)
+{
+  b->q[b->n_q++] = q;
+  return gb_latent_sample(b->g, q.mu, q.logvar, noise(b, n));
+}
+
+/* Latents of networks: their own features, a head for each of mean and ln variance. */
+static posterior infer_latents(builder *b, const char *of, size_t n, gb_node **seen)
+{
+  gb_node *h = features(b, of, b->out->x);
+  *seen = h;
+  gb_node *mu = head(b, of, "mean", h, n, "none");
+  return (posterior){mu, head(b, of, "logvar", h, n, "none")};
+}
+
+/* What the sample would be if only the known part had made it, from the sample and the means of the other latents. */
+static gb_node *unmix(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
+{
+  const gb_hybrid_opts *o = b->o;
+  gb_graph *g = b->g;
+  gb_node *part[MOST_LATENTS], *x = b->out->x;
+  int n = 0;
+  size_t width = product(b->sample);
+  if (is(o->unmixer, "channels")) { /* one channel, mixed as the features say */
+    gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", o->unmixer_layers, seen, b->sample.c, "tanh");
+    return gb_mix_channels(g, x, w);
+  }
+  if (is(o->unmixer, "residual")) part[n++] = gb_reshape(g, x, flat(width));
+  if (inside->mu) part[n++] = inside->mu;
+  if (after->mu) part[n++] = after->mu;
+  gb_node *r =
+      n ? perceptron(b, "hybrid.unmixer_layers", "unmixer", o->unmixer_layers, gb_concat(g, n, part), width, "none")
+        : NULL;
+  gb_node *base = x;
+  if (is(o->unmixer, "frames")) {
+    char text[48];
+    const char *layer = text;
+    snprintf(text, sizeof text, "conv %zu kernel 1 none", b->sample.c);
+    base = gb_network_build(g, &b->style, "hybrid.unmixer", "unmixer.frames", (gb_texts){1, &layer}, x);
+    if (!n) return base;
+  }
+  return gb_add(g, base, gb_reshape(g, r, b->sample), GB_NONE);
+}
+
+/* The equation without a network, from the start of each sample. */
+static gb_node *law_alone(builder *b, gb_node *theta)
+{
+  gb_ode_problem p = {.sim = b->plan->sim,
+                      .opts = b->plan->ode,
+                      .draws = &b->out->draws,
+                      .frames = b->plan->sim->dims.frames,
+                      .known = GB_KNOWN_LAW};
+  if (b->plan->sim->kind->image) return gb_image_draw(b->g, b->plan->sim, theta);
+  return gb_reshape(b->g, gb_ode_solve(b->g, &p, b->out->x, theta, NULL), b->sample);
+}
+
+/* Parameters of the known part, from the unmixed sample; with augmentation also from samples of the known part alone,
+ * whose parameters are known: the same weights on both. */
+static void infer_parameters(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
+{
+  gb_hybrid_graph *out = b->out;
+  gb_graph *g = b->g;
+  const gb_dims *d = &b->plan->sim->dims;
+  size_t n = out->n_parameter;
+  out->unmixed = is(b->o->unmixer, "nothing") ? out->x : unmix(b, inside, after, seen);
+  gb_node *what = out->unmixed, *h, *mu;
+  if (out->drawn) what = gb_stack(g, 2, (gb_node *[]){out->unmixed, gb_stop(g, law_alone(b, out->drawn))});
+  h = features(b, "parameters", what);
+  mu = head(b, "parameters", "mean", h, n, "softplus");
+  posterior q = {mu, NULL};
+  if (out->drawn) {
+    q.mu = gb_pick(g, mu, 0);
+    h = gb_pick(g, h, 0);
+  }
+  q.logvar = head(b, "parameters", "logvar", h, n, "none");
+  out->theta = gb_clamp(g, draw(b, q, n), d->least ? d->least : d->low, d->most ? d->most : d->high);
+  if (out->drawn) {
+    gb_node *found = gb_pick(g, mu, 1);
+    out->term[out->n_terms++] =
+        (gb_hybrid_term){"augmentation", gb_squared_distance(g, 1, &found, &out->drawn, 1 / (double)n),
+                         b->plan->regularizer->augmentation};
+  }
+}
+
+static void encoder(builder *b)
+{
+  gb_hybrid_graph *out = b->out;
+  posterior inside = {0}, after = {0};
+  gb_node *seen = NULL;
+  if (out->n_inside) inside = infer_latents(b, "inside", out->n_inside, &seen);
+  if (out->n_after) after = infer_latents(b, "after", out->n_after, &seen);
+  if (out->n_parameter) infer_parameters(b, &inside, &after, seen);
+  if (out->n_inside) out->inside = draw(b, inside, out->n_inside);
+  if (out->n_after) out->after = draw(b, after, out->n_after);
+  out->last_latent = out->after ? out->after : out->inside ? out->inside : out->theta;
+}
+
+/* KL of all latents: from the unit Gaussian, of parameters from one as wide as their box. */
+static gb_node *divergence(builder *b)
+{
+  const gb_dims *d = &b->plan->sim->dims;
+  double mean[MOST_WIDTH] = {0}, logvar[MOST_WIDTH] = {0};
+  gb_node *mu[MOST_LATENTS], *lv[MOST_LATENTS];
+  for (int k = 0; k < b->n_q; k++) {
+    mu[k] = b->q[k].mu;
+    lv[k] = b->q[k].logvar;
+  }
+  for (size_t j = 0; j < b->out->n_parameter; j++) {
+    mean[j] = (d->low[j] + d->high[j]) / 2;
+    logvar[j] = 2 * log(fmax(1e-3, sqrt(0.75) * (d->high[j] - d->low[j]))); /* three times that of the uniform one */
+  }
+  return gb_latent_kl_to(b->g, gb_concat(b->g, b->n_q, mu), gb_concat(b->g, b->n_q, lv), mean, logvar);
+}
+
+/* The dense layers of the network in the equation. */
+static void inside_network(builder *b, gb_ode_problem *p)
+{
+  const gb_sim *sim = b->plan->sim;
+  gb_ode_network *net = &p->network;
+  size_t in = gb_ode_inputs(&sim->dims, p->clock, b->out->n_inside);
+  for (size_t i = 0; i <= b->o->inside_layers.n; i++) {
+    bool last = i == b->o->inside_layers.n;
+    gb_layer l = {.size = {gb_ode_outputs(sim, p->inside)}, .activation = GB_NONE};
+    char where[64], name[GB_PARAM_NAME];
+    const char *text = last ? "dense" : b->o->inside_layers.v[i];
+    snprintf(where, sizeof where, "hybrid.inside_layers[%zu]", i);
+    snprintf(name, sizeof name, "inside.network.%zu", i);
+    gb_err e = last ? GB_OK : gb_layer_parse(where, text, (gb_activation)gb_activation_find(b->o->activation), &l);
+    if (!e && !last && l.kind != GB_LAYER_DENSE)
+      e = GB_FAIL(GB_ERR_CONFIG, "%s `%s`: a network in an equation has dense layers only. Write `dense N`.", where,
+                  text);
+    if (!e && i >= GB_ODE_LAYERS)
+      e = GB_FAIL(GB_ERR_CONFIG, "%s: a network in an equation has at most %d hidden layers", where, GB_ODE_LAYERS - 1);
+    if (e) {
+      gb_graph_fail(b->g, e);
+      return;
+    }
+    gb_dense_weights w = gb_network_dense_weights(b->g, &b->style, name, text, in, l.size[0], l.activation);
+    net->W[i] = w.w;
+    net->b[i] = w.b;
+    net->activation[i] = l.activation;
+    net->n_layers = (int)i + 1;
+    in = l.size[0];
+  }
+}
+
+static gb_ode_problem equation(builder *b)
+{
+  const gb_hybrid_opts *o = b->o;
+  gb_ode_problem p = {.sim = b->plan->sim, .opts = b->plan->ode, .draws = &b->out->draws, .frames = b->frames};
+  p.known = has_law(b) ? GB_KNOWN_LAW : is(o->known, "kinematics") ? GB_KNOWN_KINEMATICS : GB_KNOWN_NOTHING;
+  p.inside = is(o->inside, "sum")          ? GB_INSIDE_SUM
+             : is(o->inside, "parameters") ? GB_INSIDE_PARAMETERS
+                                           : GB_INSIDE_NOTHING;
+  p.clock = is(o->clock, "time") ? GB_CLOCK_TIME : is(o->clock, "circle") ? GB_CLOCK_CIRCLE : GB_CLOCK_NONE;
+  p.reduced = p.inside != GB_INSIDE_NOTHING && has_law(b) && !is_global(b);
+  if (p.inside != GB_INSIDE_NOTHING) inside_network(b, &p);
+  return p;
+}
+
+/* One solve: with the network inside, and without. */
+static void solutions(builder *b, const gb_ode_problem *p)
+{
+  gb_hybrid_graph *out = b->out;
+  gb_graph *g = b->g;
+  gb_shape one = {b->frames, 1, b->sample.c}, both = {(p->reduced ? 2 : 1) * b->frames, 1, b->sample.c};
+  gb_node *y = gb_reshape(g, gb_ode_solve(g, p, out->x, out->theta, out->inside), both);
+  if (b->o->frame_map) {
+    char text[48];
+    const char *layer = text;
+    snprintf(text, sizeof text, "conv %zu kernel 1 none", one.c);
+    y = gb_network_build(g, &b->style, "hybrid.frame_map", "frame_map", (gb_texts){1, &layer}, y);
+  }
+  out->decode[GB_DECODE_PA] = p->reduced ? gb_slice(g, y, 0, one) : y;
+  if (p->reduced) out->decode[GB_DECODE_P] = gb_slice(g, y, product(one), one);
+  if (!p->reduced && (p->inside == GB_INSIDE_NOTHING || is_global(b))) out->decode[GB_DECODE_P] = y;
+}
+
+/* What the network behind the physics is told: all latents. */
+static gb_node *all_latents(builder *b)
+{
+  gb_node *in[MOST_LATENTS];
+  int n = 0;
+  if (b->out->theta) in[n++] = b->out->theta;
+  if (b->out->inside) in[n++] = b->out->inside;
+  if (b->out->after) in[n++] = b->out->after;
+  return gb_concat(b->g, n, in);
+}
+
+static gb_node *replicated(builder *b, gb_node *image)
+{
+  gb_node *in[GB_NODE_INPUTS];
+  if (!image || image->shape.c == b->sample.c) return image;
+  for (size_t k = 0; k < b->sample.c; k++) in[k] = image;
+  return gb_concat(b->g, (int)b->sample.c, in);
+}
+
+static void behind(builder *b)
+{
+  gb_hybrid_graph *out = b->out;
+  const gb_hybrid_opts *o = b->o;
+  gb_graph *g = b->g;
+  gb_node **y = out->decode;
+  if (is(o->after, "nothing")) {
+    y[GB_DECODE_PB] = y[GB_DECODE_P];
+    y[GB_DECODE_PAB] = y[GB_DECODE_PA];
+    return;
+  }
+  gb_node *z = all_latents(b);
+  if (is(o->after, "residual")) {
+    gb_node *r = perceptron(b, "hybrid.after_layers", "after", o->after_layers, z, product(b->sample), "none");
+    r = gb_reshape(g, r, b->sample);
+    if (y[GB_DECODE_P]) y[GB_DECODE_PB] = gb_add(g, y[GB_DECODE_P], r, GB_NONE);
+    y[GB_DECODE_PAB] = y[GB_DECODE_PA] == y[GB_DECODE_P] ? y[GB_DECODE_PB] : gb_add(g, y[GB_DECODE_PA], r, GB_NONE);
+    return;
+  }
+  gb_node *h = gb_network_build(g, &b->style, "hybrid.after_layers", "after", o->after_layers, z);
+  if (is(o->after, "unet")) {
+    size_t widths[MOST_LEVELS], n = o->unet.n < MOST_LEVELS ? o->unet.n : MOST_LEVELS;
+    for (size_t k = 0; k < n; k++) widths[k] = (size_t)o->unet.v[k];
+    h = gb_concat(g, 2, (gb_node *[]){replicated(b, y[GB_DECODE_PA]), h});
+    h = gb_unet_build(g, &b->style, "unet", h, n, widths, b->sample.c, b->sample.h);
+    h = gb_activated(g, h, GB_SIGMOID);
+  }
+  y[GB_DECODE_PB] = y[GB_DECODE_PAB] = h;
+}
+
+static void add_term(builder *b, const char *name, gb_node *node, double weight)
+{
+  b->out->term[b->out->n_terms++] = (gb_hybrid_term){name, node, weight};
+}
+
+/* The decodes that differ only by what a network adds, squared and averaged over the ways to add it. */
+static gb_node *reduced_model(builder *b)
+{
+  gb_node **y = b->out->decode;
+  gb_node *p = replicated(b, y[GB_DECODE_P]);
+  if (b->plan->sim->kind->image) return gb_squared_distance(b->g, 1, &y[GB_DECODE_PB], &p, 1);
+  gb_node *with[] = {y[GB_DECODE_PA], y[GB_DECODE_PB], y[GB_DECODE_PAB], y[GB_DECODE_PAB]};
+  gb_node *without[] = {p, p, y[GB_DECODE_PA], y[GB_DECODE_PB]}, *a[4], *c[4];
+  int n = 0;
+  for (int k = 0; k < 4; k++) {
+    if (with[k] == without[k]) continue;
+    a[n] = with[k];
+    c[n++] = without[k];
+  }
+  return n ? gb_squared_distance(b->g, n, a, c, 0.25) : NULL;
+}
+
+/* Terms of a model whose parameters are the same for all samples. */
+static void global_terms(builder *b, const gb_ode_problem *p)
+{
+  const gb_regularizer_opts *r = b->plan->regularizer;
+  gb_param id;
+  gb_err e = gb_params_add_multiplier(gb_graph_params(b->g), "multiplier", r->multiplier, r->multiplier_rate, &id);
+  if (e) {
+    gb_graph_fail(b->g, e);
+    return;
+  }
+  add_term(b, "fit",
+           gb_multiplied_distance(b->g, b->out->decode[GB_DECODE_PAB], b->out->x, 1 / (double)product(b->sample),
+                                  gb_graph_param(b->g, id)),
+           1);
+  if (p->inside != GB_INSIDE_NOTHING)
+    add_term(b, "network_norm", gb_ode_network_norm(b->g, p, b->out->x, NULL), r->network_norm);
+}
+
+static void terms(builder *b, const gb_ode_problem *p)
+{
+  gb_hybrid_graph *out = b->out;
+  const gb_regularizer_opts *r = b->plan->regularizer;
+  gb_hybrid_term augmentation = out->term[0]; /* the encoder has made it */
+  bool augmented = out->n_terms > 0;
+  out->n_terms = 0;
+  add_term(b, "reconstruction", gb_squared_distance(b->g, 1, &out->decode[GB_DECODE_PAB], &out->x, 1),
+           is_global(b) ? 0 : 1);
+  if (is_global(b)) {
+    global_terms(b, p);
+    return;
+  }
+  add_term(b, "kl", divergence(b), 0);
+  if (augmented) out->term[out->n_terms++] = augmentation;
+  if (!has_law(b)) return;
+  gb_node *pair[] = {out->unmixed, gb_stop(b->g, out->decode[GB_DECODE_P])};
+  if (out->unmixed != out->x) add_term(b, "unmixing", gb_squared_distance(b->g, 1, &pair[0], &pair[1], 1), r->unmixing);
+  gb_node *d = reduced_model(b);
+  if (d) add_term(b, "reduced_model", d, r->reduced_model);
+}
+
+/* One value for all samples, learned as a weight. */
+static gb_node *global_parameters(builder *b)
+{
+  gb_node *one[GB_MOST_PARAMETERS];
+  size_t n = b->out->n_parameter;
+  for (size_t j = 0; j < n; j++) {
+    char name[GB_PARAM_NAME];
+    gb_param id;
+    snprintf(name, sizeof name, "parameters.%s", b->plan->sim->kind->dynamics->parameter[j].name);
+    gb_err e = gb_params_add_constant(gb_graph_params(b->g), name, 1, b->o->start.v[j], &id);
+    if (e) return gb_graph_fail(b->g, e);
+    one[j] = gb_repeat(b->g, gb_graph_param(b->g, id), flat(1));
+  }
+  return gb_concat(b->g, (int)n, one);
+}
+
+void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb_hybrid_graph *out)
+{
+  const gb_hybrid_opts *o = plan->opts;
+  const gb_dims *d = &plan->sim->dims;
+  const gb_physics *k = plan->sim->kind;
+  builder b = {.g = g, .plan = plan, .o = o, .out = out};
+  b.style = (gb_style){&out->draws, o->activation, GB_INIT_FAN_IN, table};
+  b.sample = k->image ? (gb_shape){d->shape[0], d->shape[1], d->shape[2]} : (gb_shape){d->frames, 1, d->seen};
+  b.frames = plan->frames ? plan->frames : d->frames;
+  out->draws.seed = plan->seed;
+  out->n_parameter = has_law(&b) ? d->n_parameter : 0;
+  out->n_inside = is_global(&b) || is(o->inside, "nothing") ? 0 : (size_t)o->latent_inside;
+  out->n_after = is_global(&b) || is(o->after, "nothing") ? 0 : (size_t)o->latent_after;
+  out->x = gb_graph_data(g, b.sample);
+  if (is_global(&b)) {
+    out->theta = out->n_parameter ? global_parameters(&b) : NULL;
+  } else {
+    out->eps = gb_graph_data(g, flat(out->n_parameter + out->n_inside + out->n_after));
+    if (out->n_parameter && plan->regularizer->augmentation > 0) out->drawn = gb_graph_data(g, flat(out->n_parameter));
+    encoder(&b);
+  }
+  gb_ode_problem p = {0};
+  if (k->image) {
+    out->decode[GB_DECODE_P] = out->decode[GB_DECODE_PA] = out->theta ? gb_image_draw(g, plan->sim, out->theta) : NULL;
+  } else {
+    p = equation(&b);
+    solutions(&b, &p);
+  }
+  behind(&b);
+  if (!plan->frames || plan->frames == d->frames) terms(&b, &p);
+}

@@ -1,0 +1,28 @@
+/* learn/hybrid_graph.h - the nodes of a grey-box VAE, and how they hang together. For learn/hybrid.c. */
+#pragma once
+#include "learn/hybrid.h"
+
+/* A loss term with its weight in training; those of beta are set by the objective. */
+typedef struct gb_hybrid_term {
+  const char *name;
+  gb_node *node;
+  double weight;
+} gb_hybrid_term;
+
+typedef struct gb_hybrid_graph {
+  size_t n_parameter, n_inside, n_after; /* latents */
+  gb_draws draws;
+  gb_node *x, *eps;                /* data: samples; noise of all latents, parameters first */
+  gb_node *drawn;                  /* data: parameters drawn to train the encoder (augmentation); or NULL */
+  gb_node *theta, *inside, *after; /* latents, or NULL */
+  gb_node *last_latent;            /* decoding begins after it; NULL: from the start */
+  gb_node *unmixed;                /* or NULL */
+  gb_node *decode[GB_DECODES];
+  int n_terms;
+  gb_hybrid_term term[GB_MOST_TERMS]; /* reconstruction first, then kl if there is an encoder */
+} gb_hybrid_graph;
+
+/** Add all nodes.
+ *  Local. Failures are kept by the graph.
+ *  @param[out] out  its draws are borrowed by the graph */
+void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb_hybrid_graph *out);
