@@ -151,7 +151,7 @@ static gb_err forward_block(gb_direct *d, gb_node *y, const gb_tape *tape)
   gb_rhs_start(d->f, d->u);
   for (size_t step = 0;; step++) {
     if (step % m == 0) {
-      GB_TRY(gb_rhs_check(d->f, step / m, d->u));
+      GB_TRY(gb_rhs_check(d->f, time_of(d, step, 0), d->u));
       gb_rhs_put_frame(d->f, y, step / m, d->u);
     }
     if (step == d->steps) return GB_OK;

@@ -5,20 +5,39 @@
 
 #include "base/mem.h"
 #include "sim/direct.h"
+#include "sim/ts.h"
 
 enum { LAYER_INPUTS = 2, MOST_INPUTS = 3 + LAYER_INPUTS * GB_ODE_LAYERS };
 
+static gb_err check(const void *opts)
+{
+  const gb_ode_opts *o = opts;
+  GB_CHECK(strcmp(o->solver, "direct") || gb_direct_has(o->method), GB_ERR_CONFIG,
+           "ode.solver: direct has no %s: its methods are euler, midpoint and rk4. Use petsc or auto", o->method);
+  return GB_OK;
+}
+
 static const gb_field fields[] = {
     GB_WORD(
-        gb_ode_opts, method, "rk4", "euler|midpoint|rk4", GB_FIXED,
+        gb_ode_opts, method, "rk4", "euler|midpoint|rk4|dopri5|crank_nicolson|backward_euler", GB_FIXED,
         "How a step is made. euler, midpoint, rk4: explicit, 1, 2 and 4 evaluations a step, error of order 1, 2, 4 in "
-        "its length. The published phys-vae experiments use euler, APHYNITY an rk4."),
-    GB_WORD(gb_ode_opts, solver, "auto", "auto|direct", GB_FREE,
-            "Who makes the steps: a loop of our own with fixed explicit steps (direct)."),
-    GB_NUMBER(gb_ode_opts, substeps, "1", 1, 10000, "1", GB_FIXED, "Steps of equal length from one frame to the next."),
+        "its length. dopri5: explicit of order 5, steps of the length that the tolerance allows, shared by the rows "
+        "of a shard. crank_nicolson (order 2), backward_euler (1): implicit, for stiff equations, where explicit "
+        "steps would have to be tiny. The published phys-vae experiments use euler, APHYNITY an rk4."),
+    GB_WORD(gb_ode_opts, solver, "auto", "auto|direct|petsc", GB_FREE,
+            "Who makes the steps: a loop of our own with fixed explicit steps (direct), or PETSc's TS and TSAdjoint, "
+            "which have every method and give the same numbers to rounding. auto: direct where it can."),
+    GB_NUMBER(gb_ode_opts, substeps, "1", 1, 10000, "1", GB_FIXED,
+              "Steps of equal length from one frame to the next; dopri5 begins with that length and then chooses its "
+              "own."),
+    GB_NUMBER(
+        gb_ode_opts, tolerance, "1e-6", 1e-12, 1e-1, "1", GB_FIXED,
+        "Of dopri5: error of a step, relative to each component and absolute. Of implicit methods: Newton's "
+        "iteration ends when the residual has fallen by this factor; below 1e-5 the networks' single precision is "
+        "in the way."),
     {0}};
 const gb_schema gb_ode_schema = {"ode", "Numerical solution of differential equations inside a model.",
-                                 sizeof(gb_ode_opts), fields, NULL};
+                                 sizeof(gb_ode_opts), fields, check};
 
 bool gb_ode_couples_rows(const gb_ode_opts *o)
 {
@@ -42,13 +61,15 @@ size_t gb_ode_outputs(const gb_sim *sim, gb_inside inside)
 
 typedef struct ode {
   gb_rhs f;
-  gb_direct *direct;
+  gb_direct *direct; /* or */
+  gb_ts *ts;
 } ode;
 
 static void destroy(void *ctx)
 {
   ode *o = ctx;
   gb_direct_destroy(&o->direct);
+  gb_ts_destroy(&o->ts);
   gb_rhs_destroy(&o->f);
 }
 
@@ -56,25 +77,32 @@ static gb_err forward(gb_node *y)
 {
   ode *o = y->ctx;
   o->f.norm_counts = false;
-  return gb_direct_forward(o->direct, y);
+  return o->direct ? gb_direct_forward(o->direct, y) : gb_ts_forward(o->ts, y);
 }
 
 static gb_err vjp(gb_node *y)
 {
   ode *o = y->ctx;
-  gb_err e = gb_direct_vjp(o->direct, y);
+  gb_err e = o->direct ? gb_direct_vjp(o->direct, y) : gb_ts_vjp(o->ts, y);
   o->f.norm_counts = false;
   return e;
 }
 
 static const gb_op op = {"ode", forward, vjp};
 
+static double stages(const gb_ode_problem *p)
+{
+  return gb_direct_has(p->opts->method) ? (double)gb_direct_stages(p->opts) : 6 * (double)p->opts->substeps;
+}
+
 /* What the solver needs beside the node. */
 static gb_err set_up(gb_graph *g, ode *o, const gb_ode_problem *p, gb_node *x, gb_node *theta, gb_node *latents)
 {
+  bool direct = strcmp(p->opts->solver, "petsc") && gb_direct_has(p->opts->method);
   size_t rows = gb_graph_rows(g);
-  GB_TRY(gb_rhs_create(&o->f, p, x, theta, latents, gb_direct_block(rows), rows));
-  GB_TRY(gb_direct_create(&o->f, &o->direct));
+  GB_TRY(check(p->opts));
+  GB_TRY(gb_rhs_create(&o->f, p, x, theta, latents, direct ? gb_direct_block(rows) : gb_ts_block(p->opts, rows), rows));
+  GB_TRY(direct ? gb_direct_create(&o->f, &o->direct) : gb_ts_create(&o->f, &o->ts));
   return GB_OK;
 }
 
@@ -109,7 +137,7 @@ gb_node *gb_ode_solve(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node 
     products += (double)p->network.W[l]->width;
   }
   gb_node *y = gb_graph_apply(g, &op, o, (gb_shape){p->reduced ? 2 : 1, p->frames, p->sim->dims.seen}, n, in);
-  if (y) y->flops = 2 * products * (double)gb_direct_stages(p->opts) * (double)(p->frames - 1);
+  if (y) y->flops = 2 * products * stages(p) * (double)(p->frames - 1);
   return y;
 }
 

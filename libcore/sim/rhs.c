@@ -93,6 +93,7 @@ static size_t lay_out(gb_rhs *f, size_t pass_rows, char *m)
   f->input_bar = carve(m, &used, f->width[0] * r * number);
   f->norm_weight = carve(m, &used, pass_rows * number);
   f->observed = carve(m, &used, f->n * r * sizeof(double));
+  f->unit = carve(m, &used, f->size * r * sizeof(double));
   for (int l = 0; l < net->n_layers; l++) {
     f->packed[0][l] = carve(m, &used, gb_gemm_packed(f->width[l], f->width[l + 1]) * number);
     f->packed[1][l] = carve(m, &used, gb_gemm_packed(f->width[l + 1], f->width[l]) * number);
@@ -325,11 +326,27 @@ void gb_rhs_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const do
   if (f->p.reduced) known_vjp(f, t, u + half, f->theta, w + half, ubar + half, f->theta_bar);
 }
 
-void gb_rhs_jacobian(gb_rhs *f, double t, const double *u, const double *w, double *ubar)
+void gb_rhs_state_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const double *u, const double *w,
+                      double *ubar)
 {
   size_t half = f->n * f->rows;
-  whole_vjp(f, &f->probe, 0, t, u, w, ubar, false);
+  whole_vjp(f, tape, stage, t, u, w, ubar, false);
   if (f->p.reduced) known_vjp(f, t, u + half, f->theta, w + half, ubar + half, NULL);
+}
+
+void gb_rhs_jacobian(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const double *u, size_t component,
+                     double *jacobian)
+{
+  size_t half = f->n * f->rows;
+  memset(f->unit, 0, f->size * f->rows * sizeof *f->unit);
+  memset(jacobian, 0, f->size * f->rows * sizeof *jacobian);
+  for (size_t h = 0; h < f->size; h += f->n)
+    for (size_t r = 0; r < f->rows; r++) f->unit[(h + component) * f->rows + r] = 1;
+  if (f->p.inside == GB_INSIDE_SUM && component < f->p.sim->dims.driven)
+    known_vjp(f, t, u, f->theta, f->unit, jacobian, NULL);
+  else
+    whole_vjp(f, tape, stage, t, u, f->unit, jacobian, false);
+  if (f->p.reduced) known_vjp(f, t, u + half, f->theta, f->unit + half, jacobian + half, NULL);
 }
 
 gb_err gb_rhs_grow(void *memory, size_t *has, size_t n, size_t size)
@@ -507,15 +524,14 @@ gb_err gb_rhs_refuse(const gb_rhs *f, size_t row, size_t component, double t, co
   return e;
 }
 
-gb_err gb_rhs_check(const gb_rhs *f, size_t frame, const double *u)
+gb_err gb_rhs_check(const gb_rhs *f, double t, const double *u)
 {
   double sum = 0; /* 0 as long as all are finite */
   for (size_t i = 0; i < f->size * f->rows; i++) sum += 0 * u[i];
   if (sum == 0) return GB_OK;
   for (size_t r = 0; r < f->rows; r++)
     for (size_t i = 0; i < f->size; i++)
-      if (!isfinite(u[i * f->rows + r]))
-        return gb_rhs_refuse(f, r, i, (double)frame * f->p.sim->dims.frame_time, "is not finite");
+      if (!isfinite(u[i * f->rows + r])) return gb_rhs_refuse(f, r, i, t, "is not finite");
   return GB_OK;
 }
 

@@ -44,6 +44,7 @@ typedef struct gb_rhs {
   bool norm_counts;     /* in this backward pass */
   gb_real *norm_weight; /* [rows of the pass] gradient of the term, if it counts */
   double *observed;     /* [n, rows] */
+  double *unit;         /* [size, rows] */
 
   gb_real *tape, *deltas; /* grown when needed */
   size_t n_tape, n_deltas;
@@ -83,10 +84,15 @@ void gb_rhs_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const do
  *  Local. */
 void gb_rhs_norm(gb_rhs *f, double *term);
 
-/** ubar += (d rate / d u)^T w for another w, of nothing else, at the state where gb_rhs_rate() of f->probe was called
- *  last.
+/** The same of the state alone. The deltas of this stage are lost.
  *  Local. */
-void gb_rhs_jacobian(gb_rhs *f, double t, const double *u, const double *w, double *ubar);
+void gb_rhs_state_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const double *u, const double *w,
+                      double *ubar);
+
+/** Row number `component` of the Jacobian of every row's equation: jacobian [size, rows]; with the known part alone
+ * beside it, of both. After gb_rhs_rate() of this stage, whose deltas are lost. Local. */
+void gb_rhs_jacobian(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const double *u, size_t component,
+                     double *jacobian);
 
 /** Memory for n elements, if there is not enough: its content is lost.
  *  Local.
@@ -118,11 +124,15 @@ void gb_rhs_no_deltas(const gb_rhs *f, const gb_tape *tape, size_t first, size_t
  *  Local. */
 void gb_rhs_collect(gb_rhs *f, const gb_node *y, const gb_tape *tape);
 
-/** Fail if a state at frame k is not finite.
+/** Fail unless numbers of all components are finite.
  *  Local.
- *  @param[in] u  [size, rows]
+ *  @param[in] u  [size, rows] state or its rate at time t
  *  @return GB_ERR_NUMERIC naming row, time, component and parameters */
-gb_err gb_rhs_check(const gb_rhs *f, size_t frame, const double *u);
+gb_err gb_rhs_check(const gb_rhs *f, double t, const double *u);
+
+/** The failure that gb_rhs_check() reports, for another reason.
+ *  Local.
+ *  @param[in] what  follows the component: "is not finite" */
 gb_err gb_rhs_refuse(const gb_rhs *f, size_t row, size_t component, double t, const char *what);
 
 /** The observed components at frame k, into y, and the gradient of y into that of the state.

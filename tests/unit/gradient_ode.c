@@ -1,7 +1,9 @@
 /* tests/unit/gradient_ode.c - gradients through differential equations against fourth-order differences, of every
- * method. */
-#include "base/mem.h"
+ * method and solver; our solver against PETSc. */
+#include <mpi.h>
+
 #include "ode_bench.h"
+#include "sim/petsc.h"
 
 /* Fourth-order difference of the loss along one weight. */
 static double difference(swinger *s, double *value)
@@ -53,67 +55,131 @@ static const swinger law = {.rows = 3,
                             .reduced = true,
                             .tolerance = 1e-12};
 
-enum { N_FIXED_SOLVERS = 1 };
-static const char *const fixed_solvers[] = {"direct"};
+enum { N_FIXED_SOLVERS = 2 };
+static const char *const fixed_solvers[] = {"direct", "petsc"};
 static const char *const fixed_steps[] = {"euler", "midpoint", "rk4"};
 
-static void direct_steps(void **state)
+/* Every method of a solver. */
+static void methods(const char *solver, int n, const char *const method[], double tolerance)
 {
-  (void)state;
-  for (int m = 0; m < 3; m++)
+  for (int m = 0; m < n; m++)
     for (int inside = GB_INSIDE_SUM; inside <= GB_INSIDE_PARAMETERS; inside++)
       for (int k = 0; k < 2; k++) {
         swinger s = law;
-        s.method = fixed_steps[m];
-        s.solver = "direct";
+        s.method = method[m];
+        s.solver = solver;
         s.inside = (gb_inside)inside;
         s.substeps = 1 + k;
         s.clock = k ? GB_CLOCK_CIRCLE : GB_CLOCK_TIME;
         s.reduced = k == 0;
-        compare(&s, 1e-8);
+        compare(&s, tolerance);
       }
 }
+
+static void direct_steps(void **state)
+{
+  (void)state;
+  methods("direct", 3, fixed_steps, 1e-8);
+}
+
+static void petsc_steps(void **state)
+{
+  (void)state;
+  methods("petsc", 3, fixed_steps, 1e-8);
+}
+
+static void petsc_other_methods(void **state)
+{
+  (void)state;
+  static const char *const other[] = {"crank_nicolson", "backward_euler", "dopri5"};
+  methods("petsc", 3, other, 1e-8);
+}
+
+/* The same numbers from both solvers. */
+static void both_solvers(void **state)
+{
+  (void)state;
+  for (int m = 0; m < 3; m++) {
+    swinger s[2];
+    double *grad[2];
+    for (int k = 0; k < 2; k++) {
+      s[k] = law;
+      s[k].method = fixed_steps[m];
+      s[k].solver = fixed_solvers[k];
+      s[k].rows = 20;
+      s[k].parts = 2;
+      s[k].frames = 30;
+      s[k].activation = GB_ELU;
+      swing_begin(&s[k]);
+      grad[k] = gb_alloc(gb_params_size(s[k].p), sizeof *grad[k]);
+      swing_loss(&s[k]);
+      swing_backward(&s[k], grad[k], false);
+    }
+    for (size_t i = 0; i < s[0].rows * s[0].y->width; i++) CHECK_NEAR(s[0].y->v[i], s[1].y->v[i], 1e-12);
+    for (int t = 0; t < gb_params_n(s[0].p); t++) {
+      const gb_param_info *info = gb_params_info(s[0].p, t);
+      double largest = 0;
+      for (size_t i = info->first; i < info->first + info->count; i++) largest = fmax(largest, fabs(grad[0][i]));
+      for (size_t i = info->first; i < info->first + info->count; i++)
+        CHECK_NEAR(grad[0][i], grad[1][i], 1e-12 * largest);
+    }
+    for (int k = 0; k < 2; k++) {
+      gb_free(&grad[k]);
+      swing_end(&s[k]);
+    }
+  }
+}
+
+/* Solver and method of one case. */
+typedef struct way {
+  const char *solver, *method;
+} way;
 
 /* Without a law, without latents, without a network; activations of which x or y is kept. */
 static void parts_of_the_problem(void **state)
 {
   (void)state;
-  for (int known = GB_KNOWN_LAW; known <= GB_KNOWN_NOTHING; known++)
-    for (int k = 0; k < 3; k++) {
-      swinger s = law;
-      s.method = "rk4";
-      s.solver = "direct";
-      s.known = (gb_known)known;
-      s.seen = known == GB_KNOWN_NOTHING ? 2 : 1; /* else nothing that is seen moves */
-      s.n_latent = (size_t)k;
-      s.clock = GB_CLOCK_NONE;
-      s.activation = k == 1 ? GB_GELU : GB_SOFTPLUS;
-      compare(&s, 1e-8);
-    }
-  swinger s = law;
-  s.method = "rk4";
-  s.solver = "direct";
-  s.inside = GB_INSIDE_NOTHING;
-  s.n_latent = 0;
-  compare(&s, 1e-8);
+  static const way ways[] = {{"direct", "rk4"}, {"petsc", "rk4"}, {"petsc", "crank_nicolson"}};
+  for (int i = 0; i < 3; i++) {
+    for (int known = GB_KNOWN_LAW; known <= GB_KNOWN_NOTHING; known++)
+      for (int k = 0; k < 3; k++) {
+        swinger s = law;
+        s.solver = ways[i].solver;
+        s.method = ways[i].method;
+        s.known = (gb_known)known;
+        s.seen = known == GB_KNOWN_NOTHING ? 2 : 1; /* else nothing that is seen moves */
+        s.n_latent = (size_t)k;
+        s.clock = GB_CLOCK_NONE;
+        s.activation = k == 1 ? GB_GELU : GB_SOFTPLUS;
+        compare(&s, 1e-8);
+      }
+    swinger s = law;
+    s.solver = ways[i].solver;
+    s.method = ways[i].method;
+    s.inside = GB_INSIDE_NOTHING;
+    s.n_latent = 0;
+    compare(&s, 1e-8);
+  }
 }
 
 /* The size of the network beside the solution, in pieces. */
 static void norm(void **state)
 {
   (void)state;
-  for (int k = 0; k < 2; k++) {
-    swinger s = law;
-    s.method = "rk4";
-    s.solver = "direct";
-    s.seen = 2;
-    s.rows = 4;
-    s.parts = k ? 2 : 1;
-    s.norm = true;
-    s.frames = 9; /* more than there are in the data */
-    s.data_frames = 6;
-    compare(&s, 1e-8);
-  }
+  static const way ways[] = {{"direct", "rk4"}, {"petsc", "rk4"}, {"petsc", "dopri5"}, {"petsc", "backward_euler"}};
+  for (int i = 0; i < 4; i++)
+    for (int k = 0; k < 2; k++) {
+      swinger s = law;
+      s.solver = ways[i].solver;
+      s.method = ways[i].method;
+      s.seen = 2;
+      s.rows = 4;
+      s.parts = k ? 2 : 1;
+      s.norm = true;
+      s.frames = 9; /* more than there are in the data */
+      s.data_frames = 6;
+      compare(&s, 1e-8);
+    }
 }
 
 /* Parameters of all rows that are the same. */
@@ -145,9 +211,21 @@ static void euler_pendulum(void **state)
   }
 }
 
-int main(void)
+/* LeakSanitizer crashes in what Open MPI leaves behind; our own memory is counted (base/mem.h). */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
 {
-  static const struct CMUnitTest tests[] = {TEST(direct_steps), TEST(parts_of_the_problem), TEST(norm),
+  return "detect_leaks=0";
+}
+
+int main(int argc, char **argv)
+{
+  static const struct CMUnitTest tests[] = {TEST(direct_steps),  TEST(petsc_steps),          TEST(petsc_other_methods),
+                                            TEST(both_solvers),  TEST(parts_of_the_problem), TEST(norm),
                                             TEST(euler_pendulum)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  MPI_Init(&argc, &argv);
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  gb_petsc_end();
+  MPI_Finalize();
+  return failed;
 }
