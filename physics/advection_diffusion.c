@@ -187,11 +187,9 @@ static void rate_vjp(void *self, size_t rows, double t, const double *u, const d
     const double *left = beside(p, rows, w, i, -1), *right = beside(p, rows, w, i, 1);
     const double *here = w + i * rows, *state = u + i * rows;
     double *restrict out = ubar + i * rows, *restrict sum = theta_bar;
-    for (size_t r = 0; r < rows; r++) {
-      double second = scale * ((number(left, r) + number(right, r)) - 2 * here[r]);
-      out[r] += theta[r] * second;
-      if (sum) sum[r] += state[r] * second;
-    }
+    for (size_t r = 0; r < rows; r++) out[r] += theta[r] * scale * ((number(left, r) + number(right, r)) - 2 * here[r]);
+    for (size_t r = 0; sum && r < rows; r++)
+      sum[r] += state[r] * scale * ((number(left, r) + number(right, r)) - 2 * here[r]);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/lanes.h"
 #include "base/mem.h"
 #include "linalg/vmath.h"
 #include "sim/integrate.h"
@@ -209,41 +210,55 @@ static void start(void *self, size_t rows, const gb_real *x, double *u)
   }
 }
 
+/* Loops over rows, which become vector loops as the compiler knows what does not depend on the row. */
+GB_INLINE void rates(bool damped, size_t rows, const double *restrict u, const double *restrict theta,
+                     double *restrict du)
+{
+  for (size_t r = 0; r < rows; r++) {
+    double c, s, w = theta[r];
+    gb_circle_double(u[r], &c, &s);
+    du[r] = u[rows + r];
+    du[rows + r] = -w * w * s - (damped ? theta[rows + r] * u[rows + r] : 0);
+  }
+}
+
 static void rate(void *self, size_t rows, double t, const double *u, const double *theta, double *du)
 {
   const pendulum *p = self;
-  const double *y = u, *v = u + rows, *w = theta, *b = theta + rows;
-  double *restrict dy = du, *restrict dv = du + rows;
   (void)t;
+  if (p->damped)
+    rates(true, rows, u, theta, du);
+  else
+    rates(false, rows, u, theta, du);
+}
+
+GB_INLINE void pull_back(bool damped, bool parameters, size_t rows, const double *restrict u,
+                         const double *restrict theta, const double *restrict bar, double *restrict ubar,
+                         double *restrict theta_bar)
+{
   for (size_t r = 0; r < rows; r++) {
-    double c, s;
-    gb_circle_double(y[r], &c, &s);
-    dy[r] = v[r];
-    dv[r] = -w[r] * w[r] * s;
+    double c, s, w = theta[r], of_v = bar[rows + r];
+    gb_circle_double(u[r], &c, &s);
+    ubar[r] -= w * w * c * of_v;
+    ubar[rows + r] += bar[r] - (damped ? theta[rows + r] * of_v : 0);
+    if (parameters) theta_bar[r] -= 2 * w * s * of_v;
+    if (parameters && damped) theta_bar[rows + r] -= u[rows + r] * of_v;
   }
-  for (size_t r = 0; p->damped && r < rows; r++) dv[r] -= b[r] * v[r];
 }
 
 static void rate_vjp(void *self, size_t rows, double t, const double *u, const double *theta, const double *bar,
                      double *ubar, double *theta_bar)
 {
   const pendulum *p = self;
-  const double *y = u, *v = u + rows, *w = theta, *b = theta + rows, *of_y = bar, *of_v = bar + rows;
-  double *restrict ybar = ubar, *restrict vbar = ubar + rows, *restrict wbar = theta_bar;
   (void)t;
-  for (size_t r = 0; r < rows; r++) {
-    double c, s;
-    gb_circle_double(y[r], &c, &s);
-    ybar[r] -= w[r] * w[r] * c * of_v[r];
-    vbar[r] += of_y[r];
-  }
-  for (size_t r = 0; p->damped && r < rows; r++) vbar[r] -= b[r] * of_v[r];
-  for (size_t r = 0; wbar && r < rows; r++) {
-    double c, s;
-    gb_circle_double(y[r], &c, &s);
-    wbar[r] -= 2 * w[r] * s * of_v[r];
-  }
-  for (size_t r = 0; wbar && p->damped && r < rows; r++) wbar[rows + r] -= v[r] * of_v[r];
+  if (p->damped && theta_bar)
+    pull_back(true, true, rows, u, theta, bar, ubar, theta_bar);
+  else if (p->damped)
+    pull_back(true, false, rows, u, theta, bar, ubar, theta_bar);
+  else if (theta_bar)
+    pull_back(false, true, rows, u, theta, bar, ubar, theta_bar);
+  else
+    pull_back(false, false, rows, u, theta, bar, ubar, theta_bar);
 }
 
 static void kinematics(void *self, size_t rows, const double *u, double *du)

@@ -15,7 +15,8 @@ typedef struct gb_equation {
 
 /** The solution at given times, by an adaptive Runge-Kutta method of order 8(7) (PETSc TS, scheme 8vr; J. H. Verner,
  *  Numer. Algorithms 53 (2010) 383).
- *  Local. A function of its arguments: no other trajectory has a part in its steps.
+ *  Local; by one thread at a time, as PETSc has it. A function of its arguments: no other trajectory has a part in its
+ *  steps.
  *  @param[in]  time  [n_times], increasing; u0 is the state at time[0]
  *  @param[out] u     [n_times, n]
  *  @return GB_ERR_NUMERIC naming the time that was reached, if steps become too small or a number is not finite */
