@@ -24,7 +24,7 @@ static const gb_field fields[] = {
         "its length. dopri5: explicit of order 5, steps of the length that the tolerance allows, shared by the rows "
         "of a shard. crank_nicolson (order 2), backward_euler (1): implicit, for stiff equations, where explicit "
         "steps would have to be tiny. The published phys-vae experiments use euler, APHYNITY an rk4."),
-    GB_WORD(gb_ode_opts, solver, "auto", "auto|direct|petsc", GB_FREE,
+    GB_WORD(gb_ode_opts, solver, "auto", "auto|direct|petsc", GB_FIXED,
             "Who makes the steps: a loop of our own with fixed explicit steps (direct), or PETSc's TS and TSAdjoint, "
             "which have every method and give the same numbers to rounding. auto: direct where it can."),
     GB_NUMBER(gb_ode_opts, substeps, "1", 1, 10000, "1", GB_FIXED,
@@ -41,7 +41,7 @@ const gb_schema gb_ode_schema = {"ode", "Numerical solution of differential equa
 
 bool gb_ode_couples_rows(const gb_ode_opts *o)
 {
-  return strcmp(o->method, "euler") && strcmp(o->method, "midpoint") && strcmp(o->method, "rk4");
+  return !gb_direct_has(o->method);
 }
 
 size_t gb_ode_inputs(const gb_dims *d, gb_ode_clock clock, size_t n_latent)
