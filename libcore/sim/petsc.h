@@ -4,7 +4,7 @@
 #include "base/err.h"
 
 /** Start PETSc, the first time; it gets no options from command line, environment or files, and no signals.
- *  Local. After MPI_Init() where there is one.
+ *  Local. After MPI_Init().
  *  @return GB_ERR_LIB */
 gb_err gb_petsc_begin(void);
 
