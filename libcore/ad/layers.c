@@ -39,12 +39,18 @@ static bool is_narrow(const gb_sliding *s)
   return s->small.c <= GB_NARROW;
 }
 
+/* Do vectors along the larger image's channels have fewer idle lanes than along the smaller one's? */
+static bool is_narrow_outer(const gb_sliding *s)
+{
+  return is_narrow(s) || (s->small.c <= GB_NARROW_OUTER && s->large.c >= GB_NARROW_OUTER);
+}
+
 static size_t scratch_room(const gb_sliding *s, size_t rows)
 {
   size_t n = gb_gemm_rows_scratch(&s->positions);
   for (size_t k = 0; k < s->classes; k++) n = larger(n, gb_gemm_rows_scratch(&s->seen[k].runs));
   n = larger(packed_room(s) * sizeof(gb_real) + n, gb_gemm_outer_scratch(&s->positions, rows, s->small.c));
-  if (is_narrow(s)) n = larger(n, gb_narrow_outer_scratch(&s->positions, rows));
+  if (is_narrow_outer(s)) n = larger(n, gb_narrow_outer_scratch(&s->positions, rows));
   return s->lattice ? larger(n, gb_narrow_conv_scratch(s->lattice)) : n;
 }
 
@@ -105,8 +111,8 @@ static void start_vjp(gb_node *y)
 static void gradient_of_w(gb_node *y, const gb_real *large, const gb_real *small)
 {
   const gb_sliding *s = y->ctx;
-  (is_narrow(s) ? gb_narrow_outer : gb_gemm_outer)(y->rows, y->parts, y->add, &s->positions, large, s->small.c, small,
-                                                   y->in[W]->g, y->scratch);
+  (is_narrow_outer(s) ? gb_narrow_outer : gb_gemm_outer)(y->rows, y->parts, y->add, &s->positions, large, s->small.c,
+                                                         small, y->in[W]->g, y->scratch);
 }
 
 static void gradient_of_x(gb_node *y, direction *go)

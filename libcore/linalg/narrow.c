@@ -6,7 +6,8 @@
 #include "linalg/stretch.h"
 #include "linalg/vectors.h"
 
-enum { BLOCK = 6 }; /* vectors of A, or of sites, held at once */
+enum { BLOCK = 6 };         /* vectors of A, or of sites, held at once */
+enum { FEWER = BLOCK / 2 }; /* of A, with more than GB_NARROW columns */
 
 /* A^T G: the transposed result [n, taps, vectors of c] is what is kept; few columns make it small. */
 
@@ -17,7 +18,7 @@ static size_t vectors_of(size_t c)
 
 static size_t strip_size(const gb_runs *a)
 {
-  return GB_NARROW * a->taps * vectors_of(a->c) * GB_VR;
+  return GB_NARROW_OUTER * a->taps * vectors_of(a->c) * GB_VR;
 }
 
 size_t gb_narrow_outer_scratch(const gb_runs *a, size_t images)
@@ -29,7 +30,7 @@ size_t gb_narrow_outer_scratch(const gb_runs *a, size_t images)
 GB_INLINE void chain(int n, int count, size_t rows, const gb_real *const *const from[BLOCK], const size_t at[BLOCK],
                      const gb_real *g, gb_real *strip, size_t line)
 {
-  gb_vr acc[GB_NARROW][BLOCK];
+  gb_vr acc[GB_NARROW_OUTER][BLOCK];
   for (int j = 0; j < n; j++)
     for (int v = 0; v < count; v++) acc[j][v] = *(const gb_vr *)(strip + (size_t)j * line + (size_t)v * GB_VR);
   for (size_t r = 0; r < rows; r++, g += n) {
@@ -44,31 +45,47 @@ GB_INLINE void chain(int n, int count, size_t rows, const gb_real *const *const 
     for (int v = 0; v < count; v++) *(gb_vr *)(strip + (size_t)j * line + (size_t)v * GB_VR) = acc[j][v];
 }
 
+static size_t at_once(size_t n)
+{
+  return n <= GB_NARROW ? BLOCK : FEWER;
+}
+
 /* With sizes known to the compiler, so that the sums stay in registers. */
 static void some_chains(size_t n, size_t count, size_t rows, const gb_real *const *const from[BLOCK],
                         const size_t at[BLOCK], const gb_real *g, gb_real *strip, size_t line)
 {
-  if (count == BLOCK) switch (n) {
-    case 1: chain(1, BLOCK, rows, from, at, g, strip, line); return;
-    case 2: chain(2, BLOCK, rows, from, at, g, strip, line); return;
-    case 3: chain(3, BLOCK, rows, from, at, g, strip, line); return;
-    default: chain(4, BLOCK, rows, from, at, g, strip, line); return;
+  if (count == at_once(n)) {
+    switch (n) {
+    case 1: chain(1, BLOCK, rows, from, at, g, strip, line); break;
+    case 2: chain(2, BLOCK, rows, from, at, g, strip, line); break;
+    case 3: chain(3, BLOCK, rows, from, at, g, strip, line); break;
+    case 4: chain(4, BLOCK, rows, from, at, g, strip, line); break;
+    case 5: chain(5, FEWER, rows, from, at, g, strip, line); break;
+    case 6: chain(6, FEWER, rows, from, at, g, strip, line); break;
+    case 7: chain(7, FEWER, rows, from, at, g, strip, line); break;
+    default: chain(8, FEWER, rows, from, at, g, strip, line);
     }
+    return;
+  }
   for (size_t v = 0; v < count; v++) switch (n) {
     case 1: chain(1, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
     case 2: chain(2, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
     case 3: chain(3, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
-    default: chain(4, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    case 4: chain(4, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    case 5: chain(5, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    case 6: chain(6, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    case 7: chain(7, 1, rows, from + v, at + v, g, strip + v * GB_VR, line); break;
+    default: chain(8, 1, rows, from + v, at + v, g, strip + v * GB_VR, line);
     }
 }
 
 static void one_stretch(const gb_runs *a, const gb_real *const *run, size_t rows, size_t n, const gb_real *g,
                         gb_real *strip)
 {
-  size_t per_run = vectors_of(a->c), all = a->taps * per_run;
-  for (size_t first = 0; first < all; first += BLOCK) {
+  size_t per_run = vectors_of(a->c), all = a->taps * per_run, most = at_once(n);
+  for (size_t first = 0; first < all; first += most) {
     const gb_real *const *from[BLOCK];
-    size_t at[BLOCK], count = all - first < BLOCK ? all - first : BLOCK;
+    size_t at[BLOCK], count = all - first < most ? all - first : most;
     for (size_t v = 0; v < count; v++) {
       from[v] = run + (first + v) / per_run * GB_STRETCH;
       at[v] = (first + v) % per_run * GB_VR;

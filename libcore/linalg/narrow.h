@@ -5,11 +5,12 @@
 #include "linalg/gemm.h"
 
 enum {
-  GB_NARROW = 4,       /* most columns */
+  GB_NARROW = 4,       /* most columns of windows */
+  GB_NARROW_OUTER = 8, /* and of A^T G */
   GB_NARROW_ROOM = 64, /* numbers beyond the end of x, and of a->zeros, that may be read (and are not used) */
 };
 
-/** D = A^T G [taps * c, n] as gb_gemm_outer(), n <= GB_NARROW. Reads whole vectors of a run.
+/** D = A^T G [taps * c, n] as gb_gemm_outer(), n <= GB_NARROW_OUTER. Reads whole vectors of a run.
  *  Local.
  *  @param[in] scratch  [gb_narrow_outer_scratch(a, images)] bytes */
 void gb_narrow_outer(size_t images, size_t parts, bool add, const gb_runs *a, const gb_real *x, size_t n,
