@@ -193,8 +193,7 @@ static void stopped_runs_go_on(void **state)
   int stops = 0;
   CHECK_OK(generate(&toy, "whole", ""));
   for (gb_err e = GB_STOPPED; e; stops++) {
-    if (world.rank == 0 && stops) scratch_put(scratch("stopped/stop"), "", 0);
-    if (world.rank == 0 && !stops) {
+    if (world.rank == 0) {
       CHECK_OK(gb_file_make_folder(scratch("stopped")));
       scratch_put(scratch("stopped/stop"), "", 0);
     }
@@ -203,6 +202,7 @@ static void stopped_runs_go_on(void **state)
     e = generate(&toy, "stopped", "");
     CHECK(e == GB_OK || (e == GB_STOPPED && access(scratch("stopped/stop"), F_OK)));
     CHECK(!e == !access(scratch("stopped/dataset.h5"), F_OK) && stops < N);
+    MPI_Barrier(world.mpi); /* all have looked before the next stop file is there */
   }
   gb_err_clear();
   CHECK(stops * world.size >= N / 4);
