@@ -53,6 +53,25 @@ END
 /usr/bin/python3 "$SOURCE/docs/read_rows.py" d.3/dataset.h5 >printed || fail "docs/read_rows.py failed"
 grep -q "^omega " printed || fail "docs/read_rows.py says nothing about omega: $(cat printed)"
 
+# Images, in the layout of Galaxy10; fields.
+for physics in galaxy advection_diffusion; do
+  for ranks in 1 3 4; do
+    run $ranks "$generate" case.yaml run.dir=$physics.$ranks run.physics=$physics simulate.training=20 \
+      simulate.validation=3 simulate.test=4 galaxy.class=mixed
+    expect 0 "20 \\+ 3 \\+ 4 rows"
+    same $physics.1/dataset.h5 $physics.$ranks/dataset.h5
+  done
+  /usr/bin/python3 "$SOURCE/docs/read_rows.py" $physics.3/dataset.h5 >printed || fail "docs/read_rows.py failed: $physics"
+done
+/usr/bin/python3 - galaxy.4/dataset.h5 <<'END' || fail "images are not as docs/FILES.md says"
+import h5py, numpy as np, sys
+with h5py.File(sys.argv[1]) as f:
+    x, ans = f["images"], f["ans"]
+    assert x.shape == (27, 69, 69, 3) and x.dtype == np.uint8 and 0 < x[:].mean() < 128 and "observables" not in f
+    assert ans.shape == (27,) and ans.dtype == np.uint8 and (ans[:] == f["truth/class"][:]).all()
+    assert len(np.unique(ans[:])) > 2 and set(ans[:]) <= {0, 4, 6, 7, 8, 9}
+END
+
 # --dry-run touches nothing and says what is needed.
 run 1 "$generate" case.yaml run.dir=dry --dry-run
 expect 0 "^# rows: 90 training \\+ 40 validation \\+ 71 test = 201 of 50 numbers"
