@@ -4,125 +4,63 @@
 #include <math.h>
 #include <string.h>
 
-#include "report/gnuplot.h"
-
-/* Colours that colour-blind readers can tell apart: P. Tol, Colour Schemes, SRON/EPS/TN/09-002, "bright". */
-static const char *colour_of(size_t model)
-{
-  static const char *const colour[] = {"#4477AA", "#CCBB44", "#228833", "#EE6677", "#AA3377", "#66CCEE", "#BBBBBB"};
-  return colour[model % (sizeof colour / sizeof *colour)];
-}
-
-static const char style[] =
-    "set border 3 lc rgb '#888888'\nset tics nomirror tc rgb '#333333'\nset grid lc rgb '#eeeeee' lt 1\n"
-    "set key noautotitle samplen 2 spacing 1.1 tc rgb '#333333'\nset bars 0.4\n";
-
-/* A script under way: text, and whether the present plot has a curve yet. */
-typedef struct script {
-  gb_text t;
-  bool begun;
-  int blocks;
-} script;
-
-static void begin_plot(script *s)
-{
-  gb_text_add(&s->t, "plot ");
-  s->begun = false;
-}
-
-static void curve(script *s, int number, const char *how, const char *colour, const char *title)
-{
-  if (number < 0) return; /* gnuplot refuses a curve without points */
-  gb_text_add(&s->t, "%s$b%d %s lc rgb '%s'", s->begun ? ", " : "", number, how, colour);
-  if (title) gb_text_add(&s->t, " title '%s'", title);
-  s->begun = true;
-}
-
-static void end_plot(script *s)
-{
-  gb_text_add(&s->t, s->begun ? "\n" : "NaN\n");
-}
-
-/* Numbered data: rows (x, y columns); rows whose first y is not finite are left out. Returns its number, -1 if empty.
- */
-static int block(script *s, size_t n, const double *x, int columns, const double *y, size_t stride)
-{
-  size_t kept = 0;
-  for (size_t i = 0; i < n; i++) kept += isfinite(y[i * stride]) != 0;
-  if (!kept) return -1;
-  gb_text_add(&s->t, "$b%d << EOD\n", s->blocks);
-  for (size_t i = 0; i < n; i++) {
-    if (!isfinite(y[i * stride])) continue;
-    gb_text_add(&s->t, "%.8g", x[i]);
-    for (size_t k = 0; k < (size_t)columns; k++) gb_text_add(&s->t, " %.8g", y[i * stride + k]);
-    gb_text_add(&s->t, "\n");
-  }
-  gb_text_add(&s->t, "EOD\n");
-  return s->blocks++;
-}
-
-static gb_err draw(script *s, const gb_report *r, int width, int height, gb_text *svg)
-{
-  gb_err e = gb_text_done(&s->t);
-  if (!e) e = gb_gnuplot(r->run, width, height, s->t.s, svg);
-  gb_text_free(&s->t);
-  return e;
-}
+#include "report/plot.h"
 
 gb_err gb_figure_loss(const gb_report *r, gb_text *svg)
 {
-  script s = {0};
+  gb_plot s = {0};
   gb_model model = r->model[0].m.built.model;
   int train[GB_MOST_MODELS][GB_VAE_TERMS], valid[GB_MOST_MODELS][GB_VAE_TERMS];
-  gb_text_add(&s.t, "%s", style);
+  gb_text_add(&s.t, "%s", gb_plot_style());
   for (size_t i = 0; i < r->n_models; i++)
     for (int k = 0; k < model.n_terms; k++) {
       const gb_reported *m = &r->model[i];
-      train[i][k] = block(&s, m->train.n, m->train.step, 1, m->train.term[k], 1);
-      valid[i][k] = block(&s, m->validate.n, m->validate.step, 1, m->validate.term[k], 1);
+      train[i][k] = gb_plot_block(&s, m->train.n, m->train.step, 1, m->train.term[k], 1);
+      valid[i][k] = gb_plot_block(&s, m->validate.n, m->validate.step, 1, m->validate.term[k], 1);
     }
   gb_text_add(&s.t, "set multiplot layout 1,%d\nset xlabel 'step'\nset format x '%%.0s%%c'\nset logscale y\n",
               model.n_terms);
   for (int k = 0; k < model.n_terms; k++) {
     gb_text_add(&s.t, "set title '%s'\nset key %s\n", model.term[k], k == 0 ? "on top right" : "off");
-    begin_plot(&s);
+    gb_plot_begin(&s);
     for (size_t i = 0; i < r->n_models; i++) {
-      curve(&s, train[i][k], "using 1:2 with points pt 7 ps 0.15", colour_of(i), NULL);
-      curve(&s, valid[i][k], "using 1:2 with lines lw 2", colour_of(i), r->model[i].m.name);
+      gb_plot_curve(&s, train[i][k], "using 1:2 with points pt 7 ps 0.15", gb_plot_colour(i), NULL);
+      gb_plot_curve(&s, valid[i][k], "using 1:2 with lines lw 2", gb_plot_colour(i), r->model[i].m.name);
     }
-    end_plot(&s);
+    gb_plot_end(&s);
   }
   gb_text_add(&s.t, "unset multiplot\n");
-  return draw(&s, r, 1080, 340, svg);
+  return gb_plot_draw(&s, r->run, 1080, 340, svg);
 }
 
 gb_err gb_figure_observables(const gb_report *r, gb_source source, gb_text *svg)
 {
   enum { COLUMNS = 3 };
-  script s = {0};
+  gb_plot s = {0};
   const gb_ensemble *en = r->physics->ensemble;
   static const char *const shown[] = {"energy", "specific_heat", "abs_m", "helicity_modulus", "vortex_density"};
-  gb_text_add(&s.t, "%sset multiplot layout 2,%d\nset xlabel 'T'\nset xrange [%g:%g]\n", style, COLUMNS, 0.0,
+  gb_text_add(&s.t, "%sset multiplot layout 2,%d\nset xlabel 'T'\nset xrange [%g:%g]\n", gb_plot_style(), COLUMNS, 0.0,
               r->T.v[r->T.n - 1] * 1.03);
   for (size_t p = 0; p < sizeof shown / sizeof *shown; p++)
     for (int q = 0; q < en->n_summary; q++) {
       if (strcmp(en->summary[q].name, shown[p])) continue;
       const gb_assessment *a = &r->model[0].a;
-      int data = block(&s, a->n_T, r->T.v, 2, a->summary[GB_FROM_DATA] + 2 * q, 2 * a->n_summary), rec[GB_MOST_MODELS];
+      int data = gb_plot_block(&s, a->n_T, r->T.v, 2, a->summary[GB_FROM_DATA] + 2 * q, 2 * a->n_summary),
+          rec[GB_MOST_MODELS];
       for (size_t i = 0; i < r->n_models; i++)
-        rec[i] = block(&s, a->n_T, r->T.v, 2, r->model[i].a.summary[source] + 2 * q, 2 * a->n_summary);
+        rec[i] = gb_plot_block(&s, a->n_T, r->T.v, 2, r->model[i].a.summary[source] + 2 * q, 2 * a->n_summary);
       gb_text_add(&s.t, "set title '%s' noenhanced\nset key %s\n", shown[p], p == 0 ? "on top left" : "off");
-      begin_plot(&s);
-      curve(&s, data, "using 1:2 with lines lw 1.5", "#000000", NULL);
-      curve(&s, data, "using 1:2:3 with yerrorbars pt 6 ps 0.5", "#000000", "data");
+      gb_plot_begin(&s);
+      gb_plot_curve(&s, data, "using 1:2 with lines lw 1.5", "#000000", NULL);
+      gb_plot_curve(&s, data, "using 1:2:3 with yerrorbars pt 6 ps 0.5", "#000000", "data");
       for (size_t i = 0; i < r->n_models; i++) {
-        curve(&s, rec[i], "using 1:2:3 with yerrorbars pt 7 ps 0.4", colour_of(i), r->model[i].m.name);
-        curve(&s, rec[i], "using 1:2 with lines lw 0.7", colour_of(i), NULL);
+        gb_plot_curve(&s, rec[i], "using 1:2:3 with yerrorbars pt 7 ps 0.4", gb_plot_colour(i), r->model[i].m.name);
+        gb_plot_curve(&s, rec[i], "using 1:2 with lines lw 0.7", gb_plot_colour(i), NULL);
       }
-      end_plot(&s);
+      gb_plot_end(&s);
     }
   gb_text_add(&s.t, "unset multiplot\n");
-  return draw(&s, r, 1080, 640, svg);
+  return gb_plot_draw(&s, r->run, 1080, 640, svg);
 }
 
 /* The two latents with the largest mean KL. */
@@ -147,11 +85,11 @@ static void most_used(const gb_assessment *a, size_t out[2])
 gb_err gb_figure_latent(const gb_report *r, gb_text *svg)
 {
   enum { MOST_POINTS = 1500 }; /* a panel: the page stays small */
-  script s = {0};
+  gb_plot s = {0};
   gb_text_add(&s.t,
               "%sset palette defined (0 '#313695', 0.25 '#74add1', 0.45 '#fee090', 0.6 '#f46d43', 1 '#a50026')\n"
               "set cbrange [%g:%g]\nset size square\nset multiplot layout 1,%zu\n",
-              style, r->T.v[0], r->T.v[r->T.n - 1], r->n_models);
+              gb_plot_style(), r->T.v[0], r->T.v[r->T.n - 1], r->n_models);
   for (size_t i = 0; i < r->n_models; i++) {
     const gb_assessment *a = &r->model[i].a;
     size_t n = a->rows[GB_FROM_DATA].n, stride = (n + MOST_POINTS - 1) / MOST_POINTS, used[2];
@@ -166,44 +104,44 @@ gb_err gb_figure_latent(const gb_report *r, gb_text *svg)
     gb_text_add(&s.t, "plot $p%zu using 1:2:3 with points pt 7 ps 0.22 lc palette\n", i);
   }
   gb_text_add(&s.t, "unset multiplot\n");
-  return draw(&s, r, 1080, r->n_models > 2 ? 320 : 460, svg);
+  return gb_plot_draw(&s, r->run, 1080, r->n_models > 2 ? 320 : 460, svg);
 }
 
 gb_err gb_figure_transition(const gb_report *r, gb_text *svg)
 {
-  script s = {0};
+  gb_plot s = {0};
   const gb_ensemble *en = r->physics->ensemble;
   const gb_assessment *a = &r->model[0].a;
   int radius[GB_MOST_MODELS], helicity = -1;
-  for (size_t i = 0; i < r->n_models; i++) radius[i] = block(&s, r->T.n, r->T.v, 2, r->model[i].radius, 2);
+  for (size_t i = 0; i < r->n_models; i++) radius[i] = gb_plot_block(&s, r->T.n, r->T.v, 2, r->model[i].radius, 2);
   for (int q = 0; q < en->n_summary; q++)
     if (!strcmp(en->summary[q].name, "helicity_modulus"))
-      helicity = block(&s, a->n_T, r->T.v, 2, a->summary[GB_FROM_DATA] + 2 * q, 2 * a->n_summary);
-  gb_text_add(&s.t, "%sset multiplot layout 1,2\nset xlabel 'T'\nset xrange [0:%g]\n", style,
+      helicity = gb_plot_block(&s, a->n_T, r->T.v, 2, a->summary[GB_FROM_DATA] + 2 * q, 2 * a->n_summary);
+  gb_text_add(&s.t, "%sset multiplot layout 1,2\nset xlabel 'T'\nset xrange [0:%g]\n", gb_plot_style(),
               r->T.v[r->T.n - 1] * 1.03);
   gb_text_add(&s.t, "set title '⟨|μ_z|⟩ of the test samples'\nset yrange [0:*]\n");
   for (size_t i = 0; i < r->n_models; i++)
     if (r->model[i].has_crossover)
       gb_text_add(&s.t, "set arrow from %g, graph 0 to %g, graph 1 nohead dt 2 lc rgb '%s'\n", r->model[i].crossover[0],
-                  r->model[i].crossover[0], colour_of(i));
-  begin_plot(&s);
+                  r->model[i].crossover[0], gb_plot_colour(i));
+  gb_plot_begin(&s);
   for (size_t i = 0; i < r->n_models; i++) {
-    curve(&s, radius[i], "using 1:2:3 with yerrorbars pt 7 ps 0.4", colour_of(i), r->model[i].m.name);
-    curve(&s, radius[i], "using 1:2 with lines lw 1.2", colour_of(i), NULL);
+    gb_plot_curve(&s, radius[i], "using 1:2:3 with yerrorbars pt 7 ps 0.4", gb_plot_colour(i), r->model[i].m.name);
+    gb_plot_curve(&s, radius[i], "using 1:2 with lines lw 1.2", gb_plot_colour(i), NULL);
   }
-  end_plot(&s);
+  gb_plot_end(&s);
   gb_text_add(&s.t, "unset arrow\nset title 'helicity modulus Y of the data and 2T/π'\nset yrange [*:1.05]\n"
                     "set arrow from 0.8929, graph 0 to 0.8929, graph 1 nohead dt 3 lc rgb '#888888'\n"
                     "set label 'T_{KT} = 0.8929' at 0.8929, graph 0.08 offset -1,0 right tc rgb '#666666'\n");
   if (r->has_crossing)
     gb_text_add(&s.t, "set arrow from %g, graph 0 to %g, graph 1 nohead dt 2 lc rgb '#000000'\n", r->crossing[0],
                 r->crossing[0]);
-  begin_plot(&s);
-  curve(&s, helicity, "using 1:2:3 with yerrorbars pt 6 ps 0.5", "#000000", "Y");
-  curve(&s, helicity, "using 1:2 with lines lw 1.2", "#000000", NULL);
+  gb_plot_begin(&s);
+  gb_plot_curve(&s, helicity, "using 1:2:3 with yerrorbars pt 6 ps 0.5", "#000000", "Y");
+  gb_plot_curve(&s, helicity, "using 1:2 with lines lw 1.2", "#000000", NULL);
   gb_text_add(&s.t, "%s2 / pi * x with lines lw 1.5 lc rgb '#EE6677' title '2T/π'\nunset multiplot\n",
               s.begun ? ", " : "");
-  return draw(&s, r, 1080, 400, svg);
+  return gb_plot_draw(&s, r->run, 1080, 400, svg);
 }
 
 /* --- the search for T_KT. */
@@ -257,7 +195,7 @@ static void sizes_panel(const gb_report *r, gb_text *t)
     gb_text_add(t,
                 "$y%zu using 1:2:3 with yerrorbars pt 7 ps 0.4 lc rgb '%s' title 'L = %g', $f%zu with lines lw 1 lc "
                 "rgb '%s', ",
-                k, colour_of(k), kt->L[k], k, colour_of(k));
+                k, gb_plot_colour(k), kt->L[k], k, gb_plot_colour(k));
   gb_text_add(t, "2 / pi * x with lines lw 1.5 dt 2 lc rgb '#000000'\n");
 }
 
@@ -308,7 +246,7 @@ static void chi2_panel(const gb_report *r, gb_text *t)
               "EOD\nset title 'χ²/dof of Weber and Minnhagen, A = 1'\nset xlabel 'T'\nset logscale y\n"
               "set arrow from %g, graph 0 to %g, graph 1 nohead dt 2 lc rgb '#000000'\n"
               "plot $chi2 with linespoints pt 7 ps 0.5 lc rgb '%s'\nunset arrow\nunset logscale y\n",
-              kt->T, kt->T, colour_of(0));
+              kt->T, kt->T, gb_plot_colour(0));
 }
 
 static void cuts_panel(const gb_report *r, gb_text *t)
@@ -328,23 +266,23 @@ static void cuts_panel(const gb_report *r, gb_text *t)
               kt->L[0] / 1.5, kt->cut[kt->n_cuts - 1].L_min * 1.5, GB_KT_KNOWN);
   for (int m = 0; m < GB_KT_METHODS; m++)
     gb_text_add(t, ", $cut%d using 1:2:3 with yerrorbars pt 7 ps 0.5 lw 1.5 lc rgb '%s' title '%s'", m,
-                colour_of((size_t)m), gb_kt_method_name[m]);
+                gb_plot_colour((size_t)m), gb_kt_method_name[m]);
   gb_text_add(t, "\n");
 }
 
 gb_err gb_figure_kt(const gb_report *r, gb_text *svg)
 {
-  script s = {0};
+  gb_plot s = {0};
   gb_text_add(&s.t,
               "%sset palette defined (0 '#313695', 0.25 '#74add1', 0.45 '#fee090', 0.6 '#f46d43', 1 '#a50026')\n"
               "set multiplot layout 2,2\n",
-              style);
+              gb_plot_style());
   sizes_panel(r, &s.t);
   flow_panel(r, &s.t);
   chi2_panel(r, &s.t);
   cuts_panel(r, &s.t);
   gb_text_add(&s.t, "unset multiplot\n");
-  return draw(&s, r, 1080, 800, svg);
+  return gb_plot_draw(&s, r->run, 1080, 800, svg);
 }
 
 /* Winding of the plaquette whose lower left corner is (x, y): +1, 0 or -1. */

@@ -1,25 +1,12 @@
 /* report/json.c - report.json: every number of the page, and those behind the curves. */
 #include <jansson.h>
-#include <math.h>
-#include <stdlib.h>
 
+#include "report/json.h"
 #include "report/report.h"
-
-static json_t *number(double v)
-{
-  return isfinite(v) ? json_real(v) : json_null();
-}
-
-static json_t *list(size_t n, size_t stride, const double *v)
-{
-  json_t *a = json_array();
-  for (size_t i = 0; i < n; i++) json_array_append_new(a, number(v[i * stride]));
-  return a;
-}
 
 static json_t *with_error(const double v[2])
 {
-  return json_pack("{s:o, s:o}", "value", number(v[0]), "error", number(v[1]));
+  return json_pack("{s:o, s:o}", "value", gb_json_number(v[0]), "error", gb_json_number(v[1]));
 }
 
 /* {"energy": {"value": [...], "error": [...]}, ...} over the temperatures */
@@ -30,23 +17,16 @@ static json_t *summary(const gb_report *r, const gb_assessment *a, gb_source sou
   for (size_t q = 0; q < a->n_summary; q++) {
     const double *v = a->summary[source] + 2 * q;
     json_object_set_new(o, en->summary[q].name,
-                        json_pack("{s:o, s:o}", "value", list(a->n_T, 2 * a->n_summary, v), "error",
-                                  list(a->n_T, 2 * a->n_summary, v + 1)));
+                        json_pack("{s:o, s:o}", "value", gb_json_list(a->n_T, 2 * a->n_summary, v), "error",
+                                  gb_json_list(a->n_T, 2 * a->n_summary, v + 1)));
   }
-  return o;
-}
-
-static json_t *curve(const gb_curve *c, const gb_model *model)
-{
-  json_t *o = json_pack("{s:o, s:o}", "step", list(c->n, 1, c->step), "loss", list(c->n, 1, c->loss));
-  for (int k = 0; k < model->n_terms; k++) json_object_set_new(o, model->term[k], list(c->n, 1, c->term[k]));
   return o;
 }
 
 static json_t *latents(const gb_assessment *a)
 {
   json_t *o = json_array();
-  for (size_t j = 0; j < a->latent; j++) json_array_append_new(o, number(gb_assess_kl(a, j)));
+  for (size_t j = 0; j < a->latent; j++) json_array_append_new(o, gb_json_number(gb_assess_kl(a, j)));
   return o;
 }
 
@@ -58,30 +38,30 @@ static json_t *model_object(const gb_report *r, const gb_reported *m)
   json_object_set_new(o, "directory", json_string(m->dir));
   json_object_set_new(o, "step", json_integer((json_int_t)m->m.step));
   json_object_set_new(o, "latent", json_integer((json_int_t)m->a.latent));
-  for (int k = 0; k < model.n_terms; k++) json_object_set_new(test, model.term[k], number(m->term[k]));
+  for (int k = 0; k < model.n_terms; k++) json_object_set_new(test, model.term[k], gb_json_number(m->term[k]));
   json_object_set_new(test, "abs_energy_error_mean_field", with_error(m->energy_error[0]));
   json_object_set_new(test, "abs_energy_error_sample", with_error(m->energy_error[1]));
-  json_object_set_new(test, "correlation_radius_abs_m", number(m->correlation_m));
-  json_object_set_new(test, "correlation_radius_energy", number(m->correlation_e));
+  json_object_set_new(test, "correlation_radius_abs_m", gb_json_number(m->correlation_m));
+  json_object_set_new(test, "correlation_radius_energy", gb_json_number(m->correlation_e));
   json_object_set_new(test, "kl_per_latent", latents(&m->a));
   json_object_set_new(o, "test", test);
   json_object_set_new(o, "mean_field", summary(r, &m->a, GB_FROM_MEAN));
   json_object_set_new(o, "sample", summary(r, &m->a, GB_FROM_SAMPLE));
   json_object_set_new(o, "prior", summary(r, &m->a, GB_FROM_PRIOR));
-  json_object_set_new(
-      o, "radius",
-      json_pack("{s:o, s:o}", "value", list(r->T.n, 2, m->radius), "error", list(r->T.n, 2, m->radius + 1)));
+  json_object_set_new(o, "radius",
+                      json_pack("{s:o, s:o}", "value", gb_json_list(r->T.n, 2, m->radius), "error",
+                                gb_json_list(r->T.n, 2, m->radius + 1)));
   json_object_set_new(o, "radius_crossover", m->has_crossover ? with_error(m->crossover) : json_null());
-  json_object_set_new(o, "training", curve(&m->train, &model));
-  json_object_set_new(o, "validation", curve(&m->validate, &model));
+  json_object_set_new(o, "training", gb_json_curve(&m->train, model.n_terms, model.term));
+  json_object_set_new(o, "validation", gb_json_curve(&m->validate, model.n_terms, model.term));
   return o;
 }
 
 static json_t *reading(const gb_kt_reading *m)
 {
   if (!m->found) return json_null();
-  return json_pack("{s:o, s:o, s:o, s:i}", "T", with_error(m->T), "C", with_error(m->C), "chi2", number(m->chi2), "dof",
-                   m->dof);
+  return json_pack("{s:o, s:o, s:o, s:i}", "T", with_error(m->T), "C", with_error(m->C), "chi2",
+                   gb_json_number(m->chi2), "dof", m->dof);
 }
 
 static json_t *lattice(const gb_kt *k, const gb_lattice *a)
@@ -93,10 +73,10 @@ static json_t *lattice(const gb_kt *k, const gb_lattice *a)
     if (a->quality[i])
       json_array_append_new(excluded,
                             json_pack("{s:f, s:I}", "temperature", a->T[i], "quality", (json_int_t)a->quality[i]));
-  return json_pack("{s:s, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "path", a->path, "L", number(a->L), "temperature",
-                   list(a->n_T, 1, a->T), "helicity_modulus", "value", list(a->n_T, 2, a->Y), "error",
-                   list(a->n_T, 2, a->Y + 1), "crossing", k->crosses[of] ? with_error(k->crossing[of]) : json_null(),
-                   "excluded", excluded);
+  return json_pack("{s:s, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "path", a->path, "L", gb_json_number(a->L), "temperature",
+                   gb_json_list(a->n_T, 1, a->T), "helicity_modulus", "value", gb_json_list(a->n_T, 2, a->Y), "error",
+                   gb_json_list(a->n_T, 2, a->Y + 1), "crossing",
+                   k->crosses[of] ? with_error(k->crossing[of]) : json_null(), "excluded", excluded);
 }
 
 static json_t *kosterlitz_thouless(const gb_report *r)
@@ -106,19 +86,21 @@ static json_t *kosterlitz_thouless(const gb_report *r)
   json_t *sizes = json_array(), *cuts = json_array();
   for (size_t i = 0; i < r->sizes.n; i++) json_array_append_new(sizes, lattice(k, &r->sizes.of[i]));
   for (size_t i = 0; i < k->n_cuts; i++) {
-    json_t *cut = json_pack("{s:o, s:I}", "L_min", number(k->cut[i].L_min), "sizes", (json_int_t)k->cut[i].n_sizes);
+    json_t *cut =
+        json_pack("{s:o, s:I}", "L_min", gb_json_number(k->cut[i].L_min), "sizes", (json_int_t)k->cut[i].n_sizes);
     for (int m = 0; m < GB_KT_METHODS; m++) json_object_set_new(cut, gb_kt_method_name[m], reading(&k->cut[i].by[m]));
     json_array_append_new(cuts, cut);
   }
   json_t *dof = json_array();
   for (size_t t = 0; t < k->n_T; t++) json_array_append_new(dof, json_integer(k->dof[t]));
   return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:{s:f, s:f}, s:o, s:o, s:{s:o, s:o, s:o, s:o}}",
-                   "T_KT", number(k->T), "error", number(k->error), "statistical", number(k->statistical), "systematic",
-                   number(k->systematic), "shift", number(k->shift), "truncation", number(k->truncation), "L_min",
-                   number(k->cut[k->chosen].L_min), "chi2", number(flow->chi2), "dof", flow->dof, "C",
+                   "T_KT", gb_json_number(k->T), "error", gb_json_number(k->error), "statistical",
+                   gb_json_number(k->statistical), "systematic", gb_json_number(k->systematic), "shift",
+                   gb_json_number(k->shift), "truncation", gb_json_number(k->truncation), "L_min",
+                   gb_json_number(k->cut[k->chosen].L_min), "chi2", gb_json_number(flow->chi2), "dof", flow->dof, "C",
                    with_error(flow->C), "known", "value", GB_KT_KNOWN, "error", GB_KT_KNOWN_ERROR, "sizes", sizes,
-                   "cuts", cuts, "weber_minnhagen", "temperature", list(k->n_T, 1, k->T_grid), "chi2",
-                   list(k->n_T, 1, k->chi2), "dof", dof, "amplitude", list(k->n_T, 1, k->A));
+                   "cuts", cuts, "weber_minnhagen", "temperature", gb_json_list(k->n_T, 1, k->T_grid), "chi2",
+                   gb_json_list(k->n_T, 1, k->chi2), "dof", dof, "amplitude", gb_json_list(k->n_T, 1, k->A));
 }
 
 static json_t *integers(size_t n, const int64_t *v)
@@ -138,10 +120,10 @@ static json_t *sampling(const gb_sampling *s)
 static json_t *data_object(const gb_report *r)
 {
   return json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "path", r->data_path, "temperature",
-                   list(r->T.n, 1, r->T.v), "sites", (json_int_t)r->sites, "training_samples", (json_int_t)r->n_train,
-                   "test_samples", (json_int_t)r->n_test, "summary", summary(r, &r->model[0].a, GB_FROM_DATA),
-                   "helicity_crossing", r->has_crossing ? with_error(r->crossing) : json_null(), "sampling",
-                   sampling(&r->sampling));
+                   gb_json_list(r->T.n, 1, r->T.v), "sites", (json_int_t)r->sites, "training_samples",
+                   (json_int_t)r->n_train, "test_samples", (json_int_t)r->n_test, "summary",
+                   summary(r, &r->model[0].a, GB_FROM_DATA), "helicity_crossing",
+                   r->has_crossing ? with_error(r->crossing) : json_null(), "sampling", sampling(&r->sampling));
 }
 
 gb_err gb_report_json(const gb_report *r, gb_text *out)
@@ -152,10 +134,5 @@ gb_err gb_report_json(const gb_report *r, gb_text *out)
   if (r->n_models) json_object_set_new(o, "data", data_object(r));
   json_object_set_new(o, "models", models);
   if (r->sizes.n) json_object_set_new(o, "kosterlitz_thouless", kosterlitz_thouless(r));
-  char *s = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(8)) : NULL;
-  if (s) gb_text_add(out, "%s\n", s);
-  gb_err e = s ? gb_text_done(out) : GB_FAIL(GB_ERR_MEMORY, "no memory for report.json");
-  free(s);
-  json_decref(o);
-  return e;
+  return gb_json_done(o, out);
 }

@@ -273,18 +273,28 @@ static gb_err models(const gb_report *r, gb_text *out)
   return figures(r, out);
 }
 
-gb_err gb_report_page(const gb_report *r, gb_text *out)
+void gb_page_open(gb_text *t, const char *title)
+{
+  gb_text_add(t, "%s<h1>", head);
+  gb_page_text(t, title);
+  gb_text_add(t, "</h1>\n");
+}
+
+gb_err gb_page_close(gb_text *t)
 {
   gb_text build = {0};
-  gb_text_add(out, "%s<h1>", head);
-  gb_page_text(out, r->physics->doc);
-  gb_text_add(out, "</h1>\n");
+  gb_run_build(&build);
+  gb_text_add(t, "<h2>Provenance</h2>\n<pre>");
+  if (!gb_text_done(&build)) gb_page_text(t, build.s);
+  gb_text_add(t, "</pre>\n<p>Every number here and behind the curves is in report.json.</p>\n</body></html>\n");
+  gb_text_free(&build);
+  return gb_text_done(t);
+}
+
+gb_err gb_report_page(const gb_report *r, gb_text *out)
+{
+  gb_page_open(out, r->physics->doc);
   if (r->n_models) GB_TRY(models(r, out));
   if (r->sizes.n) GB_TRY(gb_page_kt(r, out));
-  gb_run_build(&build);
-  gb_text_add(out, "<h2>Provenance</h2>\n<pre>");
-  if (!gb_text_done(&build)) gb_page_text(out, build.s);
-  gb_text_add(out, "</pre>\n<p>Every number here and behind the curves is in report.json.</p>\n</body></html>\n");
-  gb_text_free(&build);
-  return gb_text_done(out);
+  return gb_page_close(out);
 }

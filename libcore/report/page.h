@@ -2,6 +2,12 @@
 #pragma once
 #include "report/report.h"
 
+/** Begin a page with its heading; end it with the provenance of this program.
+ *  Local.
+ *  @return GB_ERR_MEMORY if any append failed */
+void gb_page_open(gb_text *t, const char *title);
+gb_err gb_page_close(gb_text *t);
+
 /** Text of files and configs, which may hold anything: never markup.
  *  Local. */
 void gb_page_text(gb_text *t, const char *s);

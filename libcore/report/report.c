@@ -1,8 +1,6 @@
 /* report/report.c - find the models, assess them, write both forms. */
 #include "report/report.h"
 
-#include <dirent.h>
-#include <jansson.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -30,13 +28,6 @@ enum { PASS_ROWS = 64 };
  * (1977) 1201. */
 #define NELSON_KOSTERLITZ (2 / M_PI)
 
-static bool holds_weights(const char *dir)
-{
-  char path[PATH_MAX];
-  if (snprintf(path, sizeof path, "%s/best.h5", dir) < PATH_MAX && access(path, R_OK) == 0) return true;
-  return snprintf(path, sizeof path, "%s/checkpoint.h5", dir) < PATH_MAX && access(path, R_OK) == 0;
-}
-
 static int rung(const char *name)
 {
   static const char *const ladder[] = {"VAE", "H-VAE", "G-VAE", "HG-VAE"};
@@ -52,88 +43,20 @@ static int by_ladder(const void *a, const void *b)
   return order ? order : strcmp(x->dir, y->dir);
 }
 
-static gb_err add_model(gb_report *r, const char *dir)
-{
-  GB_CHECK(r->n_models < GB_MOST_MODELS, GB_ERR_CONFIG,
-           "report.models: a report compares at most %d models; name those you want", GB_MOST_MODELS);
-  snprintf(r->model[r->n_models++].dir, sizeof r->model->dir, "%s", dir);
-  return GB_OK;
-}
-
 /* Directories given, or found below run.dir. */
 static gb_err find_models(gb_report *r, const gb_report_opts *o, const char *dir)
 {
-  for (size_t i = 0; i < o->models.n; i++) {
-    GB_CHECK(holds_weights(o->models.v[i]), GB_ERR_CONFIG, "report.models: %s holds neither best.h5 nor checkpoint.h5",
-             o->models.v[i]);
-    GB_TRY(add_model(r, o->models.v[i]));
-  }
-  if (o->models.n) return GB_OK;
-  if (holds_weights(dir)) GB_TRY(add_model(r, dir));
-  DIR *d = opendir(dir);
-  gb_err e = GB_OK;
-  for (struct dirent *entry; d && !e && (entry = readdir(d));) {
-    char path[PATH_MAX];
-    if (entry->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", dir, entry->d_name) >= PATH_MAX) continue;
-    if (holds_weights(path)) e = add_model(r, path);
-  }
-  if (d) closedir(d);
+  gb_model_list *found;
+  GB_TRY(gb_new(&found, 1));
+  gb_err e = gb_models_find(o->models, dir, 1, found);
+  for (size_t i = 0; i < found->n && !e; i++) snprintf(r->model[i].dir, sizeof r->model->dir, "%s", found->dir[i]);
+  r->n_models = found->n;
+  gb_free(&found);
   if (!e && !r->n_models && !o->sizes.n)
     e = GB_FAIL(GB_ERR_CONFIG,
                 "report.models: no trained model in %s or below it. Run greybox-train first, or name directories; or "
                 "give report.sizes, data sets of several lattice sizes, for T_KT alone.",
                 dir);
-  return e;
-}
-
-static gb_err make_curve(gb_curve *c, size_t n)
-{
-  GB_TRY(gb_new(&c->step, n));
-  GB_TRY(gb_new(&c->loss, n));
-  for (int k = 0; k < GB_VAE_TERMS; k++) GB_TRY(gb_new(&c->term[k], n));
-  return GB_OK;
-}
-
-static void free_curve(gb_curve *c)
-{
-  gb_free(&c->step);
-  gb_free(&c->loss);
-  for (int k = 0; k < GB_VAE_TERMS; k++) gb_free(&c->term[k]);
-}
-
-/* A resumed run repeats steps since its last checkpoint: the later line replaces the earlier. */
-static void add_point(gb_curve *c, json_t *line, const gb_model *model)
-{
-  double step = json_number_value(json_object_get(line, "step"));
-  while (c->n > 0 && c->step[c->n - 1] >= step) c->n--;
-  c->step[c->n] = step;
-  c->loss[c->n] = json_number_value(json_object_get(line, "loss"));
-  for (int k = 0; k < model->n_terms; k++) {
-    json_t *value = json_object_get(line, model->term[k]); /* none of a term that training leaves out */
-    c->term[k][c->n] = value ? json_number_value(value) : NAN;
-  }
-  c->n++;
-}
-
-static gb_err read_log(gb_reported *m)
-{
-  enum { LARGEST = 1 << 30 };
-  char path[PATH_MAX], *text = NULL;
-  size_t n = 0, lines = 0;
-  gb_model model = m->m.built.model;
-  if (snprintf(path, sizeof path, "%s/log.jsonl", m->dir) >= PATH_MAX || access(path, R_OK)) return GB_OK;
-  GB_TRY(gb_file_read(path, LARGEST, &text, &n));
-  for (size_t i = 0; i < n; i++) lines += text[i] == '\n';
-  gb_err e = make_curve(&m->train, lines);
-  if (!e) e = make_curve(&m->validate, lines);
-  for (char *line = text, *end; !e && (end = strchr(line, '\n')); line = end + 1) {
-    json_t *o = json_loadb(line, (size_t)(end - line), 0, NULL); /* a line cut by a kill is no JSON: skipped */
-    const char *event = json_string_value(json_object_get(o, "event"));
-    if (event && !strcmp(event, "train")) add_point(&m->train, o, &model);
-    if (event && !strcmp(event, "validate")) add_point(&m->validate, o, &model);
-    json_decref(o);
-  }
-  gb_free(&text);
   return e;
 }
 
@@ -151,7 +74,8 @@ static gb_err derive(gb_report *r, gb_reported *m)
   GB_TRY(gb_new(&m->radius, 2 * r->T.n));
   GB_TRY(gb_assess_radius(a, m->radius));
   m->has_crossover = gb_assess_crossover(r->T.n, r->T.v, m->radius, m->crossover);
-  return read_log(m);
+  gb_model model = m->m.built.model;
+  return gb_curves_read(m->dir, &model, &m->train, &m->validate);
 }
 
 static gb_err assess_model(gb_comm c, gb_report *r, gb_reported *m, gb_dataset *data, size_t n_prior)
@@ -233,8 +157,8 @@ done:
   for (size_t i = 0; i < r->n_models; i++) {
     gb_assessment_free(&r->model[i].a);
     gb_trained_close(&r->model[i].m);
-    free_curve(&r->model[i].train);
-    free_curve(&r->model[i].validate);
+    gb_curve_free(&r->model[i].train);
+    gb_curve_free(&r->model[i].validate);
     gb_free(&r->model[i].radius);
   }
   gb_sampling_free(&r->sampling);

@@ -2,6 +2,7 @@
 #pragma once
 #include "io/run.h"
 #include "report/assess.h"
+#include "report/models.h"
 #include "report/sampling.h"
 #include "report/sizes.h"
 
@@ -11,17 +12,8 @@ typedef struct gb_report_opts {
 } gb_report_opts;
 extern const gb_schema gb_report_schema; /* section "report" */
 
-enum { GB_MOST_MODELS = 16 };
-
-typedef struct gb_curve { /* one event of log.jsonl over the steps */
-  size_t n;
-  double *step;               /* [n] */
-  double *term[GB_VAE_TERMS]; /* [n] */
-  double *loss;               /* [n] */
-} gb_curve;
-
 typedef struct gb_reported { /* one model */
-  char dir[4096];
+  char dir[GB_MODEL_PATH];
   gb_trained m;
   gb_assessment a;
   gb_curve train, validate;
