@@ -6,7 +6,7 @@
 #include "data/dataset.h"
 #include "learn/experiment.h"
 
-enum { GB_SCALES = 9, GB_HORIZONS = 6, GB_EXAMPLES = 4, GB_GENERATED_ROWS = 4, GB_GENERATED_COLUMNS = 8 };
+enum { GB_SCALES = 9, GB_HORIZONS = 6, GB_EXAMPLES = 6, GB_GENERATED_ROWS = 4, GB_GENERATED_COLUMNS = 8 };
 enum { GB_GENERATED = GB_GENERATED_ROWS * GB_GENERATED_COLUMNS };
 extern const double gb_scale[GB_SCALES];  /* by which the first parameter is multiplied */
 extern const int gb_horizon[GB_HORIZONS]; /* lengths of a sample after which an extrapolation is judged */

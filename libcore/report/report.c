@@ -9,16 +9,28 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "report/hybrid_report.h"
 
-static const gb_field fields[] = {GB_WORD(gb_report_opts, models, "[]", NULL, GB_FREE,
-                                          "Run directories of the models to compare, in this order; empty: run.dir and "
-                                          "its sub-directories that hold weights, as on the ladder."),
-                                  GB_WORD(gb_report_opts, sizes, "[]", NULL, GB_FREE,
-                                          "Run directories of data sets of several lattice sizes, at least three: "
-                                          "the report then determines T_KT from them."),
-                                  GB_NUMBER(gb_report_opts, prior_samples, "4000", 8, 1e7, "samples", GB_FREE,
-                                            "Samples drawn from the prior of each model."),
-                                  {0}};
+static const gb_field fields[] = {
+    GB_WORD(gb_report_opts, models, "[]", NULL, GB_FREE,
+            "Run directories of the models to compare, in this order; empty: run.dir and its sub-directories that hold "
+            "weights (of grey-box VAEs two levels of them), in the order of their kinds. Grey-box VAEs that differ by "
+            "their seeds only are put together."),
+    GB_WORD(gb_report_opts, sizes, "[]", NULL, GB_FREE,
+            "Run directories of data sets of several lattice sizes, at least three: the report then determines T_KT "
+            "from them."),
+    GB_NUMBER(gb_report_opts, prior_samples, "4000", 8, 1e7, "samples", GB_FREE,
+              "Samples drawn from the prior of each model of planar spins."),
+    GB_NUMBER(gb_report_opts, frames, "1000", 0, 1e6, "frames", GB_FREE,
+              "Grey-box VAEs that can go on in time are compared with the generator up to here."),
+    GB_NUMBER(gb_report_opts, generate_low, "[]", -1e12, 1e12, "those of the physics", GB_FREE,
+              "Of images: lower ends of the ranges from which the parameters of generated ones are drawn; empty: those "
+              "of their box."),
+    GB_NUMBER(gb_report_opts, generate_high, "[]", -1e12, 1e12, "those of the physics", GB_FREE,
+              "The upper ends of these ranges."),
+    GB_NUMBER(gb_report_opts, generate_spread, "1", 0, 1e3, "1", GB_FREE,
+              "Standard deviation of the other latents of generated images."),
+    {0}};
 const gb_schema gb_report_schema = {"report", "Comparison of trained models with the data.", sizeof(gb_report_opts),
                                     fields, NULL};
 
@@ -142,6 +154,7 @@ gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physic
   gb_dataset *data = NULL;
   gb_report *r = NULL;
   gb_err e = GB_OK;
+  if (!physics->ensemble) return gb_hybrid_report_write(c, cfg, physics, sim, run);
   gb_config_get(cfg, &gb_report_schema, &o);
   gb_config_get(cfg, &gb_dataset_schema, &d);
   if (!*d.path) d.path = gb_run_path(run, "dataset.h5");

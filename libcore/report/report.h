@@ -8,7 +8,9 @@
 
 typedef struct gb_report_opts {
   gb_texts models, sizes;
-  int64_t prior_samples;
+  int64_t prior_samples, frames;
+  gb_reals generate_low, generate_high;
+  double generate_spread;
 } gb_report_opts;
 extern const gb_schema gb_report_schema; /* section "report" */
 
@@ -43,7 +45,7 @@ typedef struct gb_report {
 
 /** Assess the models, search for T_KT in report.sizes, and write report.json and report.html into the run directory.
  *  Collective over c.
- *  @param[in] physics  with an ensemble
+ *  Of a physics without an ensemble: gb_hybrid_report_write().
  *  @return GB_ERR_CONFIG if there is nothing to report on, or a model belongs to other data */
 gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_sim *sim, gb_run *run);
 

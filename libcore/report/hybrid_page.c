@@ -1,0 +1,230 @@
+/* report/hybrid_page.c - report.html of grey-box VAEs. */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "report/hybrid_report.h"
+#include "report/page.h"
+
+enum { GATE_FIRST = 2, GATE_LAST = 5 }; /* of gb_scale: what the table shows */
+
+static const double *at(const gb_hybrid_numbers *s, size_t offset)
+{
+  return (const double *)((const char *)s + offset);
+}
+
+/* Mean and spread over the seeds. */
+static void cell(gb_text *t, const gb_hybrid_group *g, size_t offset)
+{
+  double mean = *at(&g->mean, offset), sd = *at(&g->sd, offset);
+  if (!isfinite(mean))
+    gb_text_add(t, "<td>–</td>");
+  else if (!isfinite(sd))
+    gb_text_add(t, "<td>%.3g</td>", mean);
+  else
+    gb_text_add(t, "<td>%.3g ± %.1g</td>", mean, sd);
+}
+
+static void reference_cell(gb_text *t, const gb_reference *of, size_t offset)
+{
+  double v = *at(&of->number, offset);
+  if (v > 0)
+    gb_text_add(t, "<td>%.3g</td>", v);
+  else
+    gb_text_add(t, "<td></td>");
+}
+
+/* Which numbers a table has. */
+typedef struct columns {
+  size_t n, offset[3 + 2 * GB_MOST_PARAMETERS];
+  gb_text heads;
+} columns;
+
+static void add_column(columns *c, size_t offset, const char *head, const char *name)
+{
+  c->offset[c->n++] = offset;
+  gb_text_add(&c->heads, "<th>%s", head);
+  gb_page_text(&c->heads, name);
+  gb_text_add(&c->heads, "</th>");
+}
+
+static bool has_any(const gb_hybrid_report *r, const gb_reference *of, const columns *c)
+{
+  bool any = false;
+  for (size_t i = 0; i < c->n; i++) any = any || *at(&of->number, c->offset[i]) > 0;
+  return any && !strcmp(of->physics, r->physics->name);
+}
+
+/* The references of a name; or, without one, those that no group has. */
+static void reference_rows(const gb_hybrid_report *r, const columns *c, const char *name, gb_text *t)
+{
+  size_t n;
+  const gb_reference *of = gb_references(&n);
+  for (size_t i = 0; i < n; i++) {
+    bool mine = name && !strcmp(of[i].model, name), orphan = !name;
+    for (size_t k = 0; k < r->n_groups && orphan; k++) orphan = strcmp(r->group[k].name, of[i].model) != 0;
+    if (!has_any(r, &of[i], c) || !(mine || orphan)) continue;
+    gb_text_add(t, "<tr style='color:#777'><td>&nbsp; %s: %s</td><td></td>", of[i].model, of[i].source);
+    for (size_t k = 0; k < c->n; k++) reference_cell(t, &of[i], c->offset[k]);
+    gb_text_add(t, "</tr>\n");
+  }
+}
+
+static gb_err table(const gb_hybrid_report *r, columns *c, gb_text *t)
+{
+  gb_err e = gb_text_done(&c->heads);
+  gb_text_add(t, "<div class='wide'><table><thead><tr><th>model</th><th>seeds</th>%s</tr></thead><tbody>\n",
+              e ? "" : c->heads.s);
+  for (size_t k = 0; k < r->n_groups; k++) {
+    const gb_hybrid_group *g = &r->group[k];
+    gb_text_add(t, "<tr><td>");
+    gb_page_text(t, g->label);
+    gb_text_add(t, "</td><td>%zu</td>", g->n);
+    for (size_t i = 0; i < c->n; i++) cell(t, g, c->offset[i]);
+    gb_text_add(t, "</tr>\n");
+    bool last = k + 1 == r->n_groups || strcmp(r->group[k + 1].name, g->name);
+    if (last) reference_rows(r, c, g->name, t);
+  }
+  reference_rows(r, c, NULL, t);
+  gb_text_add(t, "</tbody></table></div>\n");
+  gb_text_free(&c->heads);
+  return e;
+}
+
+static gb_err reconstruction(const gb_hybrid_report *r, gb_text *t)
+{
+  const gb_physics *k = r->physics;
+  const gb_var *parameter = k->image ? k->image->parameter : k->dynamics->parameter;
+  columns c = {0};
+  add_column(&c, offsetof(gb_hybrid_numbers, l2), "L2", "");
+  add_column(&c, offsetof(gb_hybrid_numbers, mae), "MAE", "");
+  add_column(&c, offsetof(gb_hybrid_numbers, sse), "SSE", "");
+  for (size_t j = 0; j < r->dims->n_parameter; j++) {
+    add_column(&c, offsetof(gb_hybrid_numbers, parameter_mae) + j * sizeof(double), "MAE of ", parameter[j].name);
+    add_column(&c, offsetof(gb_hybrid_numbers, correlation) + j * sizeof(double), "r of ", parameter[j].name);
+  }
+  gb_text_add(t, "<h2>Reconstruction and parameters</h2>\n");
+  GB_TRY(table(r, &c, t));
+  gb_text_add(t,
+              "<p>Over the %zu test samples, with posterior means. L2: mean over samples of the Euclidean norm of "
+              "reconstruction − sample; MAE: mean |difference| of one number; SSE: mean over samples of the squared "
+              "norm. Of a parameter: mean |inferred − true|, and Pearson's correlation. Mean ± standard deviation over "
+              "seeds; grey: references.</p>\n",
+              r->n_test);
+  return GB_OK;
+}
+
+static const gb_hybrid_group *find(const gb_hybrid_report *r, const char *name)
+{
+  for (size_t k = 0; k < r->n_groups; k++)
+    if (!strcmp(r->group[k].name, name)) return &r->group[k];
+  return NULL;
+}
+
+/* What the regularisers bought, in one sentence with the numbers of these runs. */
+static void verdict(const gb_hybrid_report *r, gb_text *t)
+{
+  const gb_hybrid_group *without = find(r, "NN+phys"), *with = find(r, "NN+phys+reg");
+  if (!without || !with || !gb_hybrid_has_parameters(r, with) || !gb_hybrid_has_parameters(r, without)) return;
+  gb_text_add(t,
+              "<p><b>What the regularisers bought.</b> Without them the first parameter is missed by %.3g on average, "
+              "with them by %.3g; the reconstruction is off by L2 = %.3g without, %.3g with them.</p>\n",
+              without->mean.parameter_mae[0], with->mean.parameter_mae[0], without->mean.l2, with->mean.l2);
+}
+
+static gb_err parameters(const gb_hybrid_report *r, gb_text *t)
+{
+  bool any = false;
+  for (size_t k = 0; k < r->n_groups; k++) any = any || gb_hybrid_has_parameters(r, &r->group[k]);
+  if (!any) return GB_OK;
+  gb_text_add(t, "<h2>Inferred against true parameters</h2><figure>");
+  GB_TRY(gb_hybrid_figure_parameters(r, t));
+  gb_page_caption(t, "Test samples, the first seed of each kind of model. On the line they would be right.");
+  return GB_OK;
+}
+
+static gb_err scales(const gb_hybrid_report *r, gb_text *t)
+{
+  bool any = false;
+  columns c = {0};
+  for (size_t k = 0; k < r->n_groups; k++) any = any || gb_hybrid_has_scales(&r->group[k]);
+  if (!any) return GB_OK;
+  for (size_t i = GATE_FIRST; i <= GATE_LAST; i++) {
+    char head[32];
+    snprintf(head, sizeof head, "× %g", gb_scale[i]);
+    add_column(&c, offsetof(gb_hybrid_numbers, counterfactual) + i * sizeof(double), head, "");
+  }
+  gb_text_add(t, "<h2>Counterfactuals: another %s</h2>\n", r->physics->dynamics->parameter[0].name);
+  GB_TRY(table(r, &c, t));
+  gb_text_add(t, "<figure>");
+  GB_TRY(gb_hybrid_figure_scales(r, t));
+  gb_page_caption(
+      t,
+      "The inferred parameter is multiplied by a factor and decoded, all other latents as they were. Mean |difference| "
+      "from what the generator makes (without noise) of all other true values and, left and in the table, the same "
+      "scaled inferred value, as in the references (dotted); right, the scaled true one.");
+  return GB_OK;
+}
+
+static gb_err horizon(const gb_hybrid_report *r, gb_text *t)
+{
+  bool any = false;
+  columns c = {0};
+  for (size_t k = 0; k < r->n_groups; k++) any = any || gb_hybrid_has_horizon(r, &r->group[k]);
+  if (!any) return GB_OK;
+  for (size_t i = 0; i < GB_HORIZONS; i++) {
+    char head[32];
+    snprintf(head, sizeof head, "frame %zu", (size_t)gb_horizon[i] * r->dims->frames - 1);
+    add_column(&c, offsetof(gb_hybrid_numbers, extrapolation) + i * sizeof(double), head, "");
+  }
+  gb_text_add(t, "<h2>Beyond the last frame</h2>\n");
+  GB_TRY(table(r, &c, t));
+  gb_text_add(t, "<figure>");
+  GB_TRY(gb_hybrid_figure_horizon(r, t));
+  gb_page_caption(t,
+                  "Mean |difference| of one frame from what the generator makes without noise; dashed: the last frame "
+                  "of a sample. A network behind the solution knows no other number of frames.");
+  return GB_OK;
+}
+
+static gb_err examples(const gb_hybrid_report *r, gb_text *t)
+{
+  gb_text_add(t, "<h2>Test samples</h2>\n");
+  if (r->physics->dynamics) {
+    gb_text_add(t, "<figure>");
+    GB_TRY(gb_hybrid_figure_trajectories(r, t));
+    gb_page_caption(t, "The first test samples, one component of them; the model, and what the known part alone makes "
+                       "of the same parameters.");
+    return GB_OK;
+  }
+  for (size_t k = 0; k < r->n_groups; k++) {
+    gb_text_add(t, "<h3>");
+    gb_page_text(t, r->group[k].label);
+    gb_text_add(t, "</h3><figure>");
+    GB_TRY(gb_hybrid_figure_images(r, &r->group[k], t));
+    gb_page_caption(t, "Samples; the image of the known part alone, if there is one; the model.");
+    gb_text_add(t, "<figure>");
+    GB_TRY(gb_hybrid_figure_generated(r, &r->group[k], t));
+    gb_page_caption(t, "Generated: parameters drawn uniformly from report.generate_low to report.generate_high, the "
+                       "other latents from a normal distribution of standard deviation report.generate_spread.");
+  }
+  return GB_OK;
+}
+
+gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *t)
+{
+  gb_page_open(t, r->physics->doc);
+  gb_text_add(t, "<p>%zu models on ", r->n_models);
+  gb_page_text(t, r->data_path);
+  gb_text_add(t, ": %zu training and %zu test samples.</p>\n", r->n_train, r->n_test);
+  GB_TRY(reconstruction(r, t));
+  verdict(r, t);
+  GB_TRY(parameters(r, t));
+  GB_TRY(scales(r, t));
+  GB_TRY(horizon(r, t));
+  gb_text_add(t, "<h2>Training</h2><figure>");
+  GB_TRY(gb_hybrid_figure_learning(r, t));
+  gb_page_caption(t, "Terms at validations, in squared units of the samples, before their weights; means over seeds.");
+  GB_TRY(examples(r, t));
+  return gb_page_close(t);
+}
