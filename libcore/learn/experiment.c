@@ -42,6 +42,7 @@ static void read_options(const gb_config *cfg, experiment *x)
   gb_config_get(cfg, &gb_objective_schema, &x->objective);
   gb_config_get(cfg, &gb_optim_schema, &x->optim);
   gb_config_get(cfg, &gb_train_schema, &x->train);
+  if (!x->data.path) return; /* a stored config has no paths */
   if (*x->data.path)
     snprintf(x->data_path, sizeof x->data_path, "%s", x->data.path);
   else
@@ -96,14 +97,15 @@ static bool is_used(const gb_physics *physics, const gb_schema *section)
   return physics->ensemble ? !of_hybrids : section != &gb_vae_schema;
 }
 
-/* What defines a result: run, the physics, and the sections of a training. */
-static void defining_sections(const gb_physics *physics, const gb_schema *out[MOST_SECTIONS])
+/* Run, the physics, and the sections of a training: all, as read_options() wants them, or those that define a result.
+ */
+static void sections_of(const gb_physics *physics, bool all, const gb_schema *out[MOST_SECTIONS])
 {
   size_t n = 0;
   out[n++] = &gb_run_schema;
   out[n++] = physics->schema;
   for (size_t i = 0; gb_experiment_sections[i]; i++)
-    if (is_used(physics, gb_experiment_sections[i])) out[n++] = gb_experiment_sections[i];
+    if (all || is_used(physics, gb_experiment_sections[i])) out[n++] = gb_experiment_sections[i];
   out[n] = NULL;
 }
 
@@ -197,7 +199,7 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
   gb_err e = GB_OK;
   read_options(cfg, &x);
   GB_TRY(gb_comm_agree(c, symmetries_of(&x, sim, &symmetries)));
-  defining_sections(sim->kind, sections);
+  sections_of(sim->kind, false, sections);
   GB_TRY(check_directory(c, cfg, sections, gb_run_path(run, "checkpoint.h5"), x.run.resume));
   gb_config_print_fixed(cfg, sections, &config);
   GB_GOTO(e, gb_comm_agree(c, gb_text_done(&config)), done);
@@ -261,7 +263,7 @@ gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, si
   char path[PATH_MAX], *text = NULL;
   gb_err e = GB_OK;
   *out = (gb_trained){0};
-  defining_sections(physics, sections);
+  sections_of(physics, true, sections);
   GB_TRY(weights_file(c, dir, &out->file, path));
   GB_TRY(gb_checkpoint_config(c, path, &text));
   GB_GOTO(e, gb_comm_agree(c, gb_new(&out->opts, 1)), done);
