@@ -30,3 +30,11 @@ run_dir() {
 finish() {
   echo "done after $(($(date +%s) - start)) s: open $1/report.html"
 }
+
+# baseline NAME section.key=value ...: train it with the caller's $seed, in a directory of its own below the caller's $dir
+# shellcheck disable=SC2154
+baseline() {
+  baseline=$1
+  shift
+  greybox train "data.path=$dir/dataset.h5" "$@" "run.dir=$dir/$baseline/seed$seed" "run.seed=$seed"
+}

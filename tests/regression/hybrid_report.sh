@@ -1,0 +1,139 @@
+# tests/regression/hybrid_report.sh - the report on grey-box VAEs: grouped over seeds, every number there and right, on
+# any number of ranks.
+# shellcheck shell=bash
+. "$SOURCE/tests/regression/common.bash"
+train=$BUILD/bin/greybox-train
+report=$BUILD/bin/greybox-report
+
+cat >case.yaml <<'END'
+run: {physics: pendulum, dir: data, seed: 5}
+pendulum: {frames: 20, frame_time: 0.1}
+simulate: {training: 120, validation: 20, test: 70}
+data: {path: data/dataset.h5}
+hybrid:
+  inside_layers: [dense 8]
+  after: nothing
+  features: [dense 16]
+  heads: [dense 8]
+  unmixer_layers: [dense 16]
+regularizer: {reduced_model: 1e-2, unmixing: 1e-3, augmentation: 0.1}
+train: {steps: 60, batch: 20, shards: 2, log_every: 20, validate_every: 20, save_every: 60}
+report: {frames: 40}
+END
+run 2 "$generate" case.yaml
+expect 0 rows
+
+# --- nothing to report on: one message.
+run 2 "$report" case.yaml
+expect 2 "report\.models: no trained model in data or up to two levels below it\."
+[ ! -e data/report.html ] || fail "a refused report left a page"
+
+for seed in 1 2; do
+  run 2 "$train" case.yaml run.dir=data/NN+phys+reg/seed$seed run.seed=$seed
+  expect 0 "NN\+phys\+reg, 60 steps"
+  run 2 "$train" case.yaml run.dir=data/NN-only/seed$seed run.seed=$seed hybrid.known=nothing hybrid.inside=nothing \
+    hybrid.after=residual
+  expect 0 "NN-only, 60 steps"
+done
+run 2 "$train" case.yaml run.dir=data/rk4 ode.method=rk4
+expect 0 "NN\+phys\+reg, 60 steps"
+for ranks in 1 2 3; do
+  run $ranks "$report" case.yaml run.dir=data
+  expect 0 "data/report\.html"
+  cp data/report.json $ranks.json
+  cmp 1.json $ranks.json || fail "report.json differs on $ranks ranks"
+done
+
+# --- what it says, computed again from what it shows; the page is whole, stands alone and shows the numbers.
+/usr/bin/python3 - <<'END' || fail "report.json is not right"
+import h5py, json, numpy as np
+r = json.load(open("data/report.json"))
+f = h5py.File("data/dataset.h5")
+test = f["split"][()] == 2
+x = f["observables"][()][test].reshape(70, -1)
+groups = r["groups"]
+assert [g["label"] for g in groups] == ["NN-only", "NN+phys+reg (NN+phys+reg)", "NN+phys+reg (rk4)"], groups
+assert [g["seeds"] for g in groups] == [2, 2, 1]
+omega = f["truth/omega"][()][test]
+models = {m["directory"]: m for m in r["models"]}
+for m in r["models"]:
+    if m["name"] == "NN-only":
+        assert m["parameters"] == {} and "extrapolation" not in m
+        continue
+    p = m["parameters"]["omega"]
+    got = m["test"]["parameters"]["omega"]
+    np.testing.assert_allclose(p["true"], omega, rtol=1e-7)
+    inferred = np.array(p["inferred"])
+    assert abs(got["mae"] - np.abs(inferred - omega).mean()) < 1e-6
+    assert abs(got["correlation"] - np.corrcoef(inferred, omega)[0, 1]) < 1e-5
+    assert m["extrapolation"]["frame"][-1] == 39 and m["extrapolation"]["mae"][9] == m["test"]["extrapolation"][0]
+    assert m["test"]["extrapolation"][1] is not None and m["test"]["extrapolation"][2] is None
+    # with factor 1 and the true parameter it is the error of the reconstruction, but for the noise of the samples
+    assert abs(m["test"]["intervention"][4] - m["test"]["mae"]) < 0.01
+for g in groups:
+    of = [models[d]["test"] for d in g["directories"]]
+    assert abs(g["mean"]["l2"] - np.mean([m["l2"] for m in of])) < 1e-6
+    if len(of) > 1: assert abs(g["sd"]["l2"] - np.std([m["l2"] for m in of], ddof=1)) < 1e-6
+    else: assert g["sd"]["l2"] is None
+    e = np.array(g["examples"][0]["PAB"]) - x[0]
+    np.testing.assert_allclose(g["examples"][0]["sample"], x[0], atol=1e-6)
+    assert np.isfinite(e).all() and ("P" in g["examples"][0]) == (g["name"] != "NN-only")
+references = {(q["name"], q["numbers"]["l2"]) for q in r["references"]}
+assert ("NN+phys+reg", 0.345) in references and ("Phys-only", 1.551) in references
+assert r["axes"]["frame"][:2] == [19, 39] and r["axes"]["scale"][4] == 1
+page = open("data/report.html").read()
+assert page.endswith("</html>\n") and page.count("<svg") == page.count("</svg>") == 5
+for outside in ("<script", "<link", "<img", "src=", "href='http", 'href="http'):
+    assert outside not in page, outside
+for g in groups: assert "%.3g" % g["mean"]["l2"] in page and g["label"] in page
+assert "0.345" in page
+END
+
+# --- the terms of a hybrid on every split; wrong models.
+run 2 "$train" case.yaml run.dir=data/NN+phys+reg/seed1 --evaluate
+expect 0 "^test +70 .*"
+grep -q '"augmentation"' data/NN+phys+reg/seed1/evaluation.json || fail "evaluation.json lacks a term"
+run 1 "$generate" case.yaml run.dir=other run.seed=8
+run 2 "$report" case.yaml run.dir=data data.path=other/dataset.h5
+expect 2 "was trained on another data set"
+[ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
+
+# --- images: pictures in the page, and a truth that is the same after half a turn.
+cat >image.yaml <<'END'
+run: {physics: galaxy, dir: sky, seed: 2}
+galaxy: {size: 24, neighbours: 0}
+simulate: {training: 40, validation: 8, test: 12}
+data: {path: sky/dataset.h5}
+hybrid:
+  inside: nothing
+  after: unet
+  unet: [2, 4]
+  after_layers: [dense 8, grid 24 24 1]
+  features: [conv 2 kernel 5 pad 2 none, batchnorm leaky_relu, maxpool 4, dense 16]
+  heads: [dense 8]
+  unmixer: channels
+  unmixer_layers: [dense 8]
+train: {steps: 8, batch: 8, shards: 2, validate_every: 4, save_every: 8}
+report: {generate_low: [0.5, 0.3, 0.7, 0.5], generate_high: [0.8, 0.6, 0.9, 2.8], generate_spread: 2}
+END
+run 1 "$generate" image.yaml
+expect 0 rows
+run 2 "$train" image.yaml run.dir=sky/model
+expect 0 "NN\+phys, 8 steps"
+for ranks in 1 2; do
+  run $ranks "$report" image.yaml
+  expect 0 "sky/report\.html"
+  cp sky/report.json sky$ranks.json
+done
+cmp sky1.json sky2.json || fail "the report on images differs on 2 ranks"
+/usr/bin/python3 - <<'END' || fail "the report on images is not right"
+import json, math
+r = json.load(open("sky/report.json"))
+angle = r["models"][0]["parameters"]["angle"]
+assert len(angle["true"]) == 12
+assert all(abs(a - b) <= math.pi / 2 + 1e-6 for a, b in zip(angle["inferred"], angle["true"]))
+page = open("sky/report.html").read()
+assert page.count("data:image/png") == 2 and page.count("<svg") == 4
+END
+run 1 "$report" image.yaml "report.generate_low=[1]"
+expect 2 "report\.generate_low has 1 numbers .* 4 parameters"
