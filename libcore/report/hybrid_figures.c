@@ -231,7 +231,7 @@ gb_err gb_hybrid_figure_trajectories(const gb_hybrid_report *r, gb_text *svg)
   for (size_t i = 0; i < rows; i++)
     for (size_t k = 0; k < columns; k++) {
       const gb_hybrid_assessment *a = &first_of(r, &r->group[k])->a;
-      const double *p = a->decode[GB_DECODE_P], *whole = a->decode[GB_DECODE_PAB];
+      const double *p = a->n_parameter ? a->decode[GB_DECODE_P] : NULL, *whole = a->decode[GB_DECODE_PAB];
       int sample = trajectory(&s, r->dims, a->sample + i * a->width);
       int alone = p ? trajectory(&s, r->dims, p + i * a->width) : -1;
       int model = trajectory(&s, r->dims, whole + i * a->width);

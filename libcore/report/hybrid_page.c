@@ -173,6 +173,9 @@ static gb_err horizon(const gb_hybrid_report *r, gb_text *t)
   for (size_t k = 0; k < r->n_groups; k++) any = any || gb_hybrid_has_horizon(r, &r->group[k]);
   if (!any) return GB_OK;
   for (size_t i = 0; i < GB_HORIZONS; i++) {
+    bool reached = false;
+    for (size_t k = 0; k < r->n_groups; k++) reached = reached || isfinite(r->group[k].mean.extrapolation[i]);
+    if (!reached) continue;
     char head[32];
     snprintf(head, sizeof head, "frame %zu", (size_t)gb_horizon[i] * r->dims->frames - 1);
     add_column(&c, offsetof(gb_hybrid_numbers, extrapolation) + i * sizeof(double), head, "");

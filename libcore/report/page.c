@@ -14,7 +14,8 @@ static const char head[] =
     "h1{font-size:1.6em;margin-bottom:.2em}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ddd}\n"
     "table{border-collapse:collapse;margin:1em 0}th,td{padding:.25em .8em;text-align:right;border-bottom:1px solid "
     "#eee}\n"
-    "th:first-child,td:first-child{text-align:left}thead th{border-bottom:2px solid #888}\n"
+    "th:first-child,td:first-child{text-align:left}td:not(:first-child){white-space:nowrap}thead th{border-bottom:2px "
+    "solid #888}\n"
     "figure{margin:1.2em 0}figcaption{color:#555;font-size:.92em}svg{max-width:100%;height:auto}\n"
     ".wide{overflow-x:auto}pre{background:#f6f6f6;padding:1em;overflow-x:auto;font-size:.85em}\n"
     "</style></head><body>\n";
