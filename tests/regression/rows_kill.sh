@@ -11,8 +11,7 @@ expect 0 "700 \\+ 200 \\+ 300 rows"
 
 # under_way: wait until this start has saved its first state, or is over.
 under_way() {
-  local i
-  for i in $(seq 500); do
+  for _ in $(seq 500); do
     [ -z "$(find killed -name generate.state.h5 -newer mark 2>/dev/null)" ] && kill -0 "$launcher" 2>/dev/null || return 0
     sleep 0.02
   done
