@@ -1,0 +1,120 @@
+# tests/regression/train_hybrid.sh - grey-box VAEs of every kind: the weights are the same bytes on any number of ranks, in
+# passes of any size, and after kills; a solution that blows up is named.
+# shellcheck shell=bash disable=SC2034 # arrays are used by name
+. "$SOURCE/tests/regression/common.bash"
+train=$BUILD/bin/greybox-train
+
+cat >pendulum.yaml <<'END'
+run: {physics: pendulum, dir: pendulum, seed: 3}
+simulate: {training: 60, validation: 20, test: 0}
+pendulum: {frames: 12, frame_time: 0.2}
+data: {path: pendulum/dataset.h5}
+hybrid: {inside_layers: [dense 8, dense 8], after_layers: [dense 12], features: [dense 12], heads: [dense 8], unmixer_layers: [dense 12]}
+regularizer: {reduced_model: 0.01, reduced_model_kl: 0.01, unmixing: 0.001, augmentation: 0.1}
+ode: {method: euler}
+train: {steps: 12, batch: 24, shards: 4, validate_every: 6, save_every: 5, log_every: 4}
+END
+sed -e 's/pendulum\b/state/2; s/dir: pendulum/dir: state/; s/frames: 12/frames: 12, observe: state, start: ring, amplitude: [0, 0], law: damped, driven: state/' \
+  -e 's|pendulum/dataset|state/dataset|' pendulum.yaml >state.yaml
+cat >line.yaml <<'END'
+run: {physics: advection_diffusion, dir: line, seed: 3}
+simulate: {training: 60, validation: 20, test: 0}
+advection_diffusion: {frames: 8, points: 6, spacing: 0.3}
+data: {path: line/dataset.h5}
+hybrid: {inside_layers: [dense 8], clock: circle, latent_inside: 3, after: nothing, frame_map: true, features: [dense 12], heads: [dense 8], unmixer: frames, unmixer_layers: [dense 12], sigma: 1e-3}
+regularizer: {reduced_model: 0.1, unmixing: 0.01, augmentation: 1000}
+ode: {method: euler, substeps: 2}
+train: {steps: 12, batch: 24, shards: 4, validate_every: 6, save_every: 5, log_every: 4}
+END
+cat >galaxy.yaml <<'END'
+run: {physics: galaxy, dir: galaxy, seed: 3}
+simulate: {training: 40, validation: 10, test: 0}
+galaxy: {size: 21}
+data: {path: galaxy/dataset.h5}
+hybrid: {inside: nothing, after: unet, unet: [2, 3, 4], unmixer: channels, unmixer_layers: [dense 6], heads: [dense 6],
+  after_layers: [dense 8, grid 7 7 3, deconv 1 kernel 3 stride 3],
+  features: [conv 3 kernel 5 pad 2 none nobias, batchnorm leaky_relu, maxpool 2, conv 4 kernel 3 pad 1 none, batchnorm leaky_relu, maxpool 2, dense 12]}
+regularizer: {reduced_model: 0.1, unmixing: 1, augmentation: 100}
+train: {steps: 6, batch: 24, shards: 4, validate_every: 3, save_every: 2, log_every: 3}
+END
+for physics in pendulum state line galaxy; do
+  run 2 "$generate" $physics.yaml
+  expect 0 "rows for training"
+done
+
+sum=(pendulum "NN\+phys\+reg")
+law=(pendulum "NN\+phys\+reg" hybrid.inside=parameters ode.method=rk4)
+adaptive=(pendulum "NN\+phys\+reg" ode.method=dopri5)
+implicit=(pendulum "NN\+phys\+reg" ode.method=crank_nicolson ode.tolerance=1e-4)
+drift=(line "NN\+phys\+reg")
+aphynity=(state "NN\+phys\+reg" hybrid.inference=global "hybrid.start=[1, 0.1]" hybrid.clock=none hybrid.after=nothing
+  regularizer.network_norm=1 regularizer.multiplier_rate=0.2)
+unet=(galaxy "NN\+phys\+reg" "data.augment=[lattice_rotation, lattice_reflection]")
+
+# Ranks, the samples that they compute at once, and who shares memory change nothing.
+extra=("" "" "" "train.ranks_per_node=1" "train.ranks_per_node=2")
+for kind in sum law adaptive implicit drift aphynity unet; do
+  declare -n one=$kind
+  keys=("${one[@]:2}")
+  for ranks in 1 2 3 4; do
+    # shellcheck disable=SC2086 # none or one key
+    run $ranks "$train" "${one[0]}.yaml" "${keys[@]}" run.dir=$kind.$ranks ${extra[$ranks]}
+    expect 0 "${one[1]}, (12|6) steps, best validation loss"
+    for file in checkpoint.h5 best.h5; do
+      cmp $kind.1/$file $kind.$ranks/$file || fail "$kind: $file of $ranks ranks is not that of one"
+    done
+  done
+  micro=13
+  case $kind in adaptive | implicit | unet) micro=6 ;; esac # what rows share needs whole shards
+  run 2 "$train" "${one[0]}.yaml" "${keys[@]}" run.dir=$kind.again train.steps=3
+  expect 0 "3 steps"
+  run 3 "$train" "${one[0]}.yaml" "${keys[@]}" run.dir=$kind.again train.micro_batch=$micro
+  expect 0 "${one[1]}, (12|6) steps"
+  cmp $kind.1/checkpoint.h5 $kind.again/checkpoint.h5 || fail "$kind: continued on other ranks, it ends with other weights"
+done
+
+# kill -9 an equation and a U-Net, each several times; go on with another number of ranks.
+RANDOM=20261122
+for case in "sum 4000" "unet 60"; do
+  read -r kind steps <<<"$case"
+  declare -n one=$kind
+  keys=("${one[@]:2}" train.steps="$steps" train.save_every=2)
+  run 2 "$train" "${one[0]}.yaml" "${keys[@]}" "run.dir=$kind.whole" train.save_every=1000
+  expect 0 "$steps steps"
+  kills=0
+  for start in $(seq 40); do
+    begin $((start % 4 + 1)) "$train" "${one[0]}.yaml" "${keys[@]}" "run.dir=$kind.killed"
+    sleep "$(printf '0.%03d' $((RANDOM % 500 + 400)))"
+    find_ranks
+    [ $kills -ge 4 ] || kill_some
+    end
+    gone "${ranks[@]}"
+    [ "$status" != 0 ] || break
+    was_killed || fail "status $status after a kill: $(tail -n 3 out)"
+    kills=$((kills + 1))
+  done
+  [[ $kills -ge 2 && $status = 0 ]] || fail "$kind: $kills kills, last status $status"
+  cmp "$kind.whole/checkpoint.h5" "$kind.killed/checkpoint.h5" || fail "$kind: killed $kills times, it ends with other weights"
+done
+
+# The multiplier never decreases.
+/usr/bin/python3 - aphynity.1/checkpoint.h5 <<'END' || fail "the multiplier of aphynity.1"
+import h5py, sys
+w = h5py.File(sys.argv[1])["weights"]
+assert w["multiplier"][()] > 1.01, w["multiplier"][()]
+END
+
+# Steps that are too long for the equation: one message from all ranks that names sample, time and parameter.
+sed 's/frames: 8/frames: 60, frame_time: 20/; s/dir: line/dir: wild/; s|line/dataset|wild/dataset|' line.yaml >wild.yaml
+run 2 "$generate" wild.yaml
+expect 0 "rows for training"
+for method in euler rk4 dopri5; do
+  run 3 "$train" wild.yaml run.dir=wild.$method ode.method=$method ode.substeps=1
+  [ $method = dopri5 ] && [ "$status" = 0 ] && continue # it may well manage
+  expect 4 "row [0-9]+, frame [0-9.]+, time [0-9.]+: component [0-9]+ is not finite; diffusion = "
+  [ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
+done
+run 2 "$train" pendulum.yaml run.dir=wrong ode.solver=direct ode.method=dopri5
+expect 2 "ode.solver: direct has no dopri5"
+run 2 "$train" pendulum.yaml run.dir=wrong "pendulum.omega=[0.1, 3]"
+expect 2 "pendulum.omega_box"
