@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-enum { STAGES = 4, BLOCK = 64 };
+enum { STAGES = 4, BLOCK = 16 };
 
 typedef struct tableau {
   const char *name;

@@ -3,8 +3,8 @@
  *
  * Two implementations of one op. `direct`: explicit Runge-Kutta steps unrolled here, activations kept; fixed steps
  * only. `petsc`: TS and TSAdjoint, every method. Both promise the bits of a row to depend on no other row and those of
- * weight gradients not on how rows share passes; adaptive steps are shared by the rows of a shard (in a training) or of
- * GB_ODE_GROUP rows (else). */
+ * weight gradients not on how rows share passes; adaptive steps, and the iterations of implicit ones, are shared by the
+ * rows of a shard (in a training; by those of it that are in a pass) or of GB_ODE_GROUP rows (else). */
 #pragma once
 #include "ad/graph.h"
 #include "config/schema.h"

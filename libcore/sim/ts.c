@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "sim/petsc.h"
 
-enum { SPARE = 2, STEPS = 500 /* a frame, at most */, MOST_NEWTON = 50, BLOCK = 256 };
+enum { SPARE = 2, STEPS = 500 /* a frame, at most */, MOST_NEWTON = 50, BLOCK = 64 };
 
 typedef enum kind { FIXED, ADAPTIVE, IMPLICIT } kind;
 typedef struct method {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|train|io|allreduce|scale|hybrid ...]   (all of these if none is
+# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|ode|train|io|allreduce|scale|hybrid ...]   (all of these if none is
 # named; soak: a long training; rng: the random words under dieharder, an hour)
 # What train, hybrid and scale compare with, OpenBLAS, PyTorch and SimGrid: jobs/install.sh bench. Without PyTorch, train and
 # hybrid have our figures only. hybrid also times the published code where PHYSVAE_REPO and TORCHDIFFEQ_REPO name checkouts.
@@ -76,6 +76,13 @@ rng() {
   "$build/tests/bench_rng" | dieharder -g 200 -a
 }
 
+# A gradient through a neural pendulum, and which part of sgemm's rate its products reach, for the shape that most of them have.
+ode() {
+  local rate=0
+  [ ! -x "$build/tests/bench_gemm" ] || rate=$(echo "layer n n 200 64 64" | "$build/tests/bench_gemm" | awk '{print 2e-9 * $2 * $3 * $4 / $5}')
+  "$build/tests/bench_ode" "$rate"
+}
+
 # Training: ours, PyTorch's where it is installed, and sgemm's flop rate; the communication; a long run; ranks at scale, simulated.
 needs_openblas() {
   [ -x "$build/tests/bench_gemm" ] || { echo "run.sh: $1 compares with OpenBLAS: jobs/install.sh bench" >&2 && exit 2; }
@@ -119,10 +126,10 @@ io() {
   done
 }
 
-[ $# -gt 0 ] || set -- mc farm spread train io allreduce scale hybrid
+[ $# -gt 0 ] || set -- mc farm spread ode train io allreduce scale hybrid
 for group; do
   case $group in
-  mc | farm | spread | train | io | allreduce | scale | hybrid | soak | rng) $group ;;
-  *) echo "run.sh: no group $group; there are: mc farm spread train io allreduce scale hybrid soak rng" >&2 && exit 2 ;;
+  mc | farm | spread | ode | train | io | allreduce | scale | hybrid | soak | rng) $group ;;
+  *) echo "run.sh: no group $group; there are: mc farm spread ode train io allreduce scale hybrid soak rng" >&2 && exit 2 ;;
   esac
 done
