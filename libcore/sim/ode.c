@@ -121,7 +121,8 @@ gb_node *gb_ode_solve(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node 
   gb_node *in[MOST_INPUTS] = {x};
   int n = 1;
   if (!complete(p, x)) return NULL;
-  GB_ASSERT(known && p->frames > 0 && (p->inside != GB_INSIDE_PARAMETERS || p->known == GB_KNOWN_LAW));
+  GB_ASSERT(known && x->width == p->sim->dims.n && p->frames > 0 &&
+            (p->inside != GB_INSIDE_PARAMETERS || p->known == GB_KNOWN_LAW));
   GB_ASSERT(p->known != GB_KNOWN_LAW || (theta ? theta->width : 0) == p->sim->dims.n_parameter);
   ode *o = gb_graph_context(g, sizeof *o);
   if (!o) return NULL;

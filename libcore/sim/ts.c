@@ -384,7 +384,14 @@ static PetscErrorCode adjoint_solve(PC pc, Vec x, Vec y)
   return 0;
 }
 
-/* After a step: is there a frame here? */
+/* Is the next frame here? */
+static bool at_frame(const gb_ts *s, double t, size_t steps)
+{
+  double frame_time = s->f->p.sim->dims.frame_time;
+  if (s->m.kind == ADAPTIVE) return t > ((double)s->frame - 1e-7) * frame_time;
+  return steps == s->frame * (size_t)s->f->p.opts->substeps;
+}
+
 static PetscErrorCode after_step(TS ts)
 {
   gb_ts *s;
@@ -392,17 +399,14 @@ static PetscErrorCode after_step(TS ts)
   PetscReal t;
   PetscInt steps;
   const PetscScalar *u;
-  const gb_rhs *f;
   PetscCall(TSGetApplicationContext(ts, &s));
-  f = s->f;
   PetscCall(TSGetTime(ts, &t));
   PetscCall(TSGetStepNumber(ts, &steps));
-  double frame_time = f->p.sim->dims.frame_time, next = (double)s->frame * frame_time;
-  if (s->frame == f->p.frames || t < next - 1e-7 * frame_time) return 0;
+  if (s->frame == s->f->p.frames || !at_frame(s, t, (size_t)steps)) return 0;
   PetscCall(TSGetSolution(ts, &state));
   PetscCall(VecGetArrayRead(state, &u));
-  s->failure = gb_rhs_check(f, next, u);
-  gb_rhs_put_frame(f, s->y, s->frame, u);
+  s->failure = gb_rhs_check(s->f, (double)s->frame * s->f->p.sim->dims.frame_time, u);
+  gb_rhs_put_frame(s->f, s->y, s->frame, u);
   PetscCall(VecRestoreArrayRead(state, &u));
   s->now->at_frame[s->frame++] = (size_t)steps;
   return s->failure ? PETSC_ERR_FP : 0;

@@ -162,6 +162,26 @@ static void parts_of_the_problem(void **state)
   }
 }
 
+/* More components, all of them driven: the systems of implicit steps have rows to exchange. */
+static void larger_states(void **state)
+{
+  (void)state;
+  static const way ways[] = {{"direct", "rk4"}, {"petsc", "dopri5"}, {"petsc", "crank_nicolson"}};
+  for (int i = 0; i < 3; i++)
+    for (int k = 0; k < 3; k++) {
+      swinger s = law;
+      s.solver = ways[i].solver;
+      s.method = ways[i].method;
+      s.inside = k < 2 ? GB_INSIDE_SUM : GB_INSIDE_PARAMETERS;
+      s.sites = k == 1 ? 0 : 7;
+      s.seen = k == 1 ? 2 : 7;
+      s.drives_all = true;
+      s.frames = 3;
+      s.frame_time = 0.1;
+      compare(&s, 1e-8);
+    }
+}
+
 /* The size of the network beside the solution, in pieces. */
 static void norm(void **state)
 {
@@ -220,9 +240,9 @@ const char *__asan_default_options(void)
 
 int main(int argc, char **argv)
 {
-  static const struct CMUnitTest tests[] = {TEST(direct_steps),  TEST(petsc_steps),          TEST(petsc_other_methods),
-                                            TEST(both_solvers),  TEST(parts_of_the_problem), TEST(norm),
-                                            TEST(euler_pendulum)};
+  static const struct CMUnitTest tests[] = {TEST(direct_steps), TEST(petsc_steps),          TEST(petsc_other_methods),
+                                            TEST(both_solvers), TEST(parts_of_the_problem), TEST(larger_states),
+                                            TEST(norm),         TEST(euler_pendulum)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   gb_petsc_end();

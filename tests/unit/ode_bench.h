@@ -53,6 +53,46 @@ static const gb_dynamics swing = {2,         swing_parameters, swing_start,     
                                   swing_vjp, swing_kinematics, swing_kinematics_vjp};
 static const gb_physics swing_physics = {.name = "swing", .dynamics = &swing};
 
+/* Sites on a ring, all observed: du_i = a (u_(i+1) - 2 u_i + u_(i-1)) + 9 b u_(i+1) u_(i-1). */
+static inline void ring_start(void *self, size_t rows, const gb_real *x, double *u)
+{
+  const gb_dims *d = self;
+  for (size_t i = 0; i < d->n_state; i++)
+    for (size_t r = 0; r < rows; r++) u[i * rows + r] = (double)x[r * d->n + i];
+}
+
+static inline void ring_rate(void *self, size_t rows, double t, const double *u, const double *theta, double *du)
+{
+  size_t n = ((const gb_dims *)self)->n_state;
+  (void)t;
+  for (size_t i = 0; i < n; i++)
+    for (size_t r = 0; r < rows; r++) {
+      double left = u[(i + n - 1) % n * rows + r], right = u[(i + 1) % n * rows + r];
+      du[i * rows + r] = theta[r] * (left - 2 * u[i * rows + r] + right) + 9 * theta[rows + r] * left * right;
+    }
+}
+
+static inline void ring_vjp(void *self, size_t rows, double t, const double *u, const double *theta, const double *w,
+                            double *ubar, double *theta_bar)
+{
+  size_t n = ((const gb_dims *)self)->n_state;
+  (void)t;
+  for (size_t i = 0; i < n; i++)
+    for (size_t r = 0; r < rows; r++) {
+      size_t l = (i + n - 1) % n * rows + r, m = i * rows + r, p = (i + 1) % n * rows + r;
+      ubar[l] += (theta[r] + 9 * theta[rows + r] * u[p]) * w[m];
+      ubar[m] -= 2 * theta[r] * w[m];
+      ubar[p] += (theta[r] + 9 * theta[rows + r] * u[l]) * w[m];
+      if (!theta_bar) continue;
+      theta_bar[r] += (u[l] - 2 * u[m] + u[p]) * w[m];
+      theta_bar[rows + r] += 9 * u[l] * u[p] * w[m];
+    }
+}
+
+static const gb_var ring_parameters[] = {{"a", "1/s", ""}, {"b", "1/s", ""}};
+static const gb_dynamics ring = {2, ring_parameters, ring_start, ring_rate, ring_vjp, NULL, NULL};
+static const gb_physics ring_physics = {.name = "ring", .dynamics = &ring};
+
 /* What is varied between cases, and what it is made of. */
 typedef struct swinger {
   const char *method, *solver;
@@ -61,7 +101,9 @@ typedef struct swinger {
   gb_ode_clock clock;
   bool reduced, norm;
   size_t rows, parts, frames, seen, n_latent, hidden;
-  int layers; /* of the network: hidden ones have the activation */
+  size_t sites;    /* of a ring; 0: the pendulum */
+  bool drives_all; /* the network, both components of the pendulum */
+  int layers;      /* of the network: hidden ones have the activation */
   gb_activation activation;
   double tolerance, frame_time;
   int64_t substeps;
@@ -161,12 +203,12 @@ static inline void swing_begin(swinger *s)
   s->dims = (gb_dims){.ndim = 2,
                       .shape = {s->data_frames, s->seen},
                       .n = s->data_frames * s->seen,
-                      .n_state = 2,
+                      .n_state = s->sites ? s->sites : 2,
                       .frames = s->data_frames,
                       .seen = s->seen,
-                      .driven = 1,
+                      .driven = s->sites || s->drives_all ? 0 : 1,
                       .frame_time = s->frame_time > 0 ? s->frame_time : 0.2};
-  s->sim = (gb_sim){&swing_physics, &s->dims, s->dims};
+  s->sim = (gb_sim){s->sites ? &ring_physics : &swing_physics, &s->dims, s->dims};
   s->opts = (gb_ode_opts){s->method, s->solver, s->substeps, s->tolerance};
   s->draws.training = true;
   CHECK_OK(gb_params_create(&s->p));

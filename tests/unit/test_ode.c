@@ -241,6 +241,18 @@ static void stiff(void **state)
   }
 }
 
+/* All sites alike, u' = 9 b u^2: the quadratic equation of a long implicit step has no solution. */
+static void newton_fails(void **state)
+{
+  (void)state;
+  swinger s = {.solver = "petsc", .method = "backward_euler", .rows = 4, .seen = 7, .sites = 7, .tolerance = 1e-4};
+  swing_begin(&s);
+  gb_params_value(s.p)[gb_params_info(s.p, 1)->first + 1] = (gb_real)1e4;
+  for (size_t i = 0; i < 4 * s.x->width; i++) s.x->v[i] = 1;
+  CHECK_FAILS(gb_graph_run(s.g, NULL, NULL, 4, 1), GB_ERR_NUMERIC, "Newton's method does not converge; a = ");
+  swing_end(&s);
+}
+
 static void options(void **state)
 {
   (void)state;
@@ -267,6 +279,7 @@ int main(int argc, char **argv)
                                             TEST(nothing_grows),
                                             TEST(not_finite),
                                             TEST(stiff),
+                                            TEST(newton_fails),
                                             TEST(options)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
