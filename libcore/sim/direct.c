@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-enum { STAGES = 4, BLOCK = 16 };
+enum { STAGES = 4, BLOCK = 16 /* rows: the deltas of all their stages stay in the second cache */ };
 
 typedef struct tableau {
   const char *name;

@@ -102,7 +102,7 @@ static gb_err set_up(gb_graph *g, ode *o, const gb_ode_problem *p, gb_node *x, g
   size_t rows = gb_graph_rows(g);
   GB_TRY(check(p->opts));
   GB_TRY(gb_rhs_create(&o->f, p, x, theta, latents, direct ? gb_direct_block(rows) : gb_ts_block(p->opts, rows), rows));
-  GB_TRY(direct ? gb_direct_create(&o->f, &o->direct) : gb_ts_create(&o->f, &o->ts));
+  GB_TRY(direct ? gb_direct_create(&o->f, &o->direct) : gb_ts_create(&o->f, rows, &o->ts));
   return GB_OK;
 }
 

@@ -31,6 +31,7 @@ typedef struct gb_rhs {
   double *latent_bar;          /* [n_latent, rows] */
   double *driven, *driven_bar; /* [n_theta, rows] parameters times exp(network) */
   gb_real *input_bar;          /* [rows, width[0]] */
+  double *unit;                /* [size, rows] a unit vector of every row */
   gb_tape probe;               /* one stage, for what is not recorded */
 
   gb_real *packed[2][GB_ODE_LAYERS]; /* W, and transposed */
@@ -44,7 +45,6 @@ typedef struct gb_rhs {
   bool norm_counts;     /* in this backward pass */
   gb_real *norm_weight; /* [rows of the pass] gradient of the term, if it counts */
   double *observed;     /* [n, rows] */
-  double *unit;         /* [size, rows] */
 
   gb_real *tape, *deltas; /* grown when needed */
   size_t n_tape, n_deltas;

@@ -19,7 +19,12 @@
 #include "base/mem.h"
 #include "sim/petsc.h"
 
-enum { SPARE = 2, STEPS = 500 /* a frame, at most */, MOST_NEWTON = 50, BLOCK = 64 };
+enum {
+  SPARE = 2,
+  STEPS = 500, /* a frame, at most, of adaptive methods; a trajectory keeps all their stages */
+  MOST_NEWTON = 50,
+  BLOCK = 64 /* rows where nothing is shared: PETSc's own time per step does not count, the tape is not yet too long */
+};
 
 typedef enum kind { FIXED, ADAPTIVE, IMPLICIT } kind;
 typedef struct method {
@@ -51,11 +56,11 @@ typedef struct solver {
 struct gb_ts {
   gb_rhs *f;
   method m;
-  size_t most, fixed_steps; /* rows of a pass; steps of fixed length */
+  size_t pass_rows, fixed_steps; /* steps of fixed length */
   double h;
   const PetscReal *b;     /* weights of an explicit method */
   PetscReal *frame_times; /* [frames] */
-  solver *kept;           /* [most] of the blocks of a training pass */
+  solver *kept;           /* [pass_rows] of the blocks of a training pass */
   solver spare[SPARE];    /* of other passes */
   size_t next_spare, parts;
   gb_tape whole; /* of the pass, if it is kept */
@@ -74,12 +79,6 @@ struct gb_ts {
   bool factored;
 };
 
-size_t gb_ts_block(const gb_ode_opts *o, size_t pass_rows)
-{
-  (void)o;
-  return pass_rows;
-}
-
 static const method *find(const char *name)
 {
   size_t i = 0;
@@ -87,7 +86,12 @@ static const method *find(const char *name)
   return methods + i;
 }
 
-gb_err gb_ts_create(gb_rhs *f, gb_ts **out)
+size_t gb_ts_block(const gb_ode_opts *o, size_t pass_rows)
+{
+  return find(o->method)->kind == FIXED && pass_rows > BLOCK ? BLOCK : pass_rows;
+}
+
+gb_err gb_ts_create(gb_rhs *f, size_t pass_rows, gb_ts **out)
 {
   size_t n = f->size * f->most, halves = f->size / f->n;
   gb_ts *s;
@@ -96,10 +100,10 @@ gb_err gb_ts_create(gb_rhs *f, gb_ts **out)
   s = *out;
   s->f = f;
   s->m = *find(f->p.opts->method);
-  s->most = f->most;
+  s->pass_rows = pass_rows;
   s->fixed_steps = (f->p.frames - 1) * (size_t)f->p.opts->substeps;
   s->h = f->p.sim->dims.frame_time / (double)f->p.opts->substeps;
-  GB_TRY(gb_new(&s->kept, f->most));
+  GB_TRY(gb_new(&s->kept, pass_rows));
   GB_TRY(gb_new(&s->frame_times, f->p.frames));
   GB_TRY(gb_new(&s->u, 3 * n));
   s->rate = s->u + n;
@@ -128,7 +132,7 @@ void gb_ts_destroy(gb_ts **out)
 {
   gb_ts *s = *out;
   if (!s) return;
-  for (size_t i = 0; s->kept && i < s->most; i++) forget(&s->kept[i]);
+  for (size_t i = 0; s->kept && i < s->pass_rows; i++) forget(&s->kept[i]);
   for (size_t i = 0; i < SPARE; i++) forget(&s->spare[i]);
   gb_free(&s->kept);
   gb_free(&s->frame_times);
@@ -559,7 +563,7 @@ static gb_err choose(gb_ts *s, size_t block, solver **out)
 /* The block that begins at row `first`. Rows share steps where these depend on them. */
 static size_t block_rows(const gb_ts *s, const gb_node *y, size_t first)
 {
-  size_t piece = y->rows / s->parts, left = piece - first % piece, most = BLOCK;
+  size_t piece = y->rows / s->parts, left = piece - first % piece, most = s->f->most;
   if (s->m.kind != FIXED)
     most = s->training ? piece : GB_ODE_GROUP - (size_t)(s->f->p.draws->first_row + first) % GB_ODE_GROUP;
   return left < most ? left : most;

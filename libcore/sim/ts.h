@@ -11,8 +11,9 @@ size_t gb_ts_block(const gb_ode_opts *o, size_t pass_rows);
 /** The solver of one op.
  *  Local.
  *  @param[in] f  borrowed, made for blocks of gb_ts_block() rows
+ *  @param[in] pass_rows  most rows of a pass
  *  @return GB_ERR_MEMORY, GB_ERR_LIB */
-gb_err gb_ts_create(gb_rhs *f, gb_ts **out);
+gb_err gb_ts_create(gb_rhs *f, size_t pass_rows, gb_ts **out);
 void gb_ts_destroy(gb_ts **s);
 
 /** Forward and backward pass of the op y.
