@@ -26,13 +26,19 @@ int main(int argc, char **argv)
                       .purpose = "compare trained models with the data; find T_KT from several lattice sizes",
                       .help = "Reads a data set and one or more trained models. Writes run.dir/report.html, one page "
                               "without outside parts, and\n"
-                              "run.dir/report.json with every number on it. Models are compared on the test chains, "
+                              "run.dir/report.json with every number on it. Models are compared on the test samples, "
                               "which no training saw.\n"
-                              "With report.sizes it also determines the Kosterlitz-Thouless temperature, for which no "
-                              "model is needed.\n\n"
+                              "Of planar spins: thermodynamics of reconstructions and of the prior; with report.sizes "
+                              "also the Kosterlitz-Thouless\n"
+                              "temperature, for which no model is needed. Of all other physics: reconstructions, "
+                              "inferred parameters against true\n"
+                              "ones, counterfactuals, extrapolation in time, generated images; mean and spread over "
+                              "runs that differ by their seeds\n"
+                              "only, beside published numbers.\n\n"
                               "Examples: greybox-report configs/xy_quickstart.yaml\n"
                               "          greybox-report configs/xy_kt.yaml \"report.sizes=[runs/L16, runs/L32, "
-                              "runs/L64]\"",
+                              "runs/L64]\"\n"
+                              "          greybox-report configs/pendulum.yaml",
                       .sections = sections,
                       .plan = plan,
                       .run = run};
