@@ -229,7 +229,9 @@ static double correlation(size_t n, size_t stride, const double *x, const double
     yy += v * v;
     xy += u * v;
   }
-  return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
+  /* what rounding leaves of a constant is no variance */
+  bool varies = xx > 1e-20 * (double)n * mx * mx && yy > 1e-20 * (double)n * my * my;
+  return varies ? xy / sqrt(xx * yy) : NAN;
 }
 
 /* From the table of all rows, in their order. */

@@ -201,7 +201,7 @@ gb_err gb_hybrid_figure_learning(const gb_hybrid_report *r, gb_text *svg)
   gb_text_add(&s.t, "set multiplot layout 1,%d\n", panels > 0 ? panels : 1);
   for (size_t t = 0; t < TERMS; t++) {
     if (!any[t]) continue;
-    gb_text_add(&s.t, "set title '%s' noenhanced\nset key %s\n", term[t], t == 0 ? "on top right" : "off");
+    gb_text_add(&s.t, "set title '%s' noenhanced\nset key off\n", term[t]);
     gb_plot_begin(&s);
     for (size_t k = 0; k < r->n_groups; k++)
       gb_plot_curve(&s, block[t][k], "using 1:2 with lines lw 1.5", gb_plot_colour(k), r->group[k].label);
@@ -223,11 +223,12 @@ static int trajectory(gb_plot *s, const gb_dims *d, const double *y)
 
 gb_err gb_hybrid_figure_trajectories(const gb_hybrid_report *r, gb_text *svg)
 {
-  gb_plot s = begin("set xlabel 'time'\n");
+  gb_plot s = begin("set xlabel 'time'\nset key off\n");
   size_t columns = r->n_groups < MOST_COLUMNS ? r->n_groups : MOST_COLUMNS;
   size_t rows = first_of(r, &r->group[0])->a.n_example;
   rows = rows < TRAJECTORIES ? rows : TRAJECTORIES;
-  gb_text_add(&s.t, "set multiplot layout %zu,%zu\n", rows, columns);
+  gb_text_add(&s.t, "set xtics %.2g\nset multiplot layout %zu,%zu\n", r->dims->frame_time * (double)r->dims->frames / 2,
+              rows, columns);
   for (size_t i = 0; i < rows; i++)
     for (size_t k = 0; k < columns; k++) {
       const gb_hybrid_assessment *a = &first_of(r, &r->group[k])->a;
@@ -235,12 +236,11 @@ gb_err gb_hybrid_figure_trajectories(const gb_hybrid_report *r, gb_text *svg)
       int sample = trajectory(&s, r->dims, a->sample + i * a->width);
       int alone = p ? trajectory(&s, r->dims, p + i * a->width) : -1;
       int model = trajectory(&s, r->dims, whole + i * a->width);
-      gb_text_add(&s.t, "set title '%s' noenhanced\nset key %s\n", i == 0 ? r->group[k].label : "",
-                  i == 0 && k + 1 == columns ? "on" : "off");
+      gb_text_add(&s.t, "set title '%s' noenhanced\n", i == 0 ? r->group[k].label : "");
       gb_plot_begin(&s);
-      gb_plot_curve(&s, sample, "using 1:2 with points pt 7 ps 0.25", "#000000", "sample");
-      gb_plot_curve(&s, alone, "using 1:2 with lines lw 1.2 dt 2", "#888888", "known part alone");
-      gb_plot_curve(&s, model, "using 1:2 with lines lw 1.5", gb_plot_colour(k), "model");
+      gb_plot_curve(&s, sample, "using 1:2 with points pt 7 ps 0.25", "#000000", NULL);
+      gb_plot_curve(&s, alone, "using 1:2 with lines lw 1.2 dt 2", "#888888", NULL);
+      gb_plot_curve(&s, model, "using 1:2 with lines lw 1.5", gb_plot_colour(k), NULL);
       gb_plot_end(&s);
     }
   gb_text_add(&s.t, "unset multiplot\n");

@@ -5,6 +5,7 @@
 
 #include "report/hybrid_report.h"
 #include "report/page.h"
+#include "report/plot.h"
 
 enum { GATE_FIRST = 2, GATE_LAST = 5 }; /* of gb_scale: what the table shows */
 
@@ -55,6 +56,36 @@ static bool has_any(const gb_hybrid_report *r, const gb_reference *of, const col
   return any && !strcmp(of->physics, r->physics->name);
 }
 
+/* The letter of a source: a for the first one among the references of this physics, and so on. */
+static char letter(const gb_hybrid_report *r, const char *source)
+{
+  size_t n;
+  const gb_reference *of = gb_references(&n);
+  char at = 'a';
+  for (size_t i = 0; i < n; i++) {
+    bool before = false;
+    if (strcmp(of[i].physics, r->physics->name)) continue;
+    if (!strcmp(of[i].source, source)) return at;
+    for (size_t k = 0; k < i; k++)
+      before = before || (!strcmp(of[k].physics, of[i].physics) && !strcmp(of[k].source, of[i].source));
+    at = (char)(at + !before);
+  }
+  return at;
+}
+
+static void sources(const gb_hybrid_report *r, gb_text *t)
+{
+  size_t n;
+  const gb_reference *of = gb_references(&n);
+  char next = 'a';
+  for (size_t i = 0; i < n; i++) {
+    if (strcmp(of[i].physics, r->physics->name) || letter(r, of[i].source) != next) continue;
+    gb_text_add(t, "%s<sup>%c</sup> %s", next == 'a' ? " References: " : "; ", next, of[i].source);
+    next++;
+  }
+  if (next > 'a') gb_text_add(t, ".");
+}
+
 /* The references of a name; or, without one, those that no group has. */
 static void reference_rows(const gb_hybrid_report *r, const columns *c, const char *name, gb_text *t)
 {
@@ -64,10 +95,24 @@ static void reference_rows(const gb_hybrid_report *r, const columns *c, const ch
     bool mine = name && !strcmp(of[i].model, name), orphan = !name;
     for (size_t k = 0; k < r->n_groups && orphan; k++) orphan = strcmp(r->group[k].name, of[i].model) != 0;
     if (!has_any(r, &of[i], c) || !(mine || orphan)) continue;
-    gb_text_add(t, "<tr style='color:#777'><td>&nbsp; %s: %s</td><td></td>", of[i].model, of[i].source);
+    gb_text_add(t, "<tr style='color:#777'><td>&nbsp; %s, reference <sup>%c</sup></td><td></td>", of[i].model,
+                letter(r, of[i].source));
     for (size_t k = 0; k < c->n; k++) reference_cell(t, &of[i], c->offset[k]);
     gb_text_add(t, "</tr>\n");
   }
+}
+
+/* Nothing of a group that has none of these numbers. */
+static void own_row(const gb_hybrid_group *g, const columns *c, gb_text *t)
+{
+  bool any = false;
+  for (size_t i = 0; i < c->n; i++) any = any || isfinite(*at(&g->mean, c->offset[i]));
+  if (!any) return;
+  gb_text_add(t, "<tr><td>");
+  gb_page_text(t, g->label);
+  gb_text_add(t, "</td><td>%zu</td>", g->n);
+  for (size_t i = 0; i < c->n; i++) cell(t, g, c->offset[i]);
+  gb_text_add(t, "</tr>\n");
 }
 
 static gb_err table(const gb_hybrid_report *r, columns *c, gb_text *t)
@@ -76,14 +121,9 @@ static gb_err table(const gb_hybrid_report *r, columns *c, gb_text *t)
   gb_text_add(t, "<div class='wide'><table><thead><tr><th>model</th><th>seeds</th>%s</tr></thead><tbody>\n",
               e ? "" : c->heads.s);
   for (size_t k = 0; k < r->n_groups; k++) {
-    const gb_hybrid_group *g = &r->group[k];
-    gb_text_add(t, "<tr><td>");
-    gb_page_text(t, g->label);
-    gb_text_add(t, "</td><td>%zu</td>", g->n);
-    for (size_t i = 0; i < c->n; i++) cell(t, g, c->offset[i]);
-    gb_text_add(t, "</tr>\n");
-    bool last = k + 1 == r->n_groups || strcmp(r->group[k + 1].name, g->name);
-    if (last) reference_rows(r, c, g->name, t);
+    own_row(&r->group[k], c, t);
+    bool last = k + 1 == r->n_groups || strcmp(r->group[k + 1].name, r->group[k].name);
+    if (last) reference_rows(r, c, r->group[k].name, t);
   }
   reference_rows(r, c, NULL, t);
   gb_text_add(t, "</tbody></table></div>\n");
@@ -108,9 +148,11 @@ static gb_err reconstruction(const gb_hybrid_report *r, gb_text *t)
   gb_text_add(t,
               "<p>Over the %zu test samples, with posterior means. L2: mean over samples of the Euclidean norm of "
               "reconstruction − sample; MAE: mean |difference| of one number; SSE: mean over samples of the squared "
-              "norm. Of a parameter: mean |inferred − true|, and Pearson's correlation. Mean ± standard deviation over "
-              "seeds; grey: references.</p>\n",
+              "norm. Of a parameter: mean |inferred − true|, and Pearson's correlation r. Mean ± standard deviation "
+              "over seeds.",
               r->n_test);
+  sources(r, t);
+  gb_text_add(t, "</p>\n");
   return GB_OK;
 }
 
@@ -127,9 +169,22 @@ static void verdict(const gb_hybrid_report *r, gb_text *t)
   const gb_hybrid_group *without = find(r, "NN+phys"), *with = find(r, "NN+phys+reg");
   if (!without || !with || !gb_hybrid_has_parameters(r, with) || !gb_hybrid_has_parameters(r, without)) return;
   gb_text_add(t,
-              "<p><b>What the regularisers bought.</b> Without them the first parameter is missed by %.3g on average, "
-              "with them by %.3g; the reconstruction is off by L2 = %.3g without, %.3g with them.</p>\n",
-              without->mean.parameter_mae[0], with->mean.parameter_mae[0], without->mean.l2, with->mean.l2);
+              "<p><b>What the regularisers bought.</b> Without them %s is missed by %.3g on average, with them by "
+              "%.3g; the reconstruction is off by L2 = %.3g without, %.3g with them.</p>\n",
+              r->member[with->member[0]].a.parameter[0].name, without->mean.parameter_mae[0],
+              with->mean.parameter_mae[0], without->mean.l2, with->mean.l2);
+}
+
+/* Which colour is whose. */
+static void legend(const gb_hybrid_report *r, gb_text *t)
+{
+  gb_text_add(t, "<p>");
+  for (size_t k = 0; k < r->n_groups; k++) {
+    gb_text_add(t, "<span style='color:%s'>■</span> ", gb_plot_colour(k));
+    gb_page_text(t, r->group[k].label);
+    gb_text_add(t, " &nbsp; ");
+  }
+  gb_text_add(t, "</p>\n");
 }
 
 static gb_err parameters(const gb_hybrid_report *r, gb_text *t)
@@ -196,8 +251,8 @@ static gb_err examples(const gb_hybrid_report *r, gb_text *t)
   if (r->physics->dynamics) {
     gb_text_add(t, "<figure>");
     GB_TRY(gb_hybrid_figure_trajectories(r, t));
-    gb_page_caption(t, "The first test samples, one component of them; the model, and what the known part alone makes "
-                       "of the same parameters.");
+    gb_page_caption(t, "The first test samples, one component of them (dots); the first model of each kind (coloured), "
+                       "and what its known part alone makes of the same parameters (dashed).");
     return GB_OK;
   }
   for (size_t k = 0; k < r->n_groups; k++) {
@@ -225,7 +280,9 @@ gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *t)
   GB_TRY(parameters(r, t));
   GB_TRY(scales(r, t));
   GB_TRY(horizon(r, t));
-  gb_text_add(t, "<h2>Training</h2><figure>");
+  gb_text_add(t, "<h2>Training</h2>");
+  legend(r, t);
+  gb_text_add(t, "<figure>");
   GB_TRY(gb_hybrid_figure_learning(r, t));
   gb_page_caption(t, "Terms at validations, in squared units of the samples, before their weights; means over seeds.");
   GB_TRY(examples(r, t));

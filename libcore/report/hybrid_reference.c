@@ -3,9 +3,9 @@
 
 /* The weights of github.com/UtkarshMidha/phys-vae, which were trained with the program of the authors of the method
  * (github.com/n-takeishi/phys-vae), one seed each; evaluated by us on 1000 test rows, with posterior means. */
-#define RERUN "rerun of the reference program, one seed, full length"
+#define RERUN "the reference program, one seed, full length"
 /* The same program, stopped by us after about 875 of 5000 epochs. */
-#define UNFINISHED "reference program, one seed, 875 of 5000 epochs"
+#define UNFINISHED "the reference program, one seed, 875 of 5000 epochs"
 /* From memory: we had no copy of the paper to check the digits against. */
 #define PAPER "N. Takeishi and A. Kalousis, NeurIPS 2021, Table 1, 20 trials (quoted from memory)"
 
