@@ -208,6 +208,7 @@ static inline void swing_begin(swinger *s)
                       .seen = s->seen,
                       .driven = s->sites || s->drives_all ? 0 : 1,
                       .frame_time = s->frame_time > 0 ? s->frame_time : 0.2};
+  s->dims.n_parameter = (size_t)(s->sites ? ring_physics : swing_physics).dynamics->n_parameter;
   s->sim = (gb_sim){s->sites ? &ring_physics : &swing_physics, &s->dims, s->dims};
   s->opts = (gb_ode_opts){s->method, s->solver, s->substeps, s->tolerance};
   s->draws.training = true;
