@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "linalg/gemm.h"
+#include "linalg/narrow.h"
 #include "linalg/vmath.h"
 
 enum { LINE = GB_ALIGN, LONG = 1024 /* rows of a sum over which gb_gemm_outer() needs all of its scratch */ };
@@ -52,9 +53,9 @@ static size_t scratch_bytes(const gb_rhs *f)
   size_t most = 0;
   for (int l = 0; l < f->p.network.n_layers; l++) {
     gb_runs in = runs_of(f->width[l], f->width[l]), out = runs_of(f->width[l + 1], f->width[l + 1]);
-    size_t need[3] = {gb_gemm_rows_scratch(&in), gb_gemm_rows_scratch(&out),
-                      gb_gemm_outer_scratch(&in, LONG, f->width[l + 1])};
-    for (int k = 0; k < 3; k++) most = need[k] > most ? need[k] : most;
+    size_t need[4] = {gb_gemm_rows_scratch(&in), gb_gemm_rows_scratch(&out),
+                      gb_gemm_outer_scratch(&in, LONG, f->width[l + 1]), gb_narrow_outer_scratch(&in, 1)};
+    for (int k = 0; k < 4; k++) most = need[k] > most ? need[k] : most;
   }
   return most;
 }
@@ -366,7 +367,8 @@ gb_err gb_rhs_grow(void *memory, size_t *has, size_t n, size_t size)
 
 gb_err gb_rhs_tape(gb_rhs *f, size_t rows, size_t stages, gb_tape *out)
 {
-  GB_TRY(gb_rhs_grow(&f->tape, &f->n_tape, rows * stages * (f->value_width + f->before_width), sizeof *f->tape));
+  GB_TRY(gb_rhs_grow(&f->tape, &f->n_tape, rows * stages * (f->value_width + f->before_width) + GB_NARROW_ROOM,
+                     sizeof *f->tape));
   place_values(f, rows, stages, f->tape, out);
   return GB_OK;
 }
@@ -430,8 +432,8 @@ static void collect_weights(gb_rhs *f, const gb_node *y, const gb_tape *tape)
     gb_node *w = f->p.network.W[l], *b = f->p.network.b[l];
     gb_real *w_sum = weights_of(f, f->piece, l, false), *b_sum = weights_of(f, f->piece, l, true);
     gb_runs in = runs_of(f->width[l], f->width[l]);
-    gb_gemm_outer(n, 1, add, &in, tape->value[l], f->width[l + 1], tape->delta[l + 1], whole ? w->g : w_sum,
-                  f->scratch);
+    (f->width[l + 1] <= GB_NARROW ? gb_narrow_outer : gb_gemm_outer)(
+        n, 1, add, &in, tape->value[l], f->width[l + 1], tape->delta[l + 1], whole ? w->g : w_sum, f->scratch);
     add_rows(n, f->width[l + 1], tape->delta[l + 1], add, whole ? b->g : b_sum);
     if (whole || !last) continue;
     finish_piece(f, piece, w, w_sum);
