@@ -144,11 +144,17 @@ static gb_err scaled_pass(pass *p, size_t first, size_t n, size_t which)
   gb_real *scaled = p->theta + p->rows * m;
   memcpy(scaled, p->theta, n * m * sizeof *scaled);
   for (size_t i = 0; i < n; i++) scaled[i * m] = (gb_real)((double)p->theta[i * m] * gb_scale[which]);
-  GB_TRY(gb_hybrid_decode(hybrid(p), n, p->x, scaled, NULL, NULL));
+  gb_err diverged = gb_hybrid_decode(hybrid(p), n, p->x, scaled, NULL, NULL);
+  if (diverged && diverged != GB_ERR_NUMERIC) return diverged;
+  if (diverged) gb_err_clear(); /* no failure of the report: infinity is the answer */
   gb_hybrid_view v = gb_hybrid_look(hybrid(p));
   for (size_t i = 0; i < n; i++) {
     double *truth = p->truth + (first + i) * p->n_truth, *error = p->table + (first + i) * p->columns + THETA + m;
     double here = truth[0];
+    if (diverged) {
+      error[which] = error[GB_SCALES + which] = INFINITY;
+      continue;
+    }
     truth[0] = (double)scaled[i * m];
     gb_err e = s->exact(p->m->sim.self, truth, frames_of(p), p->exact);
     truth[0] = here;
@@ -387,24 +393,46 @@ static bool extrapolates(const pass *p)
 }
 
 /* The same model once more, with more frames. */
-static gb_err extrapolate(const pass *near, const char *dir)
+static gb_err extrapolate_to(const pass *near, const char *dir, size_t frames)
 {
   gb_trained m;
   gb_err e = GB_OK;
-  if (!extrapolates(near)) return GB_OK;
-  GB_TRY(gb_trained_open(near->c, dir, near->m->sim.kind, LONG_ROWS, near->o->frames, &m));
-  pass p = {.c = near->c, .m = &m, .data = near->data, .o = near->o, .a = near->a};
+  gb_hybrid_assess_opts o = *near->o;
+  gb_hybrid_assessment *a = near->a;
+  o.frames = frames;
+  GB_TRY(gb_trained_open(near->c, dir, near->m->sim.kind, LONG_ROWS, frames, &m));
+  pass p = {.c = near->c, .m = &m, .data = near->data, .o = &o, .a = a};
   p.truth = near->truth;
   p.n_truth = near->n_truth;
   GB_GOTO(e, gb_comm_agree(p.c, make_long(&p)), done);
-  GB_GOTO(e, each_pass(&p, p.a->n, long_pass), done);
-  gb_comm_merge(p.c, p.table, p.a->n * p.columns);
+  GB_GOTO(e, each_pass(&p, a->n, long_pass), done);
+  gb_comm_merge(p.c, p.table, a->n * p.columns);
   sum_up_long(&p);
 done:
+  if (e) {
+    a->n_horizon = 0;
+    gb_free(&a->frame);
+    gb_free(&a->error);
+  }
   gb_free(&p.table);
   close_pass(&p);
   gb_trained_close(&m);
   return e;
+}
+
+/* As far as all test rows stay finite: an equation with a network in it may run away where no sample ever was. */
+static gb_err extrapolate(const pass *p, const char *dir)
+{
+  if (!extrapolates(p)) return GB_OK;
+  gb_err e = extrapolate_to(p, dir, p->o->frames);
+  for (int k = GB_HORIZONS - 1; k >= 0 && e == GB_ERR_NUMERIC; k--) {
+    size_t frames = (size_t)gb_horizon[k] * frames_of(p);
+    if (frames >= p->o->frames) continue;
+    gb_err_clear();
+    e = extrapolate_to(p, dir, frames);
+  }
+  if (e == GB_ERR_NUMERIC) gb_err_clear();
+  return e == GB_ERR_NUMERIC ? GB_OK : e;
 }
 
 gb_err gb_hybrid_assess(gb_comm c, gb_trained *m, const char *dir, gb_dataset *data, const gb_hybrid_assess_opts *opts,

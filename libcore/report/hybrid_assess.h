@@ -29,7 +29,7 @@ typedef struct gb_hybrid_assessment {
   const gb_var *parameter;      /* [n_parameter] */
   double *inferred, *truth;     /* [n, n_parameter]; truth NULL: not known. Angles of images are the same after half a
                                    turn: inferred is the representative nearest to the truth */
-  size_t n_horizon;             /* 0: it does not extrapolate */
+  size_t n_horizon;             /* as far as all rows stay finite; 0: it does not extrapolate */
   double *frame, *error;        /* [n_horizon] a frame, and the MAE there */
   size_t n_example;             /* the first test rows */
   double *sample;               /* [n_example, width] */

@@ -128,11 +128,12 @@ gb_err gb_hybrid_figure_horizon(const gb_hybrid_report *r, gb_text *svg)
   for (size_t k = 0; k < r->n_groups; k++) {
     const gb_hybrid_group *g = &r->group[k];
     const gb_hybrid_assessment *a = &first_of(r, g)->a;
+    size_t n = gb_hybrid_horizon(r, g);
     double *mean = NULL;
-    gb_err e = gb_new(&mean, a->n_horizon);
+    gb_err e = gb_new(&mean, n);
     for (size_t i = 0; i < g->n && !e; i++)
-      for (size_t j = 0; j < a->n_horizon; j++) mean[j] += r->member[g->member[i]].a.error[j] / (double)g->n;
-    own[k] = e ? -1 : gb_plot_block(&s, a->n_horizon, a->frame, 1, mean, 1);
+      for (size_t j = 0; j < n; j++) mean[j] += r->member[g->member[i]].a.error[j] / (double)g->n;
+    own[k] = e ? -1 : gb_plot_block(&s, n, a->frame, 1, mean, 1);
     gb_free(&mean);
     if (e) gb_text_free(&s.t);
     GB_TRY(e);

@@ -225,7 +225,7 @@ static gb_err horizon(const gb_hybrid_report *r, gb_text *t)
 {
   bool any = false;
   columns c = {0};
-  for (size_t k = 0; k < r->n_groups; k++) any = any || gb_hybrid_has_horizon(r, &r->group[k]);
+  for (size_t k = 0; k < r->n_groups; k++) any = any || gb_hybrid_horizon(r, &r->group[k]) > 0;
   if (!any) return GB_OK;
   for (size_t i = 0; i < GB_HORIZONS; i++) {
     bool reached = false;
@@ -241,7 +241,8 @@ static gb_err horizon(const gb_hybrid_report *r, gb_text *t)
   GB_TRY(gb_hybrid_figure_horizon(r, t));
   gb_page_caption(t,
                   "Mean |difference| of one frame from what the generator makes without noise; dashed: the last frame "
-                  "of a sample. A network behind the solution knows no other number of frames.");
+                  "of a sample. A network behind the solution knows no other number of frames. Curves end where some "
+                  "row has grown beyond all bounds.");
   return GB_OK;
 }
 

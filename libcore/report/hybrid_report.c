@@ -151,12 +151,15 @@ bool gb_hybrid_has_parameters(const gb_hybrid_report *r, const gb_hybrid_group *
 
 bool gb_hybrid_has_scales(const gb_hybrid_group *g)
 {
-  return isfinite(g->mean.counterfactual[0]);
+  return !isnan(g->mean.counterfactual[0]);
 }
 
-bool gb_hybrid_has_horizon(const gb_hybrid_report *r, const gb_hybrid_group *g)
+size_t gb_hybrid_horizon(const gb_hybrid_report *r, const gb_hybrid_group *g)
 {
-  return r->member[g->member[0]].a.n_horizon > 0;
+  size_t n = r->member[g->member[0]].a.n_horizon;
+  for (size_t i = 1; i < g->n; i++)
+    if (r->member[g->member[i]].a.n_horizon < n) n = r->member[g->member[i]].a.n_horizon;
+  return n;
 }
 
 static gb_err write_forms(gb_hybrid_report *r)

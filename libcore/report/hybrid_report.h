@@ -43,11 +43,12 @@ gb_err gb_hybrid_report_write(gb_comm c, const gb_config *cfg, const gb_physics 
 gb_err gb_hybrid_json(const gb_hybrid_report *r, gb_text *out);
 gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *out);
 
-/** Does a group have this number? Those there are, are there for all its members.
+/** Does a group have inferred and true parameters; counterfactuals; and of how many frames is there an extrapolation of
+ * all its members.
  *  Local. */
-bool gb_hybrid_has_parameters(const gb_hybrid_report *r, const gb_hybrid_group *g); /* inferred and true */
-bool gb_hybrid_has_scales(const gb_hybrid_group *g);                                /* counterfactuals */
-bool gb_hybrid_has_horizon(const gb_hybrid_report *r, const gb_hybrid_group *g);    /* extrapolation */
+bool gb_hybrid_has_parameters(const gb_hybrid_report *r, const gb_hybrid_group *g);
+bool gb_hybrid_has_scales(const gb_hybrid_group *g);
+size_t gb_hybrid_horizon(const gb_hybrid_report *r, const gb_hybrid_group *g);
 
 /** Figures, each an <svg> element.
  *  Local. */

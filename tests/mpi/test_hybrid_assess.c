@@ -48,8 +48,18 @@ static void open_setup(const char *name, const char *yaml, setup *s)
   CHECK_OK(gb_config_parse("test", yaml, strlen(yaml), 1, (char *[]){dir}, s->all, &s->cfg));
 }
 
+/* Make the network in the equation one that drives what is positive away exponentially. */
+static void make_wild(gb_params *params)
+{
+  for (int i = 0; i < gb_params_n(params); i++) {
+    const gb_param_info *t = gb_params_info(params, i);
+    for (size_t k = 0; k < t->count && !strncmp(t->name, "inside.network", 14); k++)
+      gb_params_value(params)[t->first + k] = 2;
+  }
+}
+
 /* The data set, made by all ranks, and an untrained model beside it, as gb_experiment_train() leaves one. */
-static void prepare(const char *name, const char *yaml)
+static void prepare(const char *name, const char *yaml, bool wild)
 {
   setup s;
   gb_run *run;
@@ -78,6 +88,7 @@ static void prepare(const char *name, const char *yaml)
                          .rows = PASS,
                          .seed = 3};
   CHECK_OK(gb_hybrid_create(&plan, NULL, &h));
+  if (wild) make_wild(gb_hybrid_model(h).params);
   gb_config_print_fixed(s.cfg, s.training, &text);
   gb_state state = {.step = 17, .best = 1, .data = 99, .params = gb_hybrid_model(h).params};
   snprintf(path, sizeof path, "%s/best.h5", gb_run_get(run)->dir);
@@ -151,9 +162,9 @@ static void compare(const char *name)
 static void any_ranks_say_the_same(void **state)
 {
   (void)state;
-  prepare("pendulum", pendulum);
+  prepare("pendulum", pendulum, false);
   compare("pendulum");
-  prepare("galaxy", galaxy);
+  prepare("galaxy", galaxy, false);
   compare("galaxy");
 }
 
@@ -213,7 +224,7 @@ static void numbers_are_what_they_say(void **state)
   gb_trained longer;
   row mean = {0}, one[TEST_ROWS];
   double l2 = 0, mae = 0, truth[TEST_ROWS][8], column[TEST_ROWS], mi = 0, mt = 0, ii = 0, tt = 0, it = 0;
-  prepare("pendulum", pendulum);
+  prepare("pendulum", pendulum, false);
   open_case(world, "pendulum", &x);
   CHECK_OK(open_model(world, "pendulum", LONG, &longer));
   const gb_simulator *s = x.m.sim.kind->simulator;
@@ -264,7 +275,7 @@ static void images(void **state)
   gb_hybrid_assess_opts wrong = how;
   gb_hybrid_assessment a;
   enum { ANGLE = 3 };
-  prepare("galaxy", galaxy);
+  prepare("galaxy", galaxy, false);
   open_case(world, "galaxy", &x);
   CHECK(!strcmp(x.a.parameter[ANGLE].name, "angle"));
   double mae = 0;
@@ -288,9 +299,21 @@ static void images(void **state)
   close_case(&x);
 }
 
+/* A model that runs away: the report goes as far as it stays finite, and does not fail. */
+static void divergence(void **state)
+{
+  (void)state;
+  case_ x;
+  prepare("pendulum", pendulum, true);
+  open_case(world, "pendulum", &x);
+  CHECK(isfinite(x.a.number.l2) && x.a.error[19] > 1e10);
+  close_case(&x);
+}
+
 static const struct CMUnitTest tests[] = {
     TEST(any_ranks_say_the_same),
     TEST(numbers_are_what_they_say),
     TEST(images),
+    TEST(divergence),
 };
 RUN_ON_RANKS(tests)
