@@ -131,8 +131,7 @@ static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
   GB_CHECK(is(o->after, "nothing") && is(o->clock, "none"), GB_ERR_CONFIG,
            "hybrid.inference = global: set hybrid.after: nothing and hybrid.clock: none");
   GB_CHECK(!law || o->start.n == d->n_parameter, GB_ERR_CONFIG,
-           "hybrid.start has %zu numbers, the law has %zu parameters", o->start.n,
-           d->n_parameter);
+           "hybrid.start has %zu numbers, the law has %zu parameters", o->start.n, d->n_parameter);
   GB_CHECK(d->seen == d->n_state, GB_ERR_CONFIG,
            "hybrid.inference = global needs the whole state in the samples (%zu of %zu components are seen)", d->seen,
            d->n_state);

@@ -58,7 +58,6 @@ const char *gb_hybrid_name(const gb_hybrid_opts *opts, const gb_regularizer_opts
 
 enum { GB_DECODE_P, GB_DECODE_PA, GB_DECODE_PB, GB_DECODE_PAB, GB_DECODES };
 
-/* What the last pass computed; borrowed, valid until the next. */
 typedef struct gb_hybrid_view {
   size_t rows, width;                    /* width: numbers in a decode */
   size_t n_parameter, n_inside, n_after; /* latents */
@@ -66,6 +65,9 @@ typedef struct gb_hybrid_view {
   const gb_real *decode[GB_DECODES];     /* [rows, width] */
   const gb_real *unmixed;                /* as a sample; NULL if there is no unmixer */
 } gb_hybrid_view;
+
+/** What the last pass computed; borrowed, valid until the next.
+ *  Local. */
 gb_hybrid_view gb_hybrid_look(const gb_hybrid *h);
 
 /** Infer latents of samples as posterior means, and decode them.

@@ -36,7 +36,7 @@ typedef struct gb_model {
    *  Local.
    *  @param[in,out] out  where to put it; its parts are those of the forward pass */
   gb_err (*backward)(void *self, const double *weight, const gb_gradient *out);
-  /** Weights of the terms at a step; at GB_PASS_FIXED their final values.
+  /** Weights of the terms at a step; at GB_PASS_FIXED those by which validations judge.
    *  Local. */
   void (*weights)(const void *self, uint64_t step, double *weight);
 } gb_model;
