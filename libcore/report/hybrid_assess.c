@@ -266,6 +266,7 @@ static void sum_up(pass *p)
       *inferred = nearest(p->m, &a->parameter[j], *inferred, a->truth[i * m + j]);
     }
   }
+  s->log_mse = log10(s->sse / (double)a->width);
   for (size_t j = 0; j < m && a->truth; j++) {
     double sum = 0;
     for (size_t i = 0; i < a->n; i++) sum += fabs(a->inferred[i * m + j] - a->truth[i * m + j]);

@@ -70,8 +70,8 @@ static others references(const gb_hybrid_report *r, gb_plot *s, size_t offset, s
     double y[GB_SCALES];
     size_t k = 0;
     while (k < r->n_groups && strcmp(r->group[k].name, of[i].model)) k++;
-    if (strcmp(of[i].physics, r->physics->name) || k == r->n_groups) continue;
-    for (size_t j = 0; j < n; j++) y[j] = v[j] > 0 ? v[j] : NAN;
+    if (!gb_hybrid_fits(r, &of[i]) || k == r->n_groups) continue;
+    for (size_t j = 0; j < n; j++) y[j] = gb_reference_value(v[j]);
     o.colour[o.n] = k;
     o.block[o.n++] = gb_plot_block(s, n, x, 1, y, 1);
   }

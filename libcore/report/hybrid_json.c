@@ -6,10 +6,9 @@
 #include "report/hybrid_report.h"
 #include "report/json.h"
 
-/* NAN where a reference has nothing. */
 static double known(double v, bool reference)
 {
-  return reference && !(v > 0) ? NAN : v;
+  return reference ? gb_reference_value(v) : v;
 }
 
 static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bool reference)
@@ -21,7 +20,9 @@ static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bo
   json_object_set_new(o, "l2", gb_json_number(known(s->l2, reference)));
   json_object_set_new(o, "mae", gb_json_number(known(s->mae, reference)));
   json_object_set_new(o, "sse", gb_json_number(known(s->sse, reference)));
-  for (size_t j = 0; j < r->dims->n_parameter; j++)
+  json_object_set_new(o, "log_mse", gb_json_number(known(s->log_mse, reference)));
+  json_object_set_new(o, "network_norm", gb_json_number(known(s->network_norm, reference)));
+  for (size_t j = 0; j < r->n_parameter; j++)
     json_object_set_new(parameters, parameter[j].name,
                         json_pack("{s:o, s:o}", "mae", gb_json_number(known(s->parameter_mae[j], reference)),
                                   "correlation", gb_json_number(known(s->correlation[j], reference))));
@@ -98,7 +99,7 @@ static json_t *references(const gb_hybrid_report *r)
   const gb_reference *of = gb_references(&n);
   json_t *all = json_array();
   for (size_t i = 0; i < n; i++)
-    if (!strcmp(of[i].physics, r->physics->name))
+    if (gb_hybrid_fits(r, &of[i]))
       json_array_append_new(all, json_pack("{s:s, s:s, s:o}", "name", of[i].model, "source", of[i].source, "numbers",
                                            numbers(r, &of[i].number, true)));
   return all;

@@ -28,8 +28,8 @@ static void cell(gb_text *t, const gb_hybrid_group *g, size_t offset)
 
 static void reference_cell(gb_text *t, const gb_reference *of, size_t offset)
 {
-  double v = *at(&of->number, offset);
-  if (v > 0)
+  double v = gb_reference_value(*at(&of->number, offset));
+  if (isfinite(v))
     gb_text_add(t, "<td>%.3g</td>", v);
   else
     gb_text_add(t, "<td></td>");
@@ -37,7 +37,7 @@ static void reference_cell(gb_text *t, const gb_reference *of, size_t offset)
 
 /* Which numbers a table has. */
 typedef struct columns {
-  size_t n, offset[3 + 2 * GB_MOST_PARAMETERS];
+  size_t n, offset[5 + 2 * GB_MOST_PARAMETERS];
   gb_text heads;
 } columns;
 
@@ -52,8 +52,8 @@ static void add_column(columns *c, size_t offset, const char *head, const char *
 static bool has_any(const gb_hybrid_report *r, const gb_reference *of, const columns *c)
 {
   bool any = false;
-  for (size_t i = 0; i < c->n; i++) any = any || *at(&of->number, c->offset[i]) > 0;
-  return any && !strcmp(of->physics, r->physics->name);
+  for (size_t i = 0; i < c->n; i++) any = any || isfinite(gb_reference_value(*at(&of->number, c->offset[i])));
+  return any && gb_hybrid_fits(r, of);
 }
 
 /* The letter of a source: a for the first one among the references of this physics, and so on. */
@@ -64,10 +64,10 @@ static char letter(const gb_hybrid_report *r, const char *source)
   char at = 'a';
   for (size_t i = 0; i < n; i++) {
     bool before = false;
-    if (strcmp(of[i].physics, r->physics->name)) continue;
+    if (!gb_hybrid_fits(r, &of[i])) continue;
     if (!strcmp(of[i].source, source)) return at;
     for (size_t k = 0; k < i; k++)
-      before = before || (!strcmp(of[k].physics, of[i].physics) && !strcmp(of[k].source, of[i].source));
+      before = before || (gb_hybrid_fits(r, &of[k]) && !strcmp(of[k].source, of[i].source));
     at = (char)(at + !before);
   }
   return at;
@@ -79,7 +79,7 @@ static void sources(const gb_hybrid_report *r, gb_text *t)
   const gb_reference *of = gb_references(&n);
   char next = 'a';
   for (size_t i = 0; i < n; i++) {
-    if (strcmp(of[i].physics, r->physics->name) || letter(r, of[i].source) != next) continue;
+    if (!gb_hybrid_fits(r, &of[i]) || letter(r, of[i].source) != next) continue;
     gb_text_add(t, "%s<sup>%c</sup> %s", next == 'a' ? " References: " : "; ", next, of[i].source);
     next++;
   }
@@ -139,9 +139,14 @@ static gb_err reconstruction(const gb_hybrid_report *r, gb_text *t)
   add_column(&c, offsetof(gb_hybrid_numbers, l2), "L2", "");
   add_column(&c, offsetof(gb_hybrid_numbers, mae), "MAE", "");
   add_column(&c, offsetof(gb_hybrid_numbers, sse), "SSE", "");
-  for (size_t j = 0; j < r->dims->n_parameter; j++) {
+  if (r->member[0].global) {
+    add_column(&c, offsetof(gb_hybrid_numbers, log_mse), "log<sub>10</sub> MSE", "");
+    add_column(&c, offsetof(gb_hybrid_numbers, network_norm), "network", "");
+  }
+  for (size_t j = 0; j < r->n_parameter; j++) {
     add_column(&c, offsetof(gb_hybrid_numbers, parameter_mae) + j * sizeof(double), "MAE of ", parameter[j].name);
-    add_column(&c, offsetof(gb_hybrid_numbers, correlation) + j * sizeof(double), "r of ", parameter[j].name);
+    if (!r->member[0].global) /* one value has no correlation */
+      add_column(&c, offsetof(gb_hybrid_numbers, correlation) + j * sizeof(double), "r of ", parameter[j].name);
   }
   gb_text_add(t, "<h2>Reconstruction and parameters</h2>\n");
   GB_TRY(table(r, &c, t));
@@ -149,8 +154,11 @@ static gb_err reconstruction(const gb_hybrid_report *r, gb_text *t)
               "<p>Over the %zu test samples, with posterior means. L2: mean over samples of the Euclidean norm of "
               "reconstruction − sample; MAE: mean |difference| of one number; SSE: mean over samples of the squared "
               "norm. Of a parameter: mean |inferred − true|, and Pearson's correlation r. Mean ± standard deviation "
-              "over seeds.",
-              r->n_test);
+              "over seeds.%s",
+              r->n_test,
+              r->member[0].global ? " MSE: mean squared difference of one number; network: mean squared size of its "
+                                    "part of the rates, relative to the state."
+                                  : "");
   sources(r, t);
   gb_text_add(t, "</p>\n");
   return GB_OK;
@@ -191,6 +199,7 @@ static gb_err parameters(const gb_hybrid_report *r, gb_text *t)
 {
   bool any = false;
   for (size_t k = 0; k < r->n_groups; k++) any = any || gb_hybrid_has_parameters(r, &r->group[k]);
+  any = any && !r->member[0].global;
   if (!any) return GB_OK;
   gb_text_add(t, "<h2>Inferred against true parameters</h2><figure>");
   GB_TRY(gb_hybrid_figure_parameters(r, t));

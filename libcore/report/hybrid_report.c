@@ -36,6 +36,9 @@ static gb_err describe(gb_hybrid_member *m, const gb_trained *t)
                                  &gb_regularizer_schema, &gb_ode_schema,     &gb_objective_schema,
                                  &gb_optim_schema,       &gb_train_schema,   NULL};
   const gb_model *model = &t->built.model;
+  gb_hybrid_opts o;
+  gb_config_get(t->cfg, &gb_hybrid_schema, &o);
+  m->global = !strcmp(o.inference, "global");
   m->name = t->name;
   m->file = t->file;
   m->seed = t->seed;
@@ -45,6 +48,14 @@ static gb_err describe(gb_hybrid_member *m, const gb_trained *t)
   gb_config_print_fixed(t->cfg, sections, &m->settings);
   GB_TRY(gb_text_done(&m->settings));
   return gb_curves_read(m->dir, model, &m->train, &m->validate);
+}
+
+/* What the log says of the network in the equation, for these weights. */
+static void find_norm(gb_hybrid_member *m)
+{
+  for (int k = 0; k < m->n_terms; k++)
+    for (size_t i = 0; i < m->validate.n && !strcmp(m->term[k], "network_norm"); i++)
+      if ((uint64_t)m->validate.step[i] == m->step) m->a.number.network_norm = m->validate.term[k][i];
 }
 
 static gb_err assess_model(gb_comm c, gb_hybrid_report *r, gb_hybrid_member *m, gb_dataset *data,
@@ -62,6 +73,8 @@ static gb_err assess_model(gb_comm c, gb_hybrid_report *r, gb_hybrid_member *m, 
   gb_run_say(r->run, "assessing %s (%s, %llu steps)", m->dir, t.name, (unsigned long long)t.step);
   GB_GOTO(e, gb_comm_agree(c, describe(m, &t)), done);
   GB_GOTO(e, gb_hybrid_assess(c, &t, m->dir, data, o, &m->a), done);
+  find_norm(m);
+  if (m->a.n_parameter > r->n_parameter) r->n_parameter = m->a.n_parameter;
 done:
   gb_trained_close(&t);
   return e;
@@ -152,6 +165,11 @@ bool gb_hybrid_has_parameters(const gb_hybrid_report *r, const gb_hybrid_group *
 bool gb_hybrid_has_scales(const gb_hybrid_group *g)
 {
   return !isnan(g->mean.counterfactual[0]);
+}
+
+bool gb_hybrid_fits(const gb_hybrid_report *r, const gb_reference *of)
+{
+  return !strcmp(of->physics, r->physics->name) && of->global == r->member[0].global;
 }
 
 size_t gb_hybrid_horizon(const gb_hybrid_report *r, const gb_hybrid_group *g)

@@ -10,6 +10,7 @@ typedef struct gb_hybrid_member { /* one model */
   const char *name, *file; /* in the table of baselines; of its weights */
   uint64_t seed, step;
   gb_text settings; /* all that defines it, but for its seed */
+  bool global;      /* one set of parameters for all rows */
   int n_terms;
   const char *term[GB_MOST_TERMS];
   gb_curve train, validate;
@@ -28,9 +29,9 @@ typedef struct gb_hybrid_report {
   gb_run *run;
   const gb_dims *dims; /* of a sample */
   char data_path[GB_MODEL_PATH];
-  size_t n_train, n_test, n_models, n_groups;
-  gb_hybrid_member *member; /* [n_models] */
-  gb_hybrid_group *group;   /* [n_groups] in the order of the table */
+  size_t n_train, n_test, n_models, n_groups, n_parameter; /* n_parameter: the most of any model */
+  gb_hybrid_member *member;                                /* [n_models] */
+  gb_hybrid_group *group;                                  /* [n_groups] in the order of the table */
 } gb_hybrid_report;
 
 /** The report of a physics without an ensemble; gb_report_write() calls it.
@@ -49,6 +50,10 @@ gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *out);
 bool gb_hybrid_has_parameters(const gb_hybrid_report *r, const gb_hybrid_group *g);
 bool gb_hybrid_has_scales(const gb_hybrid_group *g);
 size_t gb_hybrid_horizon(const gb_hybrid_report *r, const gb_hybrid_group *g);
+
+/** Is a reference of this physics, and of models like these?
+ *  Local. */
+bool gb_hybrid_fits(const gb_hybrid_report *r, const gb_reference *of);
 
 /** Figures, each an <svg> element.
  *  Local. */
