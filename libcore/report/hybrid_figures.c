@@ -23,7 +23,7 @@ static gb_plot begin(const char *more)
 gb_err gb_hybrid_figure_parameters(const gb_hybrid_report *r, gb_text *svg)
 {
   enum { MOST_POINTS = 1000 };
-  gb_plot s = begin("set size square\n");
+  gb_plot s = begin("set size square\nset xtics rotate by -40\n");
   size_t shown[MOST_COLUMNS], n = 0, rows = 0;
   for (size_t k = 0; k < r->n_groups && n < MOST_COLUMNS; k++) {
     if (!gb_hybrid_has_parameters(r, &r->group[k])) continue;
