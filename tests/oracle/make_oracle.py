@@ -1,4 +1,4 @@
-"""tests/oracle/make_oracle.py - loss terms and gradients of one batch of each kind of model, by PyTorch in double precision.
+"""tests/oracle/make_oracle.py - loss terms and gradients of one batch of VAEs of angles, with layers of every kind, by PyTorch in double precision.
 
 An implementation of its own of everything between a config and a gradient: the language of layers, periodic convolutions
 and their transposes, likelihoods of angles, the energy, Philox random numbers, and PyTorch's automatic differentiation. It
