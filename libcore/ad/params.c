@@ -12,6 +12,7 @@ struct gb_params {
   int n;
   gb_param_info info[MOST];
   double bound[MOST], start[MOST];
+  double *about[MOST];  /* NULL, or what is added to each element */
   gb_real *own, *value; /* memory of its own, or NULL; the block */
 };
 
@@ -23,6 +24,7 @@ gb_err gb_params_create(gb_params **out)
 void gb_params_destroy(gb_params **p)
 {
   if (!*p) return;
+  for (int i = 0; i < (*p)->n; i++) gb_free(&(*p)->about[i]);
   gb_free(&(*p)->own);
   gb_free(p);
 }
@@ -67,20 +69,37 @@ gb_err gb_params_add_multiplier(gb_params *p, const char *name, double value, do
   return GB_OK;
 }
 
+gb_err gb_params_start_about(gb_params *p, const char *name, const double *value)
+{
+  int i = 0;
+  while (i < p->n && strcmp(p->info[i].name, name)) i++;
+  GB_ASSERT(i < p->n && !p->value && !p->about[i]);
+  GB_TRY(gb_new(&p->about[i], p->info[i].count));
+  memcpy(p->about[i], value, p->info[i].count * sizeof *value);
+  return GB_OK;
+}
+
+/* Bound != 0: uniform numbers. */
+static void draw(gb_params *p, int i, uint64_t seed)
+{
+  gb_key key = gb_rng_key(seed, GB_RNG_WEIGHTS, (uint64_t)i, 0);
+  for (size_t k = 0; k < p->info[i].count; k += 4) {
+    uint32_t w[4];
+    gb_rng_block(key, (uint32_t)(k / 4), w);
+    for (size_t j = 0; j < 4 && k + j < p->info[i].count; j++)
+      p->value[p->info[i].first + k + j] = (gb_real)(p->bound[i] * (2 * gb_rng_unit(w[j]) - 1));
+  }
+}
+
 gb_err gb_params_freeze(gb_params *p, uint64_t seed)
 {
   GB_TRY(gb_new(&p->own, gb_params_size(p)));
   p->value = p->own;
   for (int i = 0; i < p->n; i++) {
     for (size_t k = 0; k < p->info[i].count; k++) p->value[p->info[i].first + k] = (gb_real)p->start[i];
-    if (p->bound[i] == 0) continue;
-    gb_key key = gb_rng_key(seed, GB_RNG_WEIGHTS, (uint64_t)i, 0);
-    for (size_t k = 0; k < p->info[i].count; k += 4) {
-      uint32_t w[4];
-      gb_rng_block(key, (uint32_t)(k / 4), w);
-      for (size_t j = 0; j < 4 && k + j < p->info[i].count; j++)
-        p->value[p->info[i].first + k + j] = (gb_real)(p->bound[i] * (2 * gb_rng_unit(w[j]) - 1));
-    }
+    if (p->bound[i] != 0) draw(p, i, seed);
+    for (size_t k = 0; k < p->info[i].count && p->about[i]; k++)
+      p->value[p->info[i].first + k] += (gb_real)p->about[i][k];
   }
   return GB_OK;
 }

@@ -42,6 +42,13 @@ gb_err gb_params_add(gb_params *p, const char *name, int ndim, const size_t shap
  *  Local. Before gb_params_freeze(). */
 gb_err gb_params_add_constant(gb_params *p, const char *name, size_t n, double value, gb_param *out);
 
+/** Let a tensor start about these numbers: they are added to what is drawn.
+ *  Local. Before gb_params_freeze().
+ *  @param[in] name   of a tensor that was declared
+ *  @param[in] value  [its count], copied
+ *  @return GB_ERR_MEMORY */
+gb_err gb_params_start_about(gb_params *p, const char *name, const double *value);
+
 /** Declare a statistic that starts with `value` everywhere. An op writes, as the gradient of this tensor, the sum over
  * its rows of what is averaged; the optimiser moves the tensor towards the mean over the batch.
  *  Local. Before gb_params_freeze(). */

@@ -302,10 +302,11 @@ gb_hybrid_view gb_hybrid_look(const gb_hybrid *h)
   return v;
 }
 
-/* The last decode that is made. */
+/* The decode that is made last: without a network behind the physics PAB is PA, and P comes after it. */
 static const gb_node *end_of_decoding(const gb_hybrid *h)
 {
-  return h->of.decode[GB_DECODE_PAB];
+  gb_node *const *y = h->of.decode;
+  return y[GB_DECODE_PAB] == y[GB_DECODE_PA] && y[GB_DECODE_P] ? y[GB_DECODE_P] : y[GB_DECODE_PAB];
 }
 
 gb_err gb_hybrid_infer(gb_hybrid *h, size_t n, size_t first_row, const float *x)

@@ -148,6 +148,22 @@ static gb_node *law_alone(builder *b, gb_node *theta)
   return gb_reshape(b->g, gb_ode_solve(b->g, &p, b->out->x, theta, NULL), b->sample);
 }
 
+/* The encoder starts in the middle of the box, a tenth of its width uncertain: elsewhere samples of a narrow box would
+ * all be cut off at its ends, where no gradient leads back. */
+static void start_in_box(builder *b)
+{
+  const gb_dims *d = &b->plan->sim->dims;
+  gb_params *p = gb_graph_params(b->g);
+  double mean[GB_MOST_PARAMETERS], logvar[GB_MOST_PARAMETERS];
+  for (size_t j = 0; j < b->out->n_parameter; j++) {
+    mean[j] = log(expm1((d->low[j] + d->high[j]) / 2)); /* softplus makes the middle of it */
+    logvar[j] = 2 * log((d->high[j] - d->low[j]) / 10);
+  }
+  gb_err e = gb_params_start_about(p, "parameters.mean.output.0.bias", mean);
+  if (!e) e = gb_params_start_about(p, "parameters.logvar.output.0.bias", logvar);
+  if (e) gb_graph_fail(b->g, e);
+}
+
 /* Parameters of the known part, from the unmixed sample; with augmentation also from samples of the known part alone,
  * whose parameters are known: the same weights on both. */
 static void infer_parameters(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
@@ -167,6 +183,7 @@ static void infer_parameters(builder *b, const posterior *inside, const posterio
     h = gb_pick(g, h, 0);
   }
   q.logvar = head(b, "parameters", "logvar", h, n, "none");
+  if (q.logvar) start_in_box(b);
   out->theta = gb_clamp(g, draw(b, q, n), d->least ? d->least : d->low, d->most ? d->most : d->high);
   if (out->drawn) {
     gb_node *found = gb_pick(g, mu, 1);

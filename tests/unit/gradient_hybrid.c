@@ -246,11 +246,13 @@ static void decoding_what_was_inferred(void **state)
   (void)state;
   for (int i = 0; i < CASES; i++) {
     world w;
-    gb_real theta[ROWS * GB_MOST_PARAMETERS], inside[ROWS * 8], after[ROWS * 8], out[ROWS * MOST];
+    gb_real theta[ROWS * GB_MOST_PARAMETERS], inside[ROWS * 8], after[ROWS * 8], out[ROWS * MOST], p[ROWS * MOST];
     CHECK_OK(open_world(&w, cases[i].yaml, cases[i].change));
     CHECK_OK(gb_hybrid_infer(w.h, ROWS, 0, w.x));
     gb_hybrid_view v = gb_hybrid_look(w.h);
     memcpy(out, v.decode[GB_DECODE_PAB], ROWS * v.width * sizeof *out);
+    size_t n_p = ROWS * v.width / (w.sim.kind->image ? 3 : 1);
+    if (v.decode[GB_DECODE_P]) memcpy(p, v.decode[GB_DECODE_P], n_p * sizeof *p);
     if (v.theta) memcpy(theta, v.theta, ROWS * v.n_parameter * sizeof *theta);
     if (v.inside) memcpy(inside, v.inside, ROWS * v.n_inside * sizeof *inside);
     if (v.after) memcpy(after, v.after, ROWS * v.n_after * sizeof *after);
@@ -259,6 +261,7 @@ static void decoding_what_was_inferred(void **state)
     CHECK_OK(
         gb_hybrid_decode(w.h, ROWS, w.x, v.theta ? theta : NULL, v.inside ? inside : NULL, v.after ? after : NULL));
     assert_memory_equal(out, gb_hybrid_look(w.h).decode[GB_DECODE_PAB], ROWS * v.width * sizeof *out);
+    if (v.decode[GB_DECODE_P]) assert_memory_equal(p, gb_hybrid_look(w.h).decode[GB_DECODE_P], n_p * sizeof *p);
     close_world(&w);
   }
 }
