@@ -18,6 +18,8 @@ for seed in $(seq "${SEEDS:-3}"); do
   baseline NN+ODE "$@" hybrid.known=kinematics hybrid.latent_inside=2
   baseline Phys-only "$@" hybrid.inside=nothing hybrid.after=nothing regularizer.reduced_model=0 \
     regularizer.reduced_model_kl=0
+  baseline Phys-only-euler "$@" hybrid.inside=nothing hybrid.after=nothing regularizer.reduced_model=0 \
+    regularizer.reduced_model_kl=0 ode.method=euler # as the paper solves it
   baseline NN+phys "$@" regularizer.reduced_model=0 regularizer.reduced_model_kl=0 regularizer.unmixing=0 \
     regularizer.augmentation=0
   baseline NN+phys+reg "$@"
