@@ -246,7 +246,8 @@ static void inside_network(builder *b, gb_ode_problem *p)
       gb_graph_fail(b->g, e);
       return;
     }
-    gb_dense_weights w = gb_network_dense_weights(b->g, &b->style, name, text, in, l.size[0], l.activation);
+    gb_dense_weights w =
+        gb_network_dense_weights(b->g, &b->style, name, text, in, l.size[0], l.activation, last && is_global(b));
     net->W[i] = w.w;
     net->b[i] = w.b;
     net->activation[i] = l.activation;

@@ -290,10 +290,11 @@ gb_node *gb_network_site_head(gb_graph *g, const gb_style *style, const char *na
 }
 
 gb_dense_weights gb_network_dense_weights(gb_graph *g, const gb_style *style, const char *name, const char *text,
-                                          size_t inputs, size_t outputs, gb_activation a)
+                                          size_t inputs, size_t outputs, gb_activation a, bool closing)
 {
   builder b = {.g = g, .style = style};
-  gb_dense_weights w = make_weights(&b, name, 2, (size_t[]){inputs, outputs}, outputs, (double)inputs, gain_of(a));
+  double scale = closing ? closing_scale : 1, fan_in = (double)inputs / (scale * scale);
+  gb_dense_weights w = make_weights(&b, name, 2, (size_t[]){inputs, outputs}, outputs, fan_in, gain_of(a));
   add_line(style->table, name, text, (gb_extent){{1, 1, inputs}, false}, (gb_extent){{1, 1, outputs}, false}, b.count);
   return w;
 }

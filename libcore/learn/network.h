@@ -41,9 +41,10 @@ gb_node *gb_network_dense_head(gb_graph *g, const gb_style *style, const char *n
 gb_node *gb_network_site_head(gb_graph *g, const gb_style *style, const char *name, gb_node *x, gb_shape shape);
 
 /** Weights of a dense layer that an op of its own kind applies, such as one inside a differential equation.
- *  Local. NULL after a failure. */
+ *  Local. NULL after a failure.
+ *  @param[in] closing  it is the last one of a network that adds to something: it starts ten times smaller */
 typedef struct gb_dense_weights {
   gb_node *w, *b; /* [inputs, outputs], [outputs] */
 } gb_dense_weights;
 gb_dense_weights gb_network_dense_weights(gb_graph *g, const gb_style *style, const char *name, const char *text,
-                                          size_t inputs, size_t outputs, gb_activation a);
+                                          size_t inputs, size_t outputs, gb_activation a, bool closing);

@@ -2,6 +2,7 @@
  * differences for every pattern, and terms against what they stand for. */
 #include "check.h"
 #include "config/config.h"
+#include "foreign_leaks.h"
 #include "io/run.h"
 #include "learn/hybrid.h"
 #include "registry.h"

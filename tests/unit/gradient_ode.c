@@ -2,6 +2,7 @@
  * method and solver; our solver against PETSc. */
 #include <mpi.h>
 
+#include "foreign_leaks.h"
 #include "ode_bench.h"
 #include "sim/petsc.h"
 
@@ -229,13 +230,6 @@ static void euler_pendulum(void **state)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) CHECK_NEAR(s.y->v[known[i].frame], known[i].theta, 6e-10);
     swing_end(&s);
   }
-}
-
-/* LeakSanitizer crashes in what Open MPI leaves behind; our own memory is counted (base/mem.h). */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-  return "detect_leaks=0";
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
 /* tests/unit/gradient_picture.c - known images in double: pixels to all known digits, and the op and its gradient. */
+#include "foreign_leaks.h"
 #include "gradient_bench.h"
 #include "physics/rows.h"
 #include "sim/picture.h"
@@ -107,13 +108,6 @@ static void misuse_is_refused(void **state)
   CHECK(strstr(gb_err_message(), "run.physics = pendulum has no known image"));
   end(&b);
   bed_close(&s);
-}
-
-/* LeakSanitizer crashes in what Open MPI leaves behind; our own memory is counted (base/mem.h). */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-  return "detect_leaks=0";
 }
 
 int main(int argc, char **argv)

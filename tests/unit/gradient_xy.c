@@ -3,6 +3,7 @@
  * The energy is a sum of products of two different components: it is linear in each of them. A central difference is
  * then exact at any step; with a step of 1 rounding leaves a few 1e-16 of the sum. */
 #include "base/rng.h"
+#include "foreign_leaks.h"
 #include "physics/ensemble.h"
 
 enum { L = 6, N = L * L, ROWS = 3, ALL = ROWS * N * 2 };
@@ -92,13 +93,6 @@ static void unit_vectors_have_the_observed_energy(void **state)
     CHECK_NEAR(e[r], observed[lab_index(l.en->n_obs, l.en->obs, "energy")], 1e-13);
   }
   lab_close(&l);
-}
-
-/* LeakSanitizer crashes in what Open MPI leaves behind; our own memory is counted (base/mem.h). */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-  return "detect_leaks=0";
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "comm/comm.h"
+#include "foreign_leaks.h"
 #include "sim/petsc.h"
 
 typedef struct oscillator {

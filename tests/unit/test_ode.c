@@ -2,6 +2,7 @@
 #include <malloc.h>
 #include <mpi.h>
 
+#include "foreign_leaks.h"
 #include "ode_bench.h"
 #include "sim/petsc.h"
 
@@ -260,13 +261,6 @@ static void options(void **state)
   CHECK_FAILS(gb_ode_schema.check(&o), GB_ERR_CONFIG, "ode.solver: direct has no dopri5");
   o.solver = "auto";
   CHECK_OK(gb_ode_schema.check(&o));
-}
-
-/* LeakSanitizer crashes in what Open MPI leaves behind; our own memory is counted (base/mem.h). */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-  return "detect_leaks=0";
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* tests/unit/test_quality.c - the flag /sampling/quality: each of its reasons, and none without one.
  *
  * What it is computed from is static in libcore/sim/mc_results.c: this file includes the source. */
+#include "foreign_leaks.h"
 #include "sim/mc_results.c"
 
 #include "base/rng.h"
@@ -127,13 +128,6 @@ static void correlated_samples(void **state)
   f.hot[0] = 9;
   CHECK(flag(&f) == (CORRELATED | STARTS_DIFFER)); /* reasons add up */
   end(&f);
-}
-
-/* LeakSanitizer crashes in what Open MPI leaves behind; our own memory is counted (base/mem.h). */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-  return "detect_leaks=0";
 }
 
 int main(int argc, char **argv)
