@@ -22,7 +22,7 @@ struct gb_graph {
   gb_real *arena;
   double *terms;
   char *scratch;
-  size_t n_arena, n_terms, n_scratch;
+  size_t n_arena, n_terms, n_scratch, elsewhere;
 };
 
 gb_err gb_graph_create(gb_params *p, size_t rows, gb_graph **out)
@@ -284,9 +284,14 @@ gb_err gb_graph_plan(gb_graph *g)
   return GB_OK;
 }
 
+void gb_graph_will_hold(gb_graph *g, size_t bytes)
+{
+  g->elsewhere += bytes;
+}
+
 size_t gb_graph_bytes(const gb_graph *g)
 {
-  return g->n_arena * sizeof(gb_real) + g->n_terms * sizeof(double) + g->n_scratch;
+  return g->n_arena * sizeof(gb_real) + g->n_terms * sizeof(double) + g->n_scratch + g->elsewhere;
 }
 
 void gb_graph_measure(gb_graph *g, bool on)

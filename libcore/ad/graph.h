@@ -139,7 +139,11 @@ void gb_graph_measure(gb_graph *g, bool on);
  *  @param[out] n  how many */
 gb_node *const *gb_graph_nodes(const gb_graph *g, int *n);
 
-/** Bytes of the arena.
+/** Tell of memory that an op takes for itself when it first runs.
+ *  Local. */
+void gb_graph_will_hold(gb_graph *g, size_t bytes);
+
+/** Bytes of the arena, and of what was told of.
  *  Local. */
 size_t gb_graph_bytes(const gb_graph *g);
 

@@ -95,13 +95,6 @@ static void axpy(size_t n, double c, const double *restrict x, double *restrict 
     for (size_t i = 0; i < n; i++) y[i] += c * x[i];
 }
 
-/* The block that begins at row `first`: as many rows as fit, within a piece. */
-static size_t block_rows(const gb_direct *d, const gb_node *y, size_t first)
-{
-  size_t piece = y->rows / y->parts, left = piece - first % piece;
-  return left < d->f->most ? left : d->f->most;
-}
-
 /* Where the state of a stage of the block is kept. */
 static double *state_of(const gb_direct *d, size_t stage)
 {
@@ -170,7 +163,7 @@ gb_err gb_direct_forward(gb_direct *d, gb_node *y)
     GB_TRY(gb_rhs_grow(&d->states, &d->n_states, y->rows * d->stages * f->size, sizeof *d->states));
   }
   for (size_t first = 0; first < y->rows; first += f->rows) {
-    gb_rhs_block(f, first, block_rows(d, y, first));
+    gb_rhs_block(f, first, gb_rhs_rows(y, first, f->most));
     gb_tape tape = d->kept ? gb_rhs_tape_from(f, &d->tape, first) : f->probe;
     GB_TRY(forward_block(d, y, &tape));
   }
@@ -184,7 +177,7 @@ gb_err gb_direct_vjp(gb_direct *d, gb_node *y)
   GB_ASSERT(d->kept && d->parts == y->parts);
   gb_rhs_pack(f, true);
   for (size_t first = 0; first < y->rows; first += f->rows) {
-    gb_rhs_block(f, first, block_rows(d, y, first));
+    gb_rhs_block(f, first, gb_rhs_rows(y, first, f->most));
     gb_tape tape = gb_rhs_tape_from(f, &d->tape, first);
     GB_TRY(gb_rhs_deltas(f, &tape));
     memset(d->u, 0, f->size * f->rows * sizeof *d->u);

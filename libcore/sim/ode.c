@@ -90,9 +90,11 @@ static gb_err vjp(gb_node *y)
 
 static const gb_op op = {"ode", forward, vjp};
 
-static double stages(const gb_ode_problem *p)
+/* Of all steps, if none has to be shorter than it begins. */
+static size_t stages(const gb_ode_problem *p)
 {
-  return gb_direct_has(p->opts->method) ? (double)gb_direct_stages(p->opts) : 6 * (double)p->opts->substeps;
+  size_t of_frame = gb_direct_has(p->opts->method) ? gb_direct_stages(p->opts) : 6 * (size_t)p->opts->substeps;
+  return of_frame * (p->frames - 1);
 }
 
 /* What the solver needs beside the node. */
@@ -103,6 +105,7 @@ static gb_err set_up(gb_graph *g, ode *o, const gb_ode_problem *p, gb_node *x, g
   GB_TRY(check(p->opts));
   GB_TRY(gb_rhs_create(&o->f, p, x, theta, latents, direct ? gb_direct_block(rows) : gb_ts_block(p->opts, rows), rows));
   GB_TRY(direct ? gb_direct_create(&o->f, &o->direct) : gb_ts_create(&o->f, rows, &o->ts));
+  gb_graph_will_hold(g, gb_rhs_bytes(&o->f, rows, stages(p)));
   return GB_OK;
 }
 
@@ -138,7 +141,7 @@ gb_node *gb_ode_solve(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node 
     products += (double)p->network.W[l]->width;
   }
   gb_node *y = gb_graph_apply(g, &op, o, (gb_shape){p->reduced ? 2 : 1, p->frames, p->sim->dims.seen}, n, in);
-  if (y) y->flops = 2 * products * stages(p) * (double)(p->frames - 1);
+  if (y) y->flops = 2 * products * (double)stages(p);
   return y;
 }
 
@@ -146,8 +149,7 @@ gb_node *gb_ode_solve(gb_graph *g, const gb_ode_problem *p, gb_node *x, gb_node 
  * which has the tape: weights are written once. */
 static gb_err norm_forward(gb_node *t)
 {
-  gb_rhs *f = &((ode *)t->in[0]->ctx)->f;
-  gb_rhs_pack(f, false);
+  gb_rhs *f = &((ode *)t->in[0]->ctx)->f; /* the solution has packed the weights */
   for (size_t first = 0, rows; first < t->rows; first += rows) {
     rows = t->rows - first < f->most ? t->rows - first : f->most;
     gb_rhs_block(f, first, rows);

@@ -145,6 +145,12 @@ void gb_rhs_pack(gb_rhs *f, bool transposed)
   }
 }
 
+size_t gb_rhs_rows(const gb_node *y, size_t first, size_t most)
+{
+  size_t piece = y->rows / y->parts, left = piece - first % piece;
+  return left < most ? left : most;
+}
+
 void gb_rhs_block(gb_rhs *f, size_t first, size_t rows)
 {
   GB_ASSERT(rows <= f->most);
@@ -363,6 +369,12 @@ gb_err gb_rhs_grow(void *memory, size_t *has, size_t n, size_t size)
            n, size);
   *has = n;
   return GB_OK;
+}
+
+size_t gb_rhs_bytes(const gb_rhs *f, size_t rows, size_t stages)
+{
+  size_t numbers = rows * (f->value_width + f->before_width) + f->most * f->delta_width;
+  return stages * (numbers * sizeof(gb_real) + rows * f->size * sizeof(double));
 }
 
 gb_err gb_rhs_tape(gb_rhs *f, size_t rows, size_t stages, gb_tape *out)

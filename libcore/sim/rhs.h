@@ -63,6 +63,10 @@ void gb_rhs_destroy(gb_rhs *f);
  *  Local. Once per pass. */
 void gb_rhs_pack(gb_rhs *f, bool transposed);
 
+/** Rows of the block that begins at row `first`: at most so many, and within a piece of the rows of y.
+ *  Local. */
+size_t gb_rhs_rows(const gb_node *y, size_t first, size_t most);
+
 /** Take rows [first, first + rows) in hand: their parameters, and no gradients yet.
  *  Local. */
 void gb_rhs_block(gb_rhs *f, size_t first, size_t rows);
@@ -99,6 +103,10 @@ void gb_rhs_jacobian(gb_rhs *f, const gb_tape *tape, size_t stage, double t, con
  *  @param[in,out] memory  the address of a pointer
  *  @return GB_ERR_MEMORY */
 gb_err gb_rhs_grow(void *memory, size_t *has, size_t n, size_t size);
+
+/** Bytes that a solution of `rows` rows keeps for its way back: tape, deltas of a block, and states.
+ *  Local. */
+size_t gb_rhs_bytes(const gb_rhs *f, size_t rows, size_t stages);
 
 /** A tape of `rows` rows; its memory is that of the last call, larger if need be.
  *  Local.

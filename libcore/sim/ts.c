@@ -233,34 +233,54 @@ static void find_stage(gb_ts *s)
     gb_rhs_rate(s->f, &s->tape, s->slot, s->t, s->u, s->rate);
 }
 
-static PetscErrorCode explicit_product(Mat a, Vec x, Vec y)
+/* A linear map, on the numbers of PETSc's vectors. */
+typedef PetscErrorCode linear_map(gb_ts *s, const double *from, double *to);
+
+static PetscErrorCode apply(gb_ts *s, linear_map *map, Vec x, Vec y)
 {
-  gb_ts *s;
-  PetscReal h;
   const PetscScalar *from;
   PetscScalar *to;
-  PetscCall(MatShellGetContext(a, &s));
-  PetscCall(TSGetTimeStep(s->now->ts, &h)); /* negative */
   PetscCall(VecGetArrayRead(x, &from));
   PetscCall(VecGetArrayWrite(y, &to));
-  double b = s->b[--s->stage];
-  find_stage(s);
-  stage_vjp(s, -h * (b != 0 ? b : 1), from, to);
+  PetscCall(map(s, from, to));
   PetscCall(VecRestoreArrayWrite(y, &to));
   PetscCall(VecRestoreArrayRead(x, &from));
   return 0;
 }
 
-/* y = (shift I - J)^T x. */
-static PetscErrorCode implicit_product(Mat a, Vec x, Vec y)
+static PetscErrorCode product(Mat a, linear_map *map, Vec x, Vec y)
 {
   gb_ts *s;
-  const PetscScalar *from;
-  PetscScalar *to;
   PetscCall(MatShellGetContext(a, &s));
+  return apply(s, map, x, y);
+}
+
+static PetscErrorCode solve(PC pc, linear_map *map, Vec x, Vec y)
+{
+  gb_ts *s;
+  PetscCall(PCShellGetContext(pc, &s));
+  return apply(s, map, x, y);
+}
+
+static PetscErrorCode explicit_map(gb_ts *s, const double *from, double *to)
+{
+  PetscReal h;
+  PetscCall(TSGetTimeStep(s->now->ts, &h)); /* negative */
+  double b = s->b[--s->stage];
+  find_stage(s);
+  stage_vjp(s, -h * (b != 0 ? b : 1), from, to);
+  return 0;
+}
+
+static PetscErrorCode explicit_product(Mat a, Vec x, Vec y)
+{
+  return product(a, explicit_map, x, y);
+}
+
+/* (shift I - J)^T. */
+static PetscErrorCode implicit_map(gb_ts *s, const double *from, double *to)
+{
   size_t n = s->f->size * s->f->rows;
-  PetscCall(VecGetArrayRead(x, &from));
-  PetscCall(VecGetArrayWrite(y, &to));
   if (s->shift < 0) {
     find_stage(s);
     stage_vjp(s, -1 / s->shift, from, to);
@@ -270,9 +290,12 @@ static PetscErrorCode implicit_product(Mat a, Vec x, Vec y)
     gb_rhs_state_vjp(s->f, &s->f->probe, 0, s->t, s->u, from, to);
   }
   for (size_t i = 0; i < n; i++) to[i] = s->shift * from[i] - to[i];
-  PetscCall(VecRestoreArrayWrite(y, &to));
-  PetscCall(VecRestoreArrayRead(x, &from));
   return 0;
+}
+
+static PetscErrorCode implicit_product(Mat a, Vec x, Vec y)
+{
+  return product(a, implicit_map, x, y);
 }
 
 /* a [n, n] = P^T L U, in place. */
@@ -352,40 +375,34 @@ static void solve_all(const gb_ts *s, bool transposed, const double *b, double *
   }
 }
 
-static PetscErrorCode newton_solve(PC pc, Vec x, Vec y)
+static PetscErrorCode newton_map(gb_ts *s, const double *from, double *to)
 {
-  gb_ts *s;
-  const PetscScalar *from;
-  PetscScalar *to;
-  PetscCall(PCShellGetContext(pc, &s));
-  PetscCall(VecGetArrayRead(x, &from));
-  PetscCall(VecGetArrayWrite(y, &to));
   if (!s->factored) {
     gb_rhs_rate(s->f, &s->f->probe, 0, s->t, s->u, s->rate);
     factor_all(s, &s->f->probe, 0);
   }
   solve_all(s, false, from, to);
-  PetscCall(VecRestoreArrayWrite(y, &to));
-  PetscCall(VecRestoreArrayRead(x, &from));
   return 0;
 }
 
-/* The transposed system of a backward step; its solution belongs to the parameters at the end of the step. */
-static PetscErrorCode adjoint_solve(PC pc, Vec x, Vec y)
+static PetscErrorCode newton_solve(PC pc, Vec x, Vec y)
 {
-  gb_ts *s;
-  const PetscScalar *from;
-  PetscScalar *to;
-  PetscCall(PCShellGetContext(pc, &s));
-  PetscCall(VecGetArrayRead(x, &from));
-  PetscCall(VecGetArrayWrite(y, &to));
+  return solve(pc, newton_map, x, y);
+}
+
+/* The transposed system of a backward step; its solution belongs to the parameters at the end of the step. */
+static PetscErrorCode adjoint_map(gb_ts *s, const double *from, double *to)
+{
   find_stage(s);
   factor_all(s, &s->tape, s->slot);
   solve_all(s, true, from, to);
   stage_vjp(s, 1 / s->shift, to, s->rate);
-  PetscCall(VecRestoreArrayWrite(y, &to));
-  PetscCall(VecRestoreArrayRead(x, &from));
   return 0;
+}
+
+static PetscErrorCode adjoint_solve(PC pc, Vec x, Vec y)
+{
+  return solve(pc, adjoint_map, x, y);
 }
 
 /* Is the next frame here? */
@@ -563,10 +580,10 @@ static gb_err choose(gb_ts *s, size_t block, solver **out)
 /* The block that begins at row `first`. Rows share steps where these depend on them. */
 static size_t block_rows(const gb_ts *s, const gb_node *y, size_t first)
 {
-  size_t piece = y->rows / s->parts, left = piece - first % piece, most = s->f->most;
+  size_t most = s->f->most;
   if (s->m.kind != FIXED)
-    most = s->training ? piece : GB_ODE_GROUP - (size_t)(s->f->p.draws->first_row + first) % GB_ODE_GROUP;
-  return left < most ? left : most;
+    most = s->training ? y->rows : GB_ODE_GROUP - (size_t)(s->f->p.draws->first_row + first) % GB_ODE_GROUP;
+  return gb_rhs_rows(y, first, most);
 }
 
 static PetscErrorCode run_forward(gb_ts *s)
