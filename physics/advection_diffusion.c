@@ -112,8 +112,9 @@ static void drifting(void *ctx, double t, const double *u, double *du)
 }
 
 /* x [frames, points]. */
-static gb_err solve(const advdif *p, const double *z, size_t frames, double *x)
+static gb_err solve(const void *self, const double *z, size_t frames, double *x)
 {
+  const advdif *p = self;
   double *time, *first;
   problem q = {p, z[DIFFUSION], z[VELOCITY]};
   GB_TRY(gb_new(&time, frames + p->points));
@@ -125,33 +126,25 @@ static gb_err solve(const advdif *p, const double *z, size_t frames, double *x)
   return e;
 }
 
+static gb_solved solved(const advdif *p)
+{
+  return (gb_solved){p, solve, (size_t)p->opts.frames, p->points, p->opts.noise, N_TRUTH, truth};
+}
+
 static gb_err exact(void *self, const double *z, size_t frames, float *x)
 {
-  const advdif *p = self;
-  size_t n = frames * p->points;
-  double *y;
-  GB_TRY(gb_new(&y, n));
-  gb_err e = solve(p, z, frames, y);
-  for (size_t i = 0; i < n; i++) x[i] = (float)y[i];
-  gb_free(&y);
-  return e;
+  gb_solved s = solved(self);
+  return gb_solved_exact(&s, z, frames, x);
 }
 
 static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double *z)
 {
   const advdif *p = self;
-  size_t frames = (size_t)p->opts.frames, n = frames * p->points;
-  double *y;
-  gb_err e;
+  gb_solved s = solved(p);
   z[DIFFUSION] = gb_row_draw(seed, row, DIFFUSION, p->opts.diffusion);
   z[VELOCITY] = gb_row_draw(seed, row, VELOCITY, p->opts.velocity);
   z[MAGNITUDE] = gb_row_draw(seed, row, MAGNITUDE, p->opts.magnitude);
-  GB_TRY(gb_new(&y, n));
-  GB_GOTO(e, gb_row_failed(solve(p, z, frames, y), row, N_TRUTH, truth, z), done);
-  GB_GOTO(e, gb_row_observe(seed, row, p->opts.noise, n, y, x), done);
-done:
-  gb_free(&y);
-  return e;
+  return gb_solved_row(&s, seed, row, z, x);
 }
 
 static const gb_simulator simulator = {.n_truth = N_TRUTH, .truth = truth, .simulate = simulate, .exact = exact};

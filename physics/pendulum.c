@@ -8,6 +8,7 @@
 
 #include "base/lanes.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "linalg/vmath.h"
 #include "sim/integrate.h"
 #include "sim/rows.h"
@@ -52,11 +53,6 @@ static const gb_field fields[] = {
               "Box [low, high] in which the damping is expected, and limited to, of a known part with damping."),
     {0}};
 
-static bool is(const char *a, const char *b)
-{
-  return !strcmp(a, b);
-}
-
 static gb_err check(const void *opts)
 {
   const pendulum_opts *o = opts;
@@ -68,7 +64,7 @@ static gb_err check(const void *opts)
   GB_TRY(gb_range_check("pendulum.forcing_frequency", o->forcing_frequency));
   GB_TRY(gb_box_check("pendulum.omega_box", o->omega_box, "pendulum.omega", o->omega));
   GB_TRY(gb_box_check("pendulum.omega_limits", o->omega_limits, "pendulum.omega_box", o->omega_box));
-  if (is(o->law, "damped"))
+  if (gb_is(o->law, "damped"))
     GB_TRY(gb_box_check("pendulum.damping_box", o->damping_box, "pendulum.damping", o->damping));
   return GB_OK;
 }
@@ -101,9 +97,9 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
   GB_TRY(gb_new(&p, 1));
   const pendulum_opts *o = &p->opts;
   p->opts = *(const pendulum_opts *)opts;
-  p->damped = is(o->law, "damped");
-  p->rest = is(o->start, "rest");
-  p->seen = is(o->observe, "angle") ? 1 : 2;
+  p->damped = gb_is(o->law, "damped");
+  p->rest = gb_is(o->start, "rest");
+  p->seen = gb_is(o->observe, "angle") ? 1 : 2;
   p->low[OMEGA] = o->omega_box.v[0];
   p->high[OMEGA] = o->omega_box.v[1];
   p->least[OMEGA] = o->omega_limits.v[0];
@@ -123,7 +119,7 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
   dims->n_state = 2;
   dims->frames = (size_t)o->frames;
   dims->seen = p->seen;
-  dims->driven = is(o->driven, "velocity") ? 1 : 0;
+  dims->driven = gb_is(o->driven, "velocity") ? 1 : 0;
   dims->frame_time = o->frame_time;
   *self = p;
   return GB_OK;
@@ -143,8 +139,9 @@ static void shaken(void *ctx, double t, const double *u, double *du)
 }
 
 /* x [frames, seen], the observed part of the solution. */
-static gb_err solve(const pendulum *p, const double *z, size_t frames, double *x)
+static gb_err solve(const void *self, const double *z, size_t frames, double *x)
 {
+  const pendulum *p = self;
   double *time, *u, z_copy[N_TRUTH];
   GB_TRY(gb_new(&time, 3 * frames));
   u = time + frames;
@@ -171,31 +168,22 @@ static void draw(const pendulum *p, uint64_t seed, uint64_t row, double *z)
   z[FREQUENCY] = gb_row_draw(seed, row, FREQUENCY, o->forcing_frequency);
 }
 
+static gb_solved solved(const pendulum *p)
+{
+  return (gb_solved){p, solve, (size_t)p->opts.frames, p->seen, p->opts.noise, N_TRUTH, truth};
+}
+
 static gb_err exact(void *self, const double *z, size_t frames, float *x)
 {
-  const pendulum *p = self;
-  size_t n = frames * p->seen;
-  double *y;
-  GB_TRY(gb_new(&y, n));
-  gb_err e = solve(p, z, frames, y);
-  for (size_t i = 0; i < n; i++) x[i] = (float)y[i];
-  gb_free(&y);
-  return e;
+  gb_solved s = solved(self);
+  return gb_solved_exact(&s, z, frames, x);
 }
 
 static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double *z)
 {
-  const pendulum *p = self;
-  size_t frames = (size_t)p->opts.frames;
-  double *y;
-  gb_err e;
-  draw(p, seed, row, z);
-  GB_TRY(gb_new(&y, frames * p->seen));
-  GB_GOTO(e, gb_row_failed(solve(p, z, frames, y), row, N_TRUTH, truth, z), done);
-  GB_GOTO(e, gb_row_observe(seed, row, p->opts.noise, frames * p->seen, y, x), done);
-done:
-  gb_free(&y);
-  return e;
+  gb_solved s = solved(self);
+  draw(self, seed, row, z);
+  return gb_solved_row(&s, seed, row, z, x);
 }
 
 static const gb_simulator simulator = {.n_truth = N_TRUTH, .truth = truth, .simulate = simulate, .exact = exact};

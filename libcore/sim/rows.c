@@ -54,3 +54,26 @@ gb_err gb_row_failed(gb_err e, uint64_t row, int n_truth, const gb_var *truth, c
   gb_text_free(&place);
   return e;
 }
+
+gb_err gb_solved_exact(const gb_solved *s, const double *truth, size_t frames, float *x)
+{
+  double *y;
+  GB_TRY(gb_new(&y, frames * s->seen));
+  gb_err e = s->solve(s->self, truth, frames, y);
+  for (size_t i = 0; i < frames * s->seen; i++) x[i] = (float)y[i];
+  gb_free(&y);
+  return e;
+}
+
+gb_err gb_solved_row(const gb_solved *s, uint64_t seed, uint64_t row, const double *truth, float *x)
+{
+  size_t n = s->frames * s->seen;
+  double *y;
+  gb_err e;
+  GB_TRY(gb_new(&y, n));
+  GB_GOTO(e, gb_row_failed(s->solve(s->self, truth, s->frames, y), row, s->n_truth, s->truth, truth), done);
+  GB_GOTO(e, gb_row_observe(seed, row, s->noise, n, y, x), done);
+done:
+  gb_free(&y);
+  return e;
+}

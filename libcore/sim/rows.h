@@ -25,6 +25,22 @@ double gb_row_draw(uint64_t seed, uint64_t row, uint32_t which, gb_reals range);
  *  @return GB_ERR_MEMORY */
 gb_err gb_row_observe(uint64_t seed, uint64_t row, double sd, size_t n, const double *exact, float *x);
 
+/* Rows whose frames are a solution of an equation, and noise on it. */
+typedef struct gb_solved {
+  const void *self;
+  gb_err (*solve)(const void *self, const double *truth, size_t frames, double *x /* [frames, seen] */);
+  size_t frames, seen; /* of a row; numbers of a frame */
+  double noise;        /* its standard deviation */
+  int n_truth;
+  const gb_var *truth;
+} gb_solved;
+
+/** For gb_simulator: `exact`, and `simulate` behind the drawing of the truth.
+ *  Local.
+ *  @return the failure of solve, of a row with its number and truth; GB_ERR_MEMORY */
+gb_err gb_solved_exact(const gb_solved *s, const double *truth, size_t frames, float *x);
+gb_err gb_solved_row(const gb_solved *s, uint64_t seed, uint64_t row, const double *truth, float *x);
+
 /** Make a recorded failure say which row it is of, and what was drawn for it.
  *  Local.
  *  @return e */
