@@ -1,8 +1,17 @@
 /* base/text.h - small jobs on strings that messages need. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/err.h"
+
+/** Is a the text b?
+ *  Local. */
+static inline bool gb_is(const char *a, const char *b)
+{
+  return !strcmp(a, b);
+}
 
 /** Edits (insert, delete, replace one character) that turn a into b (Levenshtein distance).
  *  Local.

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "learn/hybrid_graph.h"
 #include "linalg/normals.h"
 
@@ -83,52 +84,46 @@ struct gb_hybrid {
   gb_params *params;
   gb_graph *graph;
   const char *term_name[GB_MOST_TERMS];
-  double kl_weight; /* of the term kl, for beta = 1 */
   size_t last_rows;
 };
 
-static bool is(const char *a, const char *b)
-{
-  return !strcmp(a, b);
-}
-
 const char *gb_hybrid_name(const gb_hybrid_opts *o, const gb_regularizer_opts *r)
 {
-  bool network = !is(o->inside, "nothing") || !is(o->after, "nothing");
+  bool network = !gb_is(o->inside, "nothing") || !gb_is(o->after, "nothing");
   bool regularised = r->reduced_model > 0 || r->unmixing > 0 || r->augmentation > 0 || r->network_norm > 0;
-  if (!is(o->known, "law")) return is(o->inside, "nothing") ? "NN-only" : "NN+solver";
+  if (!gb_is(o->known, "law")) return gb_is(o->inside, "nothing") ? "NN-only" : "NN+solver";
   return !network ? "Phys-only" : regularised ? "NN+phys+reg" : "NN+phys";
 }
 
 static gb_err check_image(const gb_hybrid_opts *o)
 {
-  GB_CHECK(is(o->inside, "nothing"), GB_ERR_CONFIG,
+  GB_CHECK(gb_is(o->inside, "nothing"), GB_ERR_CONFIG,
            "hybrid.inside = %s: an image is no differential equation. Set it to nothing.", o->inside);
-  GB_CHECK(is(o->after, "unet") || is(o->after, "network"), GB_ERR_CONFIG,
+  GB_CHECK(gb_is(o->after, "unet") || gb_is(o->after, "network"), GB_ERR_CONFIG,
            "hybrid.after = %s: behind an image there is `unet`, or `network` alone", o->after);
   GB_CHECK(
-      is(o->known, "law") == is(o->after, "unet"), GB_ERR_CONFIG,
+      gb_is(o->known, "law") == gb_is(o->after, "unet"), GB_ERR_CONFIG,
       "hybrid.known = %s and hybrid.after = %s do not fit: `unet` has the image of the law as its input, `network` "
       "goes without",
       o->known, o->after);
-  GB_CHECK(!is(o->known, "law") || is(o->unmixer, "channels"), GB_ERR_CONFIG,
+  GB_CHECK(!gb_is(o->known, "law") || gb_is(o->unmixer, "channels"), GB_ERR_CONFIG,
            "hybrid.unmixer = %s: of images it mixes `channels`", o->unmixer);
-  GB_CHECK(is(o->inference, "encoder"), GB_ERR_CONFIG, "hybrid.inference = global is for differential equations");
+  GB_CHECK(gb_is(o->inference, "encoder"), GB_ERR_CONFIG, "hybrid.inference = global is for differential equations");
   return GB_OK;
 }
 
 static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
 {
-  bool law = is(o->known, "law");
-  GB_CHECK(is(o->after, "nothing") || is(o->after, "residual"), GB_ERR_CONFIG,
+  bool law = gb_is(o->known, "law");
+  GB_CHECK(gb_is(o->after, "nothing") || gb_is(o->after, "residual"), GB_ERR_CONFIG,
            "hybrid.after = %s is for images. Set it to residual or nothing.", o->after);
-  GB_CHECK(!is(o->unmixer, "channels"), GB_ERR_CONFIG, "hybrid.unmixer = channels is for images");
-  GB_CHECK(law || !is(o->inside, "parameters"), GB_ERR_CONFIG,
+  GB_CHECK(!gb_is(o->unmixer, "channels"), GB_ERR_CONFIG, "hybrid.unmixer = channels is for images");
+  GB_CHECK(law || !gb_is(o->inside, "parameters"), GB_ERR_CONFIG,
            "hybrid.inside = parameters multiplies those of the law, but hybrid.known = %s", o->known);
-  GB_CHECK(law || !is(o->inside, "nothing") || !is(o->after, "nothing"), GB_ERR_CONFIG,
+  GB_CHECK(law || !gb_is(o->inside, "nothing") || !gb_is(o->after, "nothing"), GB_ERR_CONFIG,
            "hybrid.known, inside and after leave nothing that could describe a sample");
-  if (is(o->inference, "encoder")) return GB_OK;
-  GB_CHECK(is(o->after, "nothing") && is(o->clock, "none"), GB_ERR_CONFIG,
+  if (gb_is(o->inference, "encoder")) return GB_OK;
+  GB_CHECK(gb_is(o->after, "nothing") && gb_is(o->clock, "none"), GB_ERR_CONFIG,
            "hybrid.inference = global: set hybrid.after: nothing and hybrid.clock: none");
   GB_CHECK(!law || o->start.n == d->n_parameter, GB_ERR_CONFIG,
            "hybrid.start has %zu numbers, the law has %zu parameters", o->start.n, d->n_parameter);
@@ -144,7 +139,7 @@ static gb_err check(const gb_hybrid_plan *p)
   const gb_hybrid_opts *o = p->opts;
   GB_CHECK(k->dynamics || k->image, GB_ERR_CONFIG,
            "run.physics = %s: a grey-box VAE needs a differential equation or an image", k->name);
-  GB_CHECK(!p->frames || p->frames == p->sim->dims.frames || is(o->after, "nothing"), GB_ERR_CONFIG,
+  GB_CHECK(!p->frames || p->frames == p->sim->dims.frames || gb_is(o->after, "nothing"), GB_ERR_CONFIG,
            "hybrid.after = %s makes %zu frames and no other number of them", o->after, p->sim->dims.frames);
   return k->image ? check_image(o) : check_equation(o, &p->sim->dims);
 }
@@ -159,7 +154,6 @@ gb_err gb_hybrid_create(const gb_hybrid_plan *plan, gb_text *table, gb_hybrid **
   GB_TRY(gb_new(&h, 1));
   h->plan = *plan;
   if (gb_ode_couples_rows(plan->ode) && plan->rows < GB_ODE_GROUP) h->plan.rows = GB_ODE_GROUP;
-  h->kl_weight = 2 * plan->opts->sigma * plan->opts->sigma * (1 + plan->regularizer->reduced_model_kl);
   GB_GOTO(e, gb_params_create(&h->params), failed);
   GB_GOTO(e, gb_graph_create(h->params, h->plan.rows, &h->graph), failed);
   gb_hybrid_build(h->graph, plan, table ? table : &unused, &h->of);
@@ -205,17 +199,11 @@ static void load(gb_hybrid *h, size_t n, const float *x, gb_pass pass)
   h->last_rows = n;
 }
 
-/* Does training want term k? kl always: its weight is a matter of beta. */
-static bool wanted(const gb_hybrid *h, int k)
-{
-  return h->of.term[k].weight > 0 || is(h->of.term[k].name, "kl");
-}
-
 /* Terms at the end that no training needs, and how many are before them. */
 static int wanted_terms(const gb_hybrid *h)
 {
   int n = h->of.n_terms;
-  while (n > 1 && !wanted(h, n - 1)) n--;
+  while (n > 1 && h->of.term[n - 1].weight <= 0) n--;
   return n;
 }
 
@@ -254,9 +242,10 @@ static void weights(const void *self, uint64_t step, double *weight)
 {
   const gb_hybrid *h = self;
   bool judging = step == GB_PASS_FIXED;
+  double beta = judging ? 1 : gb_objective_beta(h->plan.objective, step);
   for (int k = 0; k < h->of.n_terms; k++) {
-    weight[k] = judging ? k == 0 : h->of.term[k].weight;
-    if (!judging && is(h->of.term[k].name, "kl")) weight[k] = h->kl_weight * gb_objective_beta(h->plan.objective, step);
+    const gb_hybrid_term *t = &h->of.term[k];
+    weight[k] = judging ? k == 0 : t->times_beta ? t->weight * beta : t->weight;
   }
 }
 

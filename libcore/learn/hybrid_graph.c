@@ -10,6 +10,7 @@
 #include "ad/combine.h"
 #include "ad/elementwise.h"
 #include "ad/latent.h"
+#include "base/text.h"
 #include "learn/layer.h"
 #include "learn/network.h"
 #include "learn/unet.h"
@@ -31,12 +32,8 @@ typedef struct builder {
   size_t frames, n_noise;
   posterior q[MOST_LATENTS]; /* parameters, inside, after: those there are, in this order */
   int n_q;
+  gb_node *found; /* means that the encoder gives to drawn parameters; or NULL */
 } builder;
-
-static bool is(const char *a, const char *b)
-{
-  return !strcmp(a, b);
-}
 
 static size_t product(gb_shape s)
 {
@@ -50,12 +47,12 @@ static gb_shape flat(size_t n)
 
 static bool has_law(const builder *b)
 {
-  return is(b->o->known, "law");
+  return gb_is(b->o->known, "law");
 }
 
 static bool is_global(const builder *b)
 {
-  return is(b->o->inference, "global");
+  return gb_is(b->o->inference, "global");
 }
 
 /* Layers of a list, then a dense one. */
@@ -115,18 +112,18 @@ static gb_node *unmix(builder *b, const posterior *inside, const posterior *afte
   gb_node *part[MOST_LATENTS], *x = b->out->x;
   int n = 0;
   size_t width = product(b->sample);
-  if (is(o->unmixer, "channels")) { /* one channel, mixed as the features say */
+  if (gb_is(o->unmixer, "channels")) { /* one channel, mixed as the features say */
     gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", o->unmixer_layers, seen, b->sample.c, "tanh");
     return gb_mix_channels(g, x, w);
   }
-  if (is(o->unmixer, "residual")) part[n++] = gb_reshape(g, x, flat(width));
+  if (gb_is(o->unmixer, "residual")) part[n++] = gb_reshape(g, x, flat(width));
   if (inside->mu) part[n++] = inside->mu;
   if (after->mu) part[n++] = after->mu;
   gb_node *r =
       n ? perceptron(b, "hybrid.unmixer_layers", "unmixer", o->unmixer_layers, gb_concat(g, n, part), width, "none")
         : NULL;
   gb_node *base = x;
-  if (is(o->unmixer, "frames")) {
+  if (gb_is(o->unmixer, "frames")) {
     char text[48];
     const char *layer = text;
     snprintf(text, sizeof text, "conv %zu kernel 1 none", b->sample.c);
@@ -172,7 +169,7 @@ static void infer_parameters(builder *b, const posterior *inside, const posterio
   gb_graph *g = b->g;
   const gb_dims *d = &b->plan->sim->dims;
   size_t n = out->n_parameter;
-  out->unmixed = is(b->o->unmixer, "nothing") ? out->x : unmix(b, inside, after, seen);
+  out->unmixed = gb_is(b->o->unmixer, "nothing") ? out->x : unmix(b, inside, after, seen);
   gb_node *what = out->unmixed, *h, *mu;
   if (out->drawn) what = gb_stack(g, 2, (gb_node *[]){out->unmixed, gb_stop(g, law_alone(b, out->drawn))});
   h = features(b, "parameters", what);
@@ -185,12 +182,7 @@ static void infer_parameters(builder *b, const posterior *inside, const posterio
   q.logvar = head(b, "parameters", "logvar", h, n, "none");
   if (q.logvar) start_in_box(b);
   out->theta = gb_clamp(g, draw(b, q, n), d->least ? d->least : d->low, d->most ? d->most : d->high);
-  if (out->drawn) {
-    gb_node *found = gb_pick(g, mu, 1);
-    out->term[out->n_terms++] =
-        (gb_hybrid_term){"augmentation", gb_squared_distance(g, 1, &found, &out->drawn, 1 / (double)n),
-                         b->plan->regularizer->augmentation};
-  }
+  if (out->drawn) b->found = gb_pick(g, mu, 1);
 }
 
 static void encoder(builder *b)
@@ -260,11 +252,11 @@ static gb_ode_problem equation(builder *b)
 {
   const gb_hybrid_opts *o = b->o;
   gb_ode_problem p = {.sim = b->plan->sim, .opts = b->plan->ode, .draws = &b->out->draws, .frames = b->frames};
-  p.known = has_law(b) ? GB_KNOWN_LAW : is(o->known, "kinematics") ? GB_KNOWN_KINEMATICS : GB_KNOWN_NOTHING;
-  p.inside = is(o->inside, "sum")          ? GB_INSIDE_SUM
-             : is(o->inside, "parameters") ? GB_INSIDE_PARAMETERS
-                                           : GB_INSIDE_NOTHING;
-  p.clock = is(o->clock, "time") ? GB_CLOCK_TIME : is(o->clock, "circle") ? GB_CLOCK_CIRCLE : GB_CLOCK_NONE;
+  p.known = has_law(b) ? GB_KNOWN_LAW : gb_is(o->known, "kinematics") ? GB_KNOWN_KINEMATICS : GB_KNOWN_NOTHING;
+  p.inside = gb_is(o->inside, "sum")          ? GB_INSIDE_SUM
+             : gb_is(o->inside, "parameters") ? GB_INSIDE_PARAMETERS
+                                              : GB_INSIDE_NOTHING;
+  p.clock = gb_is(o->clock, "time") ? GB_CLOCK_TIME : gb_is(o->clock, "circle") ? GB_CLOCK_CIRCLE : GB_CLOCK_NONE;
   p.reduced = p.inside != GB_INSIDE_NOTHING && has_law(b) && !is_global(b);
   if (p.inside != GB_INSIDE_NOTHING) inside_network(b, &p);
   return p;
@@ -313,13 +305,13 @@ static void behind(builder *b)
   const gb_hybrid_opts *o = b->o;
   gb_graph *g = b->g;
   gb_node **y = out->decode;
-  if (is(o->after, "nothing")) {
+  if (gb_is(o->after, "nothing")) {
     y[GB_DECODE_PB] = y[GB_DECODE_P];
     y[GB_DECODE_PAB] = y[GB_DECODE_PA];
     return;
   }
   gb_node *z = all_latents(b);
-  if (is(o->after, "residual")) {
+  if (gb_is(o->after, "residual")) {
     gb_node *r = perceptron(b, "hybrid.after_layers", "after", o->after_layers, z, product(b->sample), "none");
     r = gb_reshape(g, r, b->sample);
     if (y[GB_DECODE_P]) y[GB_DECODE_PB] = gb_add(g, y[GB_DECODE_P], r, GB_NONE);
@@ -327,7 +319,7 @@ static void behind(builder *b)
     return;
   }
   gb_node *h = gb_network_build(g, &b->style, "hybrid.after_layers", "after", o->after_layers, z);
-  if (is(o->after, "unet")) {
+  if (gb_is(o->after, "unet")) {
     size_t widths[MOST_LEVELS], n = o->unet.n < MOST_LEVELS ? o->unet.n : MOST_LEVELS;
     for (size_t k = 0; k < n; k++) widths[k] = (size_t)o->unet.v[k];
     h = gb_concat(g, 2, (gb_node *[]){replicated(b, y[GB_DECODE_PA]), h});
@@ -339,7 +331,7 @@ static void behind(builder *b)
 
 static void add_term(builder *b, const char *name, gb_node *node, double weight)
 {
-  b->out->term[b->out->n_terms++] = (gb_hybrid_term){name, node, weight};
+  b->out->term[b->out->n_terms++] = (gb_hybrid_term){name, node, weight, false};
 }
 
 /* The decodes that differ only by what a network adds, squared and averaged over the ways to add it. */
@@ -381,17 +373,18 @@ static void terms(builder *b, const gb_ode_problem *p)
 {
   gb_hybrid_graph *out = b->out;
   const gb_regularizer_opts *r = b->plan->regularizer;
-  gb_hybrid_term augmentation = out->term[0]; /* the encoder has made it */
-  bool augmented = out->n_terms > 0;
-  out->n_terms = 0;
   add_term(b, "reconstruction", gb_squared_distance(b->g, 1, &out->decode[GB_DECODE_PAB], &out->x, 1),
            is_global(b) ? 0 : 1);
   if (is_global(b)) {
     global_terms(b, p);
     return;
   }
-  add_term(b, "kl", divergence(b), 0);
-  if (augmented) out->term[out->n_terms++] = augmentation;
+  double sigma = b->o->sigma;
+  out->term[out->n_terms++] =
+      (gb_hybrid_term){"kl", divergence(b), 2 * sigma * sigma * (1 + r->reduced_model_kl), .times_beta = true};
+  if (b->found)
+    add_term(b, "augmentation", gb_squared_distance(b->g, 1, &b->found, &out->drawn, 1 / (double)out->n_parameter),
+             r->augmentation);
   if (!has_law(b)) return;
   gb_node *pair[] = {out->unmixed, gb_stop(b->g, out->decode[GB_DECODE_P])};
   if (out->unmixed != out->x) add_term(b, "unmixing", gb_squared_distance(b->g, 1, &pair[0], &pair[1], 1), r->unmixing);
@@ -426,8 +419,8 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   b.frames = plan->frames ? plan->frames : d->frames;
   out->draws.seed = plan->seed;
   out->n_parameter = has_law(&b) ? d->n_parameter : 0;
-  out->n_inside = is_global(&b) || is(o->inside, "nothing") ? 0 : (size_t)o->latent_inside;
-  out->n_after = is_global(&b) || is(o->after, "nothing") ? 0 : (size_t)o->latent_after;
+  out->n_inside = is_global(&b) || gb_is(o->inside, "nothing") ? 0 : (size_t)o->latent_inside;
+  out->n_after = is_global(&b) || gb_is(o->after, "nothing") ? 0 : (size_t)o->latent_after;
   out->x = gb_graph_data(g, b.sample);
   if (is_global(&b)) {
     out->theta = out->n_parameter ? global_parameters(&b) : NULL;

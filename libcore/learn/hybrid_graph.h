@@ -2,11 +2,12 @@
 #pragma once
 #include "learn/hybrid.h"
 
-/* A loss term with its weight in training; those of beta are set by the objective. */
+/* A loss term with its weight in training, which beta of the objective may multiply. */
 typedef struct gb_hybrid_term {
   const char *name;
   gb_node *node;
   double weight;
+  bool times_beta;
 } gb_hybrid_term;
 
 typedef struct gb_hybrid_graph {

@@ -8,6 +8,7 @@
 #include "ad/layers.h"
 #include "ad/rotor.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "learn/network.h"
 #include "linalg/normals.h"
 #include "linalg/vmath.h"
@@ -56,20 +57,15 @@ struct gb_vae {
   size_t last_rows;
 };
 
-static bool is(const char *a, const char *b)
-{
-  return !strcmp(a, b);
-}
-
 const char *gb_vae_name(const gb_vae_opts *opts, const gb_objective_opts *objective)
 {
-  bool G = is(opts->spread, "learned"), H = objective->energy_weight > 0;
+  bool G = gb_is(opts->spread, "learned"), H = objective->energy_weight > 0;
   return H ? (G ? "HG-VAE" : "H-VAE") : G ? "G-VAE" : "VAE";
 }
 
 static gb_noise noise_of(const gb_vae *v)
 {
-  return is(v->opts.likelihood, "gaussian") ? GB_GAUSSIAN : GB_VON_MISES;
+  return gb_is(v->opts.likelihood, "gaussian") ? GB_GAUSSIAN : GB_VON_MISES;
 }
 
 static double fixed_spread(const gb_vae *v)
@@ -87,7 +83,7 @@ static void build(gb_vae *v, gb_text *table)
 {
   gb_graph *g = v->graph;
   const gb_dims *d = &v->sim->dims;
-  bool vector = is(v->opts.encoding, "cossin"), learned = is(v->opts.spread, "learned");
+  bool vector = gb_is(v->opts.encoding, "cossin"), learned = gb_is(v->opts.spread, "learned");
   gb_shape site = {d->shape[0], d->shape[1], 1}, pair = {site.h, site.w, 2}, latent = {1, 1, (size_t)v->opts.latent};
   gb_shape raw = {site.h, site.w, (vector ? 2 : 1) + (learned ? 1 : 0)};
   v->vectors = gb_graph_data(g, pair);
@@ -106,9 +102,9 @@ static void build(gb_vae *v, gb_text *table)
   v->term[GB_VAE_KL] = gb_latent_kl(g, v->mu, v->logvar);
   if (n_terms(v) > GB_VAE_FREE) v->term[GB_VAE_FREE] = gb_latent_free_bits(g, v->mu, v->logvar, v->objective.free_bits);
   gb_node *field = v->direction;
-  if (is(v->objective.energy_mode, "expected"))
+  if (gb_is(v->objective.energy_mode, "expected"))
     field = gb_rotor_expected(g, noise_of(v), v->direction, v->spread, fixed_spread(v));
-  if (is(v->objective.energy_mode, "sample"))
+  if (gb_is(v->objective.energy_mode, "sample"))
     field = gb_rotor_sample(g, noise_of(v), v->direction, v->spread, fixed_spread(v), &v->draws);
   v->term[GB_VAE_ENERGY] = gb_energy_term(g, v->sim, field, v->vectors);
 }
@@ -120,7 +116,7 @@ gb_err gb_vae_create(const gb_vae_opts *opts, const gb_objective_opts *objective
   gb_vae *v = NULL;
   gb_err e = GB_OK;
   *out = NULL;
-  GB_CHECK(sim->kind->ensemble && sim->dims.ndim == 2 && is(sim->dims.unit, "rad"), GB_ERR_CONFIG,
+  GB_CHECK(sim->kind->ensemble && sim->dims.ndim == 2 && gb_is(sim->dims.unit, "rad"), GB_ERR_CONFIG,
            "run.physics = %s: this model describes two-dimensional fields of angles with an energy", sim->kind->name);
   GB_TRY(gb_new(&v, 1));
   *v = (gb_vae){.opts = *opts, .objective = *objective, .sim = sim, .seed = seed, .rows = rows, .sites = sim->dims.n};
