@@ -63,14 +63,7 @@ static gb_err assess_model(gb_comm c, gb_hybrid_report *r, gb_hybrid_member *m, 
 {
   gb_trained t;
   gb_err e = GB_OK;
-  gb_comm_bcast(c, m->dir, sizeof m->dir);
-  GB_TRY(gb_trained_open(c, m->dir, r->physics, PASS_ROWS, 0, &t));
-  if (t.data != gb_dataset_fingerprint(data))
-    e = GB_FAIL(GB_ERR_CONFIG,
-                "%s was trained on another data set than %s. Set data.path to the one it was trained on.", m->dir,
-                r->data_path);
-  GB_GOTO(e, gb_comm_agree(c, e), done);
-  gb_run_say(r->run, "assessing %s (%s, %llu steps)", m->dir, t.name, (unsigned long long)t.step);
+  GB_TRY(gb_models_open(c, m->dir, r->physics, PASS_ROWS, data, r->data_path, r->run, &t));
   GB_GOTO(e, gb_comm_agree(c, describe(m, &t)), done);
   GB_GOTO(e, gb_hybrid_assess(c, &t, m->dir, data, o, &m->a), done);
   find_norm(m);

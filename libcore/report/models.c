@@ -61,6 +61,23 @@ gb_err gb_models_find(gb_texts given, const char *dir, int levels, gb_model_list
   return GB_OK;
 }
 
+gb_err gb_models_open(gb_comm c, char dir[GB_MODEL_PATH], const gb_physics *physics, size_t rows,
+                      const gb_dataset *data, const char *path, gb_run *run, gb_trained *out)
+{
+  gb_err e = GB_OK;
+  gb_comm_bcast(c, dir, GB_MODEL_PATH);
+  GB_TRY(gb_trained_open(c, dir, physics, rows, 0, out));
+  if (out->data != gb_dataset_fingerprint(data))
+    e = GB_FAIL(GB_ERR_CONFIG,
+                "%s was trained on another data set than %s. Set data.path to the one it was trained on.", dir, path);
+  e = gb_comm_agree(c, e);
+  if (e)
+    gb_trained_close(out);
+  else
+    gb_run_say(run, "assessing %s (%s, %llu steps)", dir, out->name, (unsigned long long)out->step);
+  return e;
+}
+
 static gb_err make_curve(gb_curve *c, size_t n)
 {
   GB_TRY(gb_new(&c->step, n));

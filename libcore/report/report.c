@@ -92,15 +92,7 @@ static gb_err derive(gb_report *r, gb_reported *m)
 
 static gb_err assess_model(gb_comm c, gb_report *r, gb_reported *m, gb_dataset *data, size_t n_prior)
 {
-  gb_comm_bcast(c, m->dir, sizeof m->dir);
-  GB_TRY(gb_trained_open(c, m->dir, r->physics, PASS_ROWS, 0, &m->m));
-  gb_err e = GB_OK;
-  if (m->m.data != gb_dataset_fingerprint(data))
-    e = GB_FAIL(GB_ERR_CONFIG,
-                "%s was trained on another data set than %s. Set data.path to the one it was trained on.", m->dir,
-                r->data_path);
-  GB_TRY(gb_comm_agree(c, e));
-  gb_run_say(r->run, "assessing %s (%s, %llu steps)", m->dir, m->m.name, (unsigned long long)m->m.step);
+  GB_TRY(gb_models_open(c, m->dir, r->physics, PASS_ROWS, data, r->data_path, r->run, &m->m));
   GB_TRY(gb_assess(c, &m->m, data, n_prior, &m->a));
   return gb_comm_agree(c, derive(r, m));
 }
