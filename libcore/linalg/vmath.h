@@ -247,11 +247,10 @@ static inline double gb_sum_squared_differences(size_t n, const gb_real *a, cons
   gb_eight_sums t = {0};
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    gb_eight_sums d = __builtin_convertvector(*(const gb_eight *)(a + i), gb_eight_sums) -
-                      __builtin_convertvector(*(const gb_eight *)(b + i), gb_eight_sums);
+    gb_eight_sums d = gb_eight_get(a + i) - gb_eight_get(b + i);
     t += d * d;
   }
   for (size_t j = 0; i + j < n; j++)
     t[j] += ((double)a[i + j] - (double)b[i + j]) * ((double)a[i + j] - (double)b[i + j]);
-  return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+  return gb_eight_total((const double *)&t);
 }

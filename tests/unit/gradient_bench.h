@@ -3,6 +3,7 @@
 #pragma once
 #include "ad/layers.h"
 #include "check.h"
+#include "stencil.h"
 
 enum { MOST_TERMS = 2, MOST_DATA = 8 };
 
@@ -131,9 +132,6 @@ static inline void start(bench *b)
 static inline double difference(bench *b, double *value)
 {
   const double h = b->step ? b->step : 1e-3;
-  static const struct {
-    double at, c;
-  } stencil[] = {{-2, 1.0 / 12}, {-1, -2.0 / 3}, {1, 2.0 / 3}, {2, -1.0 / 12}};
   double kept = *value, d = 0;
   for (int k = 0; k < 4; k++) {
     *value = kept + stencil[k].at * h;

@@ -7,6 +7,7 @@
 #include "learn/hybrid.h"
 #include "registry.h"
 #include "sim/petsc.h"
+#include "stencil.h"
 
 enum { ROWS = 3, ROOM = 4, MOST = 8 * 8 * 3 };
 
@@ -151,9 +152,6 @@ static double loss(world *w)
 
 static double difference(world *w, size_t n, const double *kept, const double *direction)
 {
-  static const struct {
-    double at, c;
-  } stencil[] = {{-2, 1.0 / 12}, {-1, -2.0 / 3}, {1, 2.0 / 3}, {2, -1.0 / 12}};
   double h = w->sim.kind->image ? 1e-6 : 2e-4; /* the U-Net has rectifiers: none may turn within a step */
   double *value = gb_params_value(w->m.params), d = 0;
   for (int k = 0; k < 4; k++) {

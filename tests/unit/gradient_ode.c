@@ -5,14 +5,12 @@
 #include "foreign_leaks.h"
 #include "ode_bench.h"
 #include "sim/petsc.h"
+#include "stencil.h"
 
 /* Fourth-order difference of the loss along one weight. */
 static double difference(swinger *s, double *value)
 {
   static const double h = 1e-3;
-  static const struct {
-    double at, c;
-  } stencil[] = {{-2, 1.0 / 12}, {-1, -2.0 / 3}, {1, 2.0 / 3}, {2, -1.0 / 12}};
   double kept = *value, d = 0;
   for (int k = 0; k < 4; k++) {
     *value = kept + stencil[k].at * h;

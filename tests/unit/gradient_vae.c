@@ -8,6 +8,7 @@
 #include "learn/vae.h"
 #include "linalg/von_mises.h"
 #include "registry.h"
+#include "stencil.h"
 
 enum { L = 4, N = L * L, ROWS = 3, ROOM = 5 }; /* ROOM: rows of the graph, more than a pass uses */
 
@@ -86,9 +87,6 @@ static void choose_data(bench *b)
  * is large where a decoded vector is short, and 1e-16 / h of the loss. */
 static double difference(bench *b, size_t n, const double *kept, const double *direction)
 {
-  static const struct {
-    double at, c;
-  } stencil[] = {{-2, 1.0 / 12}, {-1, -2.0 / 3}, {1, 2.0 / 3}, {2, -1.0 / 12}};
   static const double h = 2e-4;
   double *value = gb_params_value(gb_vae_params(b->v)), d = 0;
   for (int k = 0; k < 4; k++) {
