@@ -25,30 +25,16 @@ END
 
 # --- kill -9 at random moments: the launcher, one rank, or all at once; on 1, 2 and 3 ranks in turn.
 RANDOM=20240607
-starts=0
 in_trials=0
+start() {
+  begin $(($1 % 3 + 1)) "$generate" case.yaml run.dir=killed "$variant"
+  pause 200 700
+}
+note_trial() {
+  [ "$(stage_of killed)" != trial ] || in_trials=$((in_trials + 1))
+}
 for variant in "generate.save_seconds=0" "generate.save_seconds=0.2" "generate.deflate=1"; do
-  kills=0
-  rm -rf killed
-  while true; do
-    starts=$((starts + 1))
-    [ $starts -lt 100 ] || fail "$variant: the run does not come to its end"
-    begin $((starts % 3 + 1)) "$generate" case.yaml run.dir=killed "$variant"
-    sleep "$(printf '0.%03d' $((RANDOM % 500 + 200)))"
-    find_ranks
-    [ $kills -ge 7 ] || kill_some
-    end
-    gone "${ranks[@]}"
-    [ "$status" = 0 ] || was_killed || fail "$variant: status $status after a kill: $(tail -n 3 out)"
-    if [ "$status" != 0 ]; then
-      kills=$((kills + 1))
-      [ "$(stage_of killed)" != trial ] || in_trials=$((in_trials + 1))
-    elif [ $kills -lt 7 ]; then # it was over too soon: another one
-      rm -rf killed
-    else
-      break
-    fi
-  done
+  kill_often 7 killed start note_trial
   case $variant in
     *deflate*) same whole/dataset.h5 killed/dataset.h5 except-config ;;
     *) same whole/dataset.h5 killed/dataset.h5 ;;

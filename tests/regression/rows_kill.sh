@@ -19,27 +19,14 @@ under_way() {
 
 # --- kill -9 at random moments: the launcher, one rank, or all at once; on 1, 2 and 3 ranks in turn.
 RANDOM=20240607
-kills=0
-for starts in $(seq 100); do
+start() {
   touch mark
   sleep 0.02
-  begin $((starts % 3 + 1)) "$generate" case.yaml run.dir=killed
+  begin $(($1 % 3 + 1)) "$generate" case.yaml run.dir=killed
   under_way
-  sleep "$(printf '0.%03d' $((RANDOM % 250)))"
-  find_ranks
-  [ $kills -ge 7 ] || kill_some
-  end
-  gone "${ranks[@]}"
-  [ "$status" = 0 ] || was_killed || fail "status $status after a kill: $(tail -n 3 out)"
-  if [ "$status" != 0 ]; then
-    kills=$((kills + 1))
-  elif [ $kills -lt 7 ]; then # it was over too soon: another one
-    rm -rf killed
-  else
-    break
-  fi
-done
-[ "$starts" -lt 100 ] || fail "the run does not come to its end"
+  pause 0 250
+}
+kill_often 7 killed start
 grep -q "continuing: [1-9]" out || fail "the last start did not continue: $(tail -n 3 out)"
 same whole/dataset.h5 killed/dataset.h5
 

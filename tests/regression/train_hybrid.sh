@@ -74,6 +74,10 @@ for kind in sum law adaptive implicit drift aphynity unet; do
 done
 
 # kill -9 an equation and a U-Net, each several times; go on with another number of ranks.
+start() {
+  begin $(($1 % 4 + 1)) "$train" "${one[0]}.yaml" "${keys[@]}" "run.dir=$kind.killed"
+  pause 400 900
+}
 RANDOM=20261122
 for case in "sum 4000" "unet 60"; do
   read -r kind steps <<<"$case"
@@ -81,20 +85,8 @@ for case in "sum 4000" "unet 60"; do
   keys=("${one[@]:2}" train.steps="$steps" train.save_every=2)
   run 2 "$train" "${one[0]}.yaml" "${keys[@]}" "run.dir=$kind.whole" train.save_every=1000
   expect 0 "$steps steps"
-  kills=0
-  for start in $(seq 40); do
-    begin $((start % 4 + 1)) "$train" "${one[0]}.yaml" "${keys[@]}" "run.dir=$kind.killed"
-    sleep "$(printf '0.%03d' $((RANDOM % 500 + 400)))"
-    find_ranks
-    [ $kills -ge 4 ] || kill_some
-    end
-    gone "${ranks[@]}"
-    [ "$status" != 0 ] || break
-    was_killed || fail "status $status after a kill: $(tail -n 3 out)"
-    kills=$((kills + 1))
-  done
-  [[ $kills -ge 2 && $status = 0 ]] || fail "$kind: $kills kills, last status $status"
-  cmp "$kind.whole/checkpoint.h5" "$kind.killed/checkpoint.h5" || fail "$kind: killed $kills times, it ends with other weights"
+  kill_often 3 "$kind.killed" start
+  cmp "$kind.whole/checkpoint.h5" "$kind.killed/checkpoint.h5" || fail "$kind: killed, it ends with other weights"
 done
 
 # The multiplier never decreases.

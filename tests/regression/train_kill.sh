@@ -29,24 +29,12 @@ like_whole() {
 # --- kill -9 at 20 random moments, mostly while it saves: the launcher, one rank, or all at once; then go on with another
 # number of ranks and another interval of saving.
 RANDOM=20241121
-kills=0
-for start in $(seq 80); do
-  begin $((start % 4 + 1)) "$train" case.yaml run.dir=killed train.save_every=$((RANDOM % 3 * 30 + 1))
-  sleep "$(printf '0.%03d' $((RANDOM % 600 + 200)))"
-  find_ranks
-  [ $kills -ge 20 ] || kill_some
-  end
-  gone "${ranks[@]}"
-  if [ "$status" = 0 ]; then
-    like_whole killed
-    [ $kills -lt 20 ] || break
-    rm -rf killed # it was over too soon: another one
-  else
-    was_killed || fail "status $status after a kill: $(tail -n 3 out)"
-    kills=$((kills + 1))
-  fi
-done
-[[ $kills -ge 20 && $status = 0 ]] || fail "$kills kills in $start starts, last status $status"
+start() {
+  begin $(($1 % 4 + 1)) "$train" case.yaml run.dir=killed train.save_every=$((RANDOM % 3 * 30 + 1))
+  pause 200 800
+}
+kill_often 20 killed start
+like_whole killed
 
 # --- asked to stop: status 75, then the same command goes on to the same bytes, on 1, 2 and 3 ranks in turn.
 # trained: how many lines about steps its log has. until_training BEFORE: wait for another one.
