@@ -230,8 +230,12 @@ static void draw_vjp(void *self, size_t rows, const gb_real *theta, const gb_rea
   }
 }
 
-static const gb_image image = {
-    .n_parameter = GB_GALAXY_PARAMETERS, .parameter = truth, .channels = 1, .draw = draw, .draw_vjp = draw_vjp};
+static const gb_image image = {.n_parameter = GB_GALAXY_PARAMETERS,
+                               .parameter = truth,
+                               .channels = 1,
+                               .background = 0.05,
+                               .draw = draw,
+                               .draw_vjp = draw_vjp};
 
 static const gb_simulator simulator = {.n_truth = GB_GALAXY_TRUTH, .truth = truth, .simulate = gb_galaxy_simulate};
 

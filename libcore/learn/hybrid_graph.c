@@ -10,6 +10,7 @@
 #include "ad/combine.h"
 #include "ad/elementwise.h"
 #include "ad/latent.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "learn/layer.h"
 #include "learn/network.h"
@@ -104,6 +105,37 @@ static posterior infer_latents(builder *b, const char *of, size_t n, gb_node **s
   return (posterior){mu, head(b, of, "logvar", h, n, "none")};
 }
 
+/* A linear map of every frame, that starts near the identity: what is known passes. */
+static gb_node *map_frames(builder *b, const char *key, const char *prefix, gb_node *x)
+{
+  char text[48], name[GB_PARAM_NAME];
+  const char *layer = text;
+  size_t c = b->sample.c;
+  double *identity;
+  snprintf(text, sizeof text, "conv %zu kernel 1 none", c);
+  snprintf(name, sizeof name, "%s.0.weight", prefix);
+  gb_node *y = gb_network_build(b->g, &b->style, key, prefix, (gb_texts){1, &layer}, x);
+  gb_err e = y ? gb_new(&identity, c * c) : GB_OK;
+  if (!y || e) return e ? gb_graph_fail(b->g, e) : NULL;
+  for (size_t k = 0; k < c; k++) identity[k * c + k] = 1;
+  e = gb_params_start_about(gb_graph_params(b->g), name, identity);
+  gb_free(&identity);
+  return e ? gb_graph_fail(b->g, e) : y;
+}
+
+/* The mixture starts as nine tenths of the mean of the channels: from a dark image the encoder would learn that
+ * parameters do not matter. */
+static gb_node *mixed_channels(builder *b, gb_node *seen)
+{
+  size_t n = b->sample.c;
+  double start[GB_NODE_INPUTS];
+  GB_ASSERT(n <= GB_NODE_INPUTS);
+  gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", b->o->unmixer_layers, seen, n, "tanh");
+  for (size_t k = 0; k < n; k++) start[k] = atanh(0.9 / (double)n);
+  gb_err e = w ? gb_params_start_about(gb_graph_params(b->g), "unmixer.output.0.bias", start) : GB_OK;
+  return e ? gb_graph_fail(b->g, e) : gb_mix_channels(b->g, b->out->x, w);
+}
+
 /* What the sample would be if only the known part had made it, from the sample and the means of the other latents. */
 static gb_node *unmix(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
 {
@@ -112,10 +144,7 @@ static gb_node *unmix(builder *b, const posterior *inside, const posterior *afte
   gb_node *part[MOST_LATENTS], *x = b->out->x;
   int n = 0;
   size_t width = product(b->sample);
-  if (gb_is(o->unmixer, "channels")) { /* one channel, mixed as the features say */
-    gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", o->unmixer_layers, seen, b->sample.c, "tanh");
-    return gb_mix_channels(g, x, w);
-  }
+  if (gb_is(o->unmixer, "channels")) return mixed_channels(b, seen);
   if (gb_is(o->unmixer, "residual")) part[n++] = gb_reshape(g, x, flat(width));
   if (inside->mu) part[n++] = inside->mu;
   if (after->mu) part[n++] = after->mu;
@@ -124,10 +153,7 @@ static gb_node *unmix(builder *b, const posterior *inside, const posterior *afte
         : NULL;
   gb_node *base = x;
   if (gb_is(o->unmixer, "frames")) {
-    char text[48];
-    const char *layer = text;
-    snprintf(text, sizeof text, "conv %zu kernel 1 none", b->sample.c);
-    base = gb_network_build(g, &b->style, "hybrid.unmixer", "unmixer.frames", (gb_texts){1, &layer}, x);
+    base = map_frames(b, "hybrid.unmixer", "unmixer.frames", x);
     if (!n) return base;
   }
   return gb_add(g, base, gb_reshape(g, r, b->sample), GB_NONE);
@@ -238,8 +264,7 @@ static void inside_network(builder *b, gb_ode_problem *p)
       gb_graph_fail(b->g, e);
       return;
     }
-    gb_dense_weights w =
-        gb_network_dense_weights(b->g, &b->style, name, text, in, l.size[0], l.activation, last && is_global(b));
+    gb_dense_weights w = gb_network_dense_weights(b->g, &b->style, name, text, in, l.size[0], l.activation, last);
     net->W[i] = w.w;
     net->b[i] = w.b;
     net->activation[i] = l.activation;
@@ -269,12 +294,7 @@ static void solutions(builder *b, const gb_ode_problem *p)
   gb_graph *g = b->g;
   gb_shape one = {b->frames, 1, b->sample.c}, both = {(p->reduced ? 2 : 1) * b->frames, 1, b->sample.c};
   gb_node *y = gb_reshape(g, gb_ode_solve(g, p, out->x, out->theta, out->inside), both);
-  if (b->o->frame_map) {
-    char text[48];
-    const char *layer = text;
-    snprintf(text, sizeof text, "conv %zu kernel 1 none", one.c);
-    y = gb_network_build(g, &b->style, "hybrid.frame_map", "frame_map", (gb_texts){1, &layer}, y);
-  }
+  if (b->o->frame_map) y = map_frames(b, "hybrid.frame_map", "frame_map", y);
   out->decode[GB_DECODE_PA] = p->reduced ? gb_slice(g, y, 0, one) : y;
   if (p->reduced) out->decode[GB_DECODE_P] = gb_slice(g, y, product(one), one);
   if (!p->reduced && (p->inside == GB_INSIDE_NOTHING || is_global(b))) out->decode[GB_DECODE_P] = y;
@@ -299,6 +319,23 @@ static gb_node *replicated(builder *b, gb_node *image)
   return gb_concat(b->g, (int)b->sample.c, in);
 }
 
+/* Behind the physics' image, the first images are as dark as samples are. Where they start half bright, making them
+ * darker is all that counts for a long while, and the known image is put out before a network has learned to make use
+ * of it. */
+static gb_node *image_behind(builder *b, gb_node *h)
+{
+  const gb_hybrid_opts *o = b->o;
+  size_t widths[MOST_LEVELS], n = o->unet.n < MOST_LEVELS ? o->unet.n : MOST_LEVELS;
+  double dark = b->plan->sim->kind->image->background, start[GB_NODE_INPUTS];
+  GB_ASSERT(b->sample.c <= GB_NODE_INPUTS);
+  for (size_t k = 0; k < n; k++) widths[k] = (size_t)o->unet.v[k];
+  h = gb_concat(b->g, 2, (gb_node *[]){replicated(b, b->out->decode[GB_DECODE_PA]), h});
+  h = gb_unet_build(b->g, &b->style, "unet", h, n, widths, b->sample.c, b->sample.h);
+  for (size_t k = 0; k < b->sample.c; k++) start[k] = log(dark / (1 - dark)); /* of which the sigmoid is `dark` */
+  gb_err e = h && dark > 0 ? gb_params_start_about(gb_graph_params(b->g), "unet_last0.0.bias", start) : GB_OK;
+  return e ? gb_graph_fail(b->g, e) : gb_activated(b->g, h, GB_SIGMOID);
+}
+
 static void behind(builder *b)
 {
   gb_hybrid_graph *out = b->out;
@@ -319,14 +356,7 @@ static void behind(builder *b)
     return;
   }
   gb_node *h = gb_network_build(g, &b->style, "hybrid.after_layers", "after", o->after_layers, z);
-  if (gb_is(o->after, "unet")) {
-    size_t widths[MOST_LEVELS], n = o->unet.n < MOST_LEVELS ? o->unet.n : MOST_LEVELS;
-    for (size_t k = 0; k < n; k++) widths[k] = (size_t)o->unet.v[k];
-    h = gb_concat(g, 2, (gb_node *[]){replicated(b, y[GB_DECODE_PA]), h});
-    h = gb_unet_build(g, &b->style, "unet", h, n, widths, b->sample.c, b->sample.h);
-    h = gb_activated(g, h, GB_SIGMOID);
-  }
-  y[GB_DECODE_PB] = y[GB_DECODE_PAB] = h;
+  y[GB_DECODE_PB] = y[GB_DECODE_PAB] = gb_is(o->after, "unet") ? image_behind(b, h) : h;
 }
 
 static void add_term(builder *b, const char *name, gb_node *node, double weight)

@@ -150,7 +150,8 @@ typedef struct gb_dynamics {
 typedef struct gb_image {
   int n_parameter;
   const gb_var *parameter;
-  size_t channels; /* of the image; samples may have more */
+  size_t channels;   /* of the image; samples may have more */
+  double background; /* of samples, between 0 and 1: as bright as most of their pixels are; 0: nothing is known of it */
   /** y = image of theta. */
   void (*draw)(void *self, size_t rows, const gb_real *theta /* [rows, n_parameter] */,
                gb_real *y /* [rows, shape[0], shape[1], channels] */);
