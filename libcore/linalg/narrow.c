@@ -163,9 +163,12 @@ static void turn_row(const gb_lattice *l, const gb_real *x, gb_real *planes)
     for (size_t k = 0; k < c; k++) planes[k * size + i] = x[i * c + k];
 }
 
-/* The sites beyond the left and right edge of a row whose first site is *row. */
+/* The sites beyond the left and right edge of a row whose first site is *row. Lanes behind them are of no use, but what
+ * lies in the scratch may be numbers below the normal range, which slow all lanes down. */
 static void wrap_row(const gb_lattice *l, gb_real *row)
 {
+  size_t seen = l->w + l->after;
+  memset(row + seen, 0, (plane_width(l) - l->before - seen) * sizeof *row);
   for (size_t i = 0; i < l->after; i++) row[l->w + i] = l->zero ? 0 : row[i];
   for (size_t i = 1; i <= l->before; i++) *(row - i) = l->zero ? 0 : row[l->w - i];
 }
