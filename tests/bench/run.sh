@@ -79,7 +79,7 @@ rng() {
 # A gradient through a neural pendulum, and which part of sgemm's rate its products reach, for the shape that most of them have.
 ode() {
   local rate=0
-  [ ! -x "$build/tests/bench_gemm" ] || rate=$(echo "layer n n 200 64 64" | "$build/tests/bench_gemm" | awk '{print 2e-9 * $2 * $3 * $4 / $5}')
+  [ ! -x "$build/tests/bench_gemm" ] || rate=$(echo "layer n n 200 64 64" | OPENBLAS_NUM_THREADS=1 "$build/tests/bench_gemm" | awk '{print 2e-9 * $2 * $3 * $4 / $5}')
   "$build/tests/bench_ode" "$rate"
 }
 
