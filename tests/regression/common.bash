@@ -108,11 +108,12 @@ pause() {
   sleep "$(printf '0.%03d' $((RANDOM % ($2 - $1) + $1)))"
 }
 
-# kill_often KILLS FOLDER START [AFTER]: kill a run into FOLDER so many times, then let it come to its end. START N begins it
-# for the Nth time, on whatever ranks, and waits for the moment to kill it; AFTER is called after every kill. A run that
-# was over too soon starts anew, so that a fast machine kills as often as a slow one.
+# kill_often KILLS FOLDER START CHECK [AFTER]: kill a run into FOLDER so many times, then let it come to its end. START N
+# begins it for the Nth time, on whatever ranks, and waits for the moment to kill it; CHECK is called after every run that
+# came to its end, AFTER after every kill. A run that was over too soon starts anew, so that a fast machine kills as often
+# as a slow one.
 kill_often() {
-  local wanted=$1 folder=$2 start=$3 after=${4:-true} kills=0 n
+  local wanted=$1 folder=$2 start=$3 check=$4 after=${5:-true} kills=0 n
   rm -rf "$folder"
   for n in $(seq $((3 * wanted + 30))); do
     "$start" "$n"
@@ -124,11 +125,11 @@ kill_often() {
       was_killed || fail "$folder: status $status after a kill: $(tail -n 3 out)"
       kills=$((kills + 1))
       "$after"
-    elif [ $kills -lt "$wanted" ]; then
-      rm -rf "$folder"
-    else
-      return 0
+      continue
     fi
+    "$check"
+    [ $kills -lt "$wanted" ] || return 0
+    rm -rf "$folder"
   done
   fail "$folder: $kills kills in $n starts, last status $status"
 }

@@ -30,15 +30,17 @@ start() {
   begin $(($1 % 3 + 1)) "$generate" case.yaml run.dir=killed "$variant"
   pause 200 700
 }
-note_trial() {
-  [ "$(stage_of killed)" != trial ] || in_trials=$((in_trials + 1))
-}
-for variant in "generate.save_seconds=0" "generate.save_seconds=0.2" "generate.deflate=1"; do
-  kill_often 7 killed start note_trial
+like_whole() {
   case $variant in
     *deflate*) same whole/dataset.h5 killed/dataset.h5 except-config ;;
     *) same whole/dataset.h5 killed/dataset.h5 ;;
   esac
+}
+note_trial() {
+  [ "$(stage_of killed)" != trial ] || in_trials=$((in_trials + 1))
+}
+for variant in "generate.save_seconds=0" "generate.save_seconds=0.2" "generate.deflate=1"; do
+  kill_often 7 killed start like_whole note_trial
 done
 
 [ $in_trials -gt 0 ] || fail "no kill fell into a trial"

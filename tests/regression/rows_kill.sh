@@ -26,9 +26,11 @@ start() {
   under_way
   pause 0 250
 }
-kill_often 7 killed start
+like_whole() {
+  same whole/dataset.h5 killed/dataset.h5
+}
+kill_often 7 killed start like_whole
 grep -q "continuing: [1-9]" out || fail "the last start did not continue: $(tail -n 3 out)"
-same whole/dataset.h5 killed/dataset.h5
 
 # --- asked to stop: status 75, then the same command goes on to the same data, on other ranks.
 mkdir stopped

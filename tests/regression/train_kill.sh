@@ -29,12 +29,14 @@ like_whole() {
 # --- kill -9 at 20 random moments, mostly while it saves: the launcher, one rank, or all at once; then go on with another
 # number of ranks and another interval of saving.
 RANDOM=20241121
+killed_like_whole() {
+  like_whole killed
+}
 start() {
   begin $(($1 % 4 + 1)) "$train" case.yaml run.dir=killed train.save_every=$((RANDOM % 3 * 30 + 1))
   pause 200 800
 }
-kill_often 20 killed start
-like_whole killed
+kill_often 20 killed start killed_like_whole
 
 # --- asked to stop: status 75, then the same command goes on to the same bytes, on 1, 2 and 3 ranks in turn.
 # trained: how many lines about steps its log has. until_training BEFORE: wait for another one.
