@@ -105,6 +105,13 @@ static posterior infer_latents(builder *b, const char *of, size_t n, gb_node **s
   return (posterior){mu, head(b, of, "logvar", h, n, "none")};
 }
 
+/* Let a tensor start about these numbers. */
+static void start_about(builder *b, const char *name, const double *value)
+{
+  gb_err e = gb_params_start_about(gb_graph_params(b->g), name, value);
+  if (e) gb_graph_fail(b->g, e);
+}
+
 /* A linear map of every frame, that starts near the identity: what is known passes. */
 static gb_node *map_frames(builder *b, const char *key, const char *prefix, gb_node *x)
 {
@@ -115,12 +122,13 @@ static gb_node *map_frames(builder *b, const char *key, const char *prefix, gb_n
   snprintf(text, sizeof text, "conv %zu kernel 1 none", c);
   snprintf(name, sizeof name, "%s.0.weight", prefix);
   gb_node *y = gb_network_build(b->g, &b->style, key, prefix, (gb_texts){1, &layer}, x);
-  gb_err e = y ? gb_new(&identity, c * c) : GB_OK;
-  if (!y || e) return e ? gb_graph_fail(b->g, e) : NULL;
+  if (!y) return NULL;
+  gb_err e = gb_new(&identity, c * c);
+  if (e) return gb_graph_fail(b->g, e);
   for (size_t k = 0; k < c; k++) identity[k * c + k] = 1;
-  e = gb_params_start_about(gb_graph_params(b->g), name, identity);
+  start_about(b, name, identity);
   gb_free(&identity);
-  return e ? gb_graph_fail(b->g, e) : y;
+  return y;
 }
 
 /* The mixture starts as nine tenths of the mean of the channels: from a dark image the encoder would learn that
@@ -132,8 +140,8 @@ static gb_node *mixed_channels(builder *b, gb_node *seen)
   GB_ASSERT(n <= GB_NODE_INPUTS);
   gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", b->o->unmixer_layers, seen, n, "tanh");
   for (size_t k = 0; k < n; k++) start[k] = atanh(0.9 / (double)n);
-  gb_err e = w ? gb_params_start_about(gb_graph_params(b->g), "unmixer.output.0.bias", start) : GB_OK;
-  return e ? gb_graph_fail(b->g, e) : gb_mix_channels(b->g, b->out->x, w);
+  if (w) start_about(b, "unmixer.output.0.bias", start);
+  return gb_mix_channels(b->g, b->out->x, w);
 }
 
 /* What the sample would be if only the known part had made it, from the sample and the means of the other latents. */
@@ -176,15 +184,13 @@ static gb_node *law_alone(builder *b, gb_node *theta)
 static void start_in_box(builder *b)
 {
   const gb_dims *d = &b->plan->sim->dims;
-  gb_params *p = gb_graph_params(b->g);
   double mean[GB_MOST_PARAMETERS], logvar[GB_MOST_PARAMETERS];
   for (size_t j = 0; j < b->out->n_parameter; j++) {
     mean[j] = log(expm1((d->low[j] + d->high[j]) / 2)); /* softplus makes the middle of it */
     logvar[j] = 2 * log((d->high[j] - d->low[j]) / 10);
   }
-  gb_err e = gb_params_start_about(p, "parameters.mean.output.0.bias", mean);
-  if (!e) e = gb_params_start_about(p, "parameters.logvar.output.0.bias", logvar);
-  if (e) gb_graph_fail(b->g, e);
+  start_about(b, "parameters.mean.output.0.bias", mean);
+  start_about(b, "parameters.logvar.output.0.bias", logvar);
 }
 
 /* Parameters of the known part, from the unmixed sample; with augmentation also from samples of the known part alone,
@@ -332,8 +338,8 @@ static gb_node *image_behind(builder *b, gb_node *h)
   h = gb_concat(b->g, 2, (gb_node *[]){replicated(b, b->out->decode[GB_DECODE_PA]), h});
   h = gb_unet_build(b->g, &b->style, "unet", h, n, widths, b->sample.c, b->sample.h);
   for (size_t k = 0; k < b->sample.c; k++) start[k] = log(dark / (1 - dark)); /* of which the sigmoid is `dark` */
-  gb_err e = h && dark > 0 ? gb_params_start_about(gb_graph_params(b->g), "unet_last0.0.bias", start) : GB_OK;
-  return e ? gb_graph_fail(b->g, e) : gb_activated(b->g, h, GB_SIGMOID);
+  if (h && dark > 0) start_about(b, "unet_last0.0.bias", start);
+  return gb_activated(b->g, h, GB_SIGMOID);
 }
 
 static void behind(builder *b)
