@@ -177,6 +177,31 @@ gb_node *gb_clamp(gb_graph *g, gb_node *x, const double *low, const double *high
   return gb_graph_apply(g, &clamp_op, limit, x->shape, 1, &x);
 }
 
+static gb_err scale_forward(gb_node *y)
+{
+  const gb_real *scale = y->ctx;
+  for (size_t i = 0; i < y->rows * y->width; i++) y->v[i] = scale[i % y->shape.c] * y->in[0]->v[i];
+  return GB_OK;
+}
+
+static gb_err scale_vjp(gb_node *y)
+{
+  const gb_real *scale = y->ctx;
+  for (size_t i = 0; i < y->rows * y->width; i++) y->in[0]->g[i] += scale[i % y->shape.c] * y->g[i];
+  return GB_OK;
+}
+
+static const gb_op scale_op = {"scale", scale_forward, scale_vjp};
+
+gb_node *gb_scaled(gb_graph *g, gb_node *x, const double *scale)
+{
+  if (!x) return NULL;
+  gb_real *kept = gb_graph_context(g, x->shape.c * sizeof *kept);
+  if (!kept) return NULL;
+  for (size_t k = 0; k < x->shape.c; k++) kept[k] = (gb_real)scale[k];
+  return gb_graph_apply(g, &scale_op, kept, x->shape, 1, &x);
+}
+
 /* bar += f (a - b) */
 static void pull(size_t n, gb_real f, const gb_real *a, const gb_real *b, gb_real *restrict bar)
 {
@@ -276,13 +301,15 @@ gb_node *gb_multiplied_distance(gb_graph *g, gb_node *a, gb_node *b, double scal
 
 static gb_err repeat_forward(gb_node *y)
 {
-  for (size_t r = 0; r < y->rows; r++) memcpy(y->v + r * y->width, y->in[0]->v, y->width * sizeof *y->v);
+  size_t n = y->in[0]->width;
+  for (size_t i = 0; i < y->rows * y->width; i += n) memcpy(y->v + i, y->in[0]->v, n * sizeof *y->v);
   return GB_OK;
 }
 
 static gb_err repeat_vjp(gb_node *y)
 {
-  gb_node_sum_rows(y, y->in[0], y->rows, y->width, y->g, NULL);
+  size_t n = y->in[0]->width;
+  gb_node_sum_rows(y, y->in[0], y->rows * (y->width / n), n, y->g, NULL);
   return GB_OK;
 }
 
@@ -291,7 +318,7 @@ static const gb_op repeat_op = {"repeat", repeat_forward, repeat_vjp};
 gb_node *gb_repeat(gb_graph *g, gb_node *weights, gb_shape shape)
 {
   if (!weights) return NULL;
-  GB_ASSERT(weights->is_param && weights->width == gb_shape_width(shape));
+  GB_ASSERT(weights->is_param && gb_shape_width(shape) % weights->width == 0);
   return gb_graph_apply(g, &repeat_op, NULL, shape, 1, &weights);
 }
 
@@ -299,8 +326,8 @@ static gb_err mix_forward(gb_node *y)
 {
   size_t c = y->in[0]->shape.c;
   for (size_t i = 0; i < y->rows * y->width; i++) {
-    const gb_real *x = y->in[0]->v + i * c, *w = y->in[1]->v + i / y->width * c;
-    gb_real sum = 0;
+    const gb_real *x = y->in[0]->v + i * c, *w = y->in[1]->v + i / y->width * (c + 1);
+    gb_real sum = w[c];
     for (size_t k = 0; k < c; k++) sum += x[k] * w[k];
     y->v[i] = sum;
   }
@@ -312,9 +339,10 @@ static gb_err mix_vjp(gb_node *y)
   gb_node *x = y->in[0], *w = y->in[1];
   size_t c = x->shape.c;
   for (size_t i = 0; i < y->rows * y->width; i++) {
-    size_t at = i * c, of = i / y->width * c;
+    size_t at = i * c, of = i / y->width * (c + 1);
     for (size_t k = 0; k < c && x->g; k++) x->g[at + k] += y->g[i] * w->v[of + k];
     for (size_t k = 0; k < c && w->g; k++) w->g[of + k] += y->g[i] * x->v[at + k];
+    if (w->g) w->g[of + c] += y->g[i];
   }
   return GB_OK;
 }
@@ -324,6 +352,6 @@ static const gb_op mix_op = {"mix_channels", mix_forward, mix_vjp};
 gb_node *gb_mix_channels(gb_graph *g, gb_node *x, gb_node *w)
 {
   if (!x || !w) return NULL;
-  GB_ASSERT(w->width == x->shape.c);
+  GB_ASSERT(w->width == x->shape.c + 1);
   return gb_graph_apply(g, &mix_op, NULL, (gb_shape){x->shape.h, x->shape.w, 1}, 2, (gb_node *[]){x, w});
 }

@@ -170,8 +170,8 @@ static void expose(const scene *s, double *light)
   for (uint32_t k = 0; k < near; k++) add_neighbour(s, k, light);
 }
 
-/* Convolve n points, of `width` numbers each, with a Gaussian; beyond the ends it goes on as it ends. */
-static void blur_line(double sigma, size_t n, size_t width, const double *in, double *out)
+/* Convolve n points, of `width` numbers each. */
+static void blur_line(double sigma, size_t n, size_t width, bool transposed, const double *in, double *out)
 {
   enum { REACH = 4 };
   long reach = (long)ceil(REACH * sigma), last = (long)n - 1;
@@ -181,19 +181,19 @@ static void blur_line(double sigma, size_t n, size_t width, const double *in, do
   for (long d = -reach; d <= reach; d++) {
     double weight = exp(-(double)(d * d) / (2 * sigma * sigma)) / whole;
     for (long i = 0; i <= last; i++) {
-      long from = i + d < 0 ? 0 : i + d > last ? last : i + d;
-      for (size_t k = 0; k < width; k++) out[(size_t)i * width + k] += weight * in[(size_t)from * width + k];
+      size_t there = (size_t)(i + d < 0 ? 0 : i + d > last ? last : i + d) * width, here = (size_t)i * width;
+      size_t from = transposed ? here : there, to = transposed ? there : here;
+      for (size_t k = 0; k < width; k++) out[to + k] += weight * in[from + k];
     }
   }
 }
 
-static void blur(const scene *s, double *light, double *work)
+void gb_galaxy_blur(double sigma, size_t n, size_t channels, bool transposed, double *light, double *work)
 {
-  size_t n = s->g->size, width = n * CHANNELS;
-  double sigma = s->g->opts.psf;
+  size_t width = n * channels;
   if (!(sigma > 0)) return;
-  blur_line(sigma, n, width, light, work); /* down the columns: a point is a line of the image */
-  for (size_t i = 0; i < n; i++) blur_line(sigma, n, CHANNELS, work + i * width, light + i * width);
+  blur_line(sigma, n, width, transposed, light, work); /* down the columns: a point is a line of the image */
+  for (size_t i = 0; i < n; i++) blur_line(sigma, n, channels, transposed, work + i * width, light + i * width);
 }
 
 double gb_galaxy_poisson(double mean, double u)
@@ -250,7 +250,7 @@ gb_err gb_galaxy_simulate(void *self, uint64_t seed, uint64_t row, float *x, dou
   draw_normal(&s);
   draw_shape(&s, truth);
   expose(&s, light);
-  blur(&s, light, light + n);
+  gb_galaxy_blur(s.g->opts.psf, s.g->size, CHANNELS, false, light, light + n);
   gb_normals(seed, GB_RNG_NOISE, row, 0, 1, n, n, noise);
   gb_rng_words(gb_rng_key(seed, GB_RNG_NOISE, row, 1), 0, 2 * n, word);
   read_out(&s, n, light, noise, word, x);

@@ -4,8 +4,9 @@
 
 enum { SIZE = 69, N = SIZE * SIZE };
 
-/* Nothing but the disk: no place, colours, neighbours, sky, blur or noise. */
-#define BARE "dust: false, colour: false, neighbours: 0, sky: [0, 0], psf: 0, gain: [0, 0], read_noise: 0, jitter: 0"
+/* Nothing but the disk: no place, colours, neighbours, sky, noise or blur. */
+#define SHARP "dust: false, colour: false, neighbours: 0, sky: [0, 0], gain: [0, 0], read_noise: 0, jitter: 0"
+#define BARE  SHARP ", psf: 0"
 
 /* Floats: of the order of 1e-6 of I0. The same numbers to all digits: tests/unit/gradient_picture.c. */
 static void known_pixels(void **state)
@@ -49,10 +50,11 @@ static void bare_disk_is_the_known_image(void **state)
 {
   (void)state;
   static const char *const yaml[] = {"galaxy: {" BARE "}", "galaxy: {profile: gaussian, class: face_on, " BARE "}",
-                                     "galaxy: {profile: sersic, sersic_index: 2, " BARE "}"};
+                                     "galaxy: {profile: sersic, sersic_index: 2, " BARE "}",
+                                     "galaxy: {psf: 1.5, known_psf: 1.5, " SHARP "}"};
   static float x[N * 3];
   static gb_real y[N];
-  for (int k = 0; k < 3; k++) {
+  for (int k = 0; k < 4; k++) {
     bed b;
     bed_open(&b, "galaxy", yaml[k]);
     for (uint64_t row = 0; row < 5; row++) {
@@ -193,8 +195,9 @@ static void derivatives(void **state)
 {
   (void)state;
   static const char *const yaml[] = {"galaxy: {size: 24}", "galaxy: {size: 24, profile: gaussian}",
-                                     "galaxy: {size: 24, profile: sersic, sersic_index: 2}"};
-  for (int k = 0; k < 3; k++) {
+                                     "galaxy: {size: 24, profile: sersic, sersic_index: 2}",
+                                     "galaxy: {size: 24, known_psf: 1}"};
+  for (int k = 0; k < 4; k++) {
     bed b;
     bed_open(&b, "galaxy", yaml[k]);
     bed_check_image(&b.sim);
@@ -208,6 +211,7 @@ static void bad_ranges_are_refused(void **state)
   bed_refused("galaxy", "galaxy: {intensity: [0.9, 0.5]}", "galaxy.intensity = [0.9, 0.5]");
   bed_refused("galaxy", "galaxy: {edge_on_ellipticity: [0.5, 1]}", "galaxy.edge_on_ellipticity");
   bed_refused("galaxy", "galaxy: {gain: [1]}", "galaxy.gain has 1 numbers");
+  bed_refused("galaxy", "galaxy: {ellipticity_box: [0.9, 0.5]}", "galaxy.ellipticity_box = [0.9, 0.5]");
   bed_refused("galaxy", "galaxy: {class: round}", "galaxy.class");
 }
 
