@@ -47,6 +47,8 @@ static const gb_field fields[] = {
               "Standard deviation of the noise of reading out."),
     GB_NUMBER(gb_galaxy_opts, known_psf, "0", 0, 20, "pixels", GB_FIXED,
               "What is known of psf: the known image is blurred so; 0: it is not."),
+    GB_NUMBER(gb_galaxy_opts, known_neighbours, "0", 0, 20, "sources", GB_FIXED,
+              "What is known of neighbours: images that train the encoder have at most so many."),
     GB_NUMBER(gb_galaxy_opts, intensity_box, "[0.1, 1]", 0.1, 1, "1", GB_FIXED,
               "Box [low, high] in which the intensity is expected: its prior, and where images that train the encoder "
               "are drawn."),
@@ -274,7 +276,8 @@ static const gb_image image = {.n_parameter = GB_GALAXY_PARAMETERS,
                                .channels = 1,
                                .background = 0.05,
                                .draw = draw,
-                               .draw_vjp = draw_vjp};
+                               .draw_vjp = draw_vjp,
+                               .surround = gb_galaxy_surround};
 
 static const gb_simulator simulator = {.n_truth = GB_GALAXY_TRUTH, .truth = truth, .simulate = gb_galaxy_simulate};
 

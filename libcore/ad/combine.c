@@ -322,13 +322,20 @@ gb_node *gb_repeat(gb_graph *g, gb_node *weights, gb_shape shape)
   return gb_graph_apply(g, &repeat_op, NULL, shape, 1, &weights);
 }
 
+static gb_real mean_of(size_t n, const gb_real *x)
+{
+  gb_real sum = 0;
+  for (size_t k = 0; k < n; k++) sum += x[k];
+  return sum / (gb_real)n;
+}
+
 static gb_err mix_forward(gb_node *y)
 {
   size_t c = y->in[0]->shape.c;
   for (size_t i = 0; i < y->rows * y->width; i++) {
     const gb_real *x = y->in[0]->v + i * c, *w = y->in[1]->v + i / y->width * (c + 1);
-    gb_real sum = w[c];
-    for (size_t k = 0; k < c; k++) sum += x[k] * w[k];
+    gb_real mean = mean_of(c, x), sum = mean + w[c];
+    for (size_t k = 0; k < c; k++) sum += w[k] * (x[k] - mean);
     y->v[i] = sum;
   }
   return GB_OK;
@@ -340,8 +347,9 @@ static gb_err mix_vjp(gb_node *y)
   size_t c = x->shape.c;
   for (size_t i = 0; i < y->rows * y->width; i++) {
     size_t at = i * c, of = i / y->width * (c + 1);
-    for (size_t k = 0; k < c && x->g; k++) x->g[at + k] += y->g[i] * w->v[of + k];
-    for (size_t k = 0; k < c && w->g; k++) w->g[of + k] += y->g[i] * x->v[at + k];
+    gb_real grey = mean_of(c, x->v + at), rest = 1 / (gb_real)c - mean_of(c, w->v + of);
+    for (size_t k = 0; k < c && x->g; k++) x->g[at + k] += y->g[i] * (w->v[of + k] + rest);
+    for (size_t k = 0; k < c && w->g; k++) w->g[of + k] += y->g[i] * (x->v[at + k] - grey);
     if (w->g) w->g[of + c] += y->g[i];
   }
   return GB_OK;

@@ -56,8 +56,8 @@ gb_node *gb_multiplied_distance(gb_graph *g, gb_node *a, gb_node *b, double scal
  *  Local. The width of the shape is a multiple of that of the weights. */
 gb_node *gb_repeat(gb_graph *g, gb_node *weights, gb_shape shape);
 
-/** One channel from many: at every pixel the sum over channels of x [h, w, c] times w[0 ... c - 1], plus w[c], which
- *  each sample has of its own.
+/** One channel from many: at every pixel of x [h, w, c] a weighted mean of the channels and a pedestal, m + sum_k w[k]
+ *  (x[k] - m) + w[c], m the plain mean. The weights of the channels so have the sum 1, whatever w is.
  *  Local.
- *  @param[in] w  [c + 1] */
+ *  @param[in] w  [c + 1], which each sample has of its own */
 gb_node *gb_mix_channels(gb_graph *g, gb_node *x, gb_node *w);

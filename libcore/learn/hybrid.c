@@ -39,7 +39,7 @@ static const gb_field fields[] = {
     GB_WORD(gb_hybrid_opts, unmixer, "residual", "nothing|residual|frames|channels", GB_FIXED,
             "How the sample is turned into what the known part alone would have made: not at all; sample + network of "
             "(sample, means of the other latents); a linear map of every frame + network of those means; of images, "
-            "one channel, mixed with weights from the features."),
+            "one channel, a weighted mean of them and a pedestal, from the features."),
     GB_WORD(gb_hybrid_opts, unmixer_layers, "[dense 128, dense 128]", NULL, GB_FIXED, "Its hidden layers."),
     GB_WORD(gb_hybrid_opts, activation, "elu", GB_ACTIVATIONS, GB_FIXED, "Activation of layers that name none."),
     GB_WORD(gb_hybrid_opts, inference, "encoder", "encoder|global", GB_FIXED,
@@ -181,7 +181,8 @@ void gb_hybrid_destroy(gb_hybrid **h)
   gb_free(h);
 }
 
-/* Parameters of the known part, uniform in their box, for every row of this step; and the noise of their samples. */
+/* Parameters of the known part, uniform in their box, for every row of this step; and what their samples have besides.
+ */
 static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
 {
   const gb_dims *d = &h->plan.sim->dims;
@@ -193,10 +194,14 @@ static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
       h->of.drawn->v[r * m + j] = (gb_real)(d->low[j] + (d->high[j] - d->low[j]) * gb_rng_unit(word[j]));
   }
   if (!h->of.drawn_noise) return;
+  const gb_image *image = h->plan.sim->kind->image;
   gb_real sd = (gb_real)h->plan.regularizer->augmentation_noise, *v = h->of.drawn_noise->v;
   size_t width = h->of.drawn_noise->width;
   gb_normals(h->plan.seed, GB_RNG_DRAWN, pass.first_row, pass.step, n, width, width, v);
   for (size_t i = 0; i < n * width; i++) v[i] *= sd;
+  if (!image || !image->surround) return;
+  for (size_t r = 0; r < n; r++)
+    image->surround(h->plan.sim->self, h->plan.seed, pass.first_row + r, pass.step, v + r * width);
 }
 
 static void load(gb_hybrid *h, size_t n, const float *x, gb_pass pass)

@@ -131,16 +131,11 @@ static gb_node *map_frames(builder *b, const char *key, const char *prefix, gb_n
   return y;
 }
 
-/* Channels, mixed, and a pedestal: the sky has no place in the known image. The mixture starts as nine tenths of the
- * mean of the channels: from a dark image the encoder would learn that parameters do not matter. */
+/* A weighted mean of the channels, which is as bright as the sample: else brightness would mean something else for
+ * each; and a pedestal, since the sky has no place in the known image. */
 static gb_node *mixed_channels(builder *b, gb_node *seen)
 {
-  size_t n = b->sample.c;
-  double start[GB_NODE_INPUTS + 1] = {0};
-  GB_ASSERT(n <= GB_NODE_INPUTS);
-  gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", b->o->unmixer_layers, seen, n + 1, "tanh");
-  for (size_t k = 0; k < n; k++) start[k] = atanh(0.9 / (double)n);
-  if (w) start_about(b, "unmixer.output.0.bias", start);
+  gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", b->o->unmixer_layers, seen, b->sample.c + 1, "tanh");
   return gb_mix_channels(b->g, b->out->x, w);
 }
 
@@ -494,7 +489,8 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   } else {
     out->eps = gb_graph_data(g, flat(out->n_parameter + out->n_inside + out->n_after));
     if (out->n_parameter && plan->regularizer->augmentation > 0) out->drawn = gb_graph_data(g, flat(out->n_parameter));
-    if (out->drawn && plan->regularizer->augmentation_noise > 0) out->drawn_noise = gb_graph_data(g, known);
+    if (out->drawn && (plan->regularizer->augmentation_noise > 0 || (k->image && k->image->surround)))
+      out->drawn_noise = gb_graph_data(g, known);
     encoder(&b);
   }
   gb_ode_problem p = {0};

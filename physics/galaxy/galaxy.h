@@ -6,7 +6,7 @@
 typedef enum gb_galaxy_profile { GB_GALAXY_EXPONENTIAL, GB_GALAXY_GAUSSIAN, GB_GALAXY_SERSIC } gb_galaxy_profile;
 
 typedef struct gb_galaxy_opts {
-  int64_t size, neighbours;
+  int64_t size, neighbours, known_neighbours;
   const char *profile, *class;
   double sersic_index, jitter, psf, known_psf, read_noise;
   gb_reals intensity, semi_axis, edge_on_ellipticity, face_on_ellipticity, sky, gain;
@@ -40,6 +40,30 @@ double gb_galaxy_sersic_b(double index);
  *  @param[in,out] light  [n, n, channels]
  *  @param[out]    work   [n, n, channels] */
 void gb_galaxy_blur(double sigma, size_t n, size_t channels, bool transposed, double *light, double *work);
+
+/* A star or small galaxy nearby: an elliptic Gaussian, in half images; the smallest are points, which the optics blur.
+ * Each number is uniform in its range. */
+typedef enum gb_galaxy_near {
+  GB_GALAXY_NEAR_X,
+  GB_GALAXY_NEAR_Y,
+  GB_GALAXY_NEAR_PEAK,
+  GB_GALAXY_NEAR_SIZE,  /* its semi-major axis */
+  GB_GALAXY_NEAR_RATIO, /* of the other one to it */
+  GB_GALAXY_NEAR_ANGLE,
+  GB_GALAXY_NEAR
+} gb_galaxy_near;
+extern const double gb_galaxy_near_range[GB_GALAXY_NEAR][2];
+
+/** Add the light of a neighbour.
+ *  Local.
+ *  @param[in]     z      [GB_GALAXY_NEAR]
+ *  @param[in]     gain   [channels] of it
+ *  @param[in,out] light  [size, size, channels] */
+void gb_galaxy_add_neighbour(const gb_galaxy *g, const double *z, size_t channels, const double *gain, double *light);
+
+/** gb_image.surround of an instance: up to known_neighbours neighbours.
+ *  Local. */
+void gb_galaxy_surround(void *self, uint64_t seed, uint64_t row, uint64_t step, gb_real *y);
 
 /** gb_simulator.simulate of an instance.
  *  Local. */

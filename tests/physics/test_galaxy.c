@@ -205,6 +205,41 @@ static void derivatives(void **state)
   }
 }
 
+/* What surrounds images that train an encoder: none to three neighbours, equally often, a function of row and step. */
+static void surroundings(void **state)
+{
+  (void)state;
+  enum { S = 24, ROWS = 500 };
+  static gb_real y[S * S], again[S * S];
+  int empty = 0, equal = 0;
+  bed b;
+  bed_open(&b, "galaxy", "galaxy: {size: 24, known_neighbours: 3, known_psf: 1}");
+  const gb_image *image = b.sim.kind->image;
+  for (uint64_t r = 0; r < ROWS; r++) {
+    double light = 0;
+    memset(y, 0, sizeof y);
+    memset(again, 0, sizeof again);
+    image->surround(b.sim.self, 7, r, 3, y);
+    image->surround(b.sim.self, 7, r, 3, again);
+    CHECK(!memcmp(y, again, sizeof y));
+    for (size_t i = 0; i < S * S; i++) {
+      CHECK(y[i] >= 0 && y[i] <= 1.5f);
+      light += (double)y[i];
+    }
+    empty += light <= 0;
+    image->surround(b.sim.self, 7, r, 4, again);
+    equal += !memcmp(y, again, sizeof y);
+  }
+  CHECK_NEAR(empty / (double)ROWS, 0.25, 5 * sqrt(0.25 * 0.75 / ROWS));
+  CHECK_NEAR(equal / (double)ROWS, 0.25, 5 * sqrt(0.25 * 0.75 / ROWS)); /* nothing was added at step 4 */
+  bed_close(&b);
+  bed_open(&b, "galaxy", "galaxy: {size: 24}");
+  memset(y, 0, sizeof y);
+  image->surround(b.sim.self, 7, 0, 3, y);
+  for (size_t i = 0; i < S * S; i++) CHECK(y[i] == 0);
+  bed_close(&b);
+}
+
 static void bad_ranges_are_refused(void **state)
 {
   (void)state;
@@ -217,9 +252,16 @@ static void bad_ranges_are_refused(void **state)
 
 int main(int argc, char **argv)
 {
-  const struct CMUnitTest tests[] = {TEST(known_pixels), TEST(half_light),  TEST(bare_disk_is_the_known_image),
-                                     TEST(parts),        TEST(mixed_rows),  TEST(poisson),
-                                     TEST(noise),        TEST(derivatives), TEST(bad_ranges_are_refused)};
+  const struct CMUnitTest tests[] = {TEST(known_pixels),
+                                     TEST(half_light),
+                                     TEST(bare_disk_is_the_known_image),
+                                     TEST(parts),
+                                     TEST(mixed_rows),
+                                     TEST(poisson),
+                                     TEST(noise),
+                                     TEST(derivatives),
+                                     TEST(surroundings),
+                                     TEST(bad_ranges_are_refused)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   MPI_Finalize();
