@@ -138,6 +138,12 @@ static void step_backward(gb_direct *d, const gb_tape *tape, size_t step)
   for (size_t i = 0; i < k->n; i++) axpy(n, 1, d->rate + i * n, d->u);
 }
 
+/* A block may reach over the end of a piece of the rows. */
+static size_t block_rows(const gb_rhs *f, const gb_node *y, size_t first)
+{
+  return y->rows - first < f->most ? y->rows - first : f->most;
+}
+
 static gb_err forward_block(gb_direct *d, gb_node *y, const gb_tape *tape)
 {
   size_t m = (size_t)d->f->p.opts->substeps;
@@ -163,7 +169,7 @@ gb_err gb_direct_forward(gb_direct *d, gb_node *y)
     GB_TRY(gb_rhs_grow(&d->states, &d->n_states, y->rows * d->stages * f->size, sizeof *d->states));
   }
   for (size_t first = 0; first < y->rows; first += f->rows) {
-    gb_rhs_block(f, first, gb_rhs_rows(y, first, f->most));
+    gb_rhs_block(f, first, block_rows(f, y, first));
     gb_tape tape = d->kept ? gb_rhs_tape_from(f, &d->tape, first) : f->probe;
     GB_TRY(forward_block(d, y, &tape));
   }
@@ -177,7 +183,7 @@ gb_err gb_direct_vjp(gb_direct *d, gb_node *y)
   GB_ASSERT(d->kept && d->parts == y->parts);
   gb_rhs_pack(f, true);
   for (size_t first = 0; first < y->rows; first += f->rows) {
-    gb_rhs_block(f, first, gb_rhs_rows(y, first, f->most));
+    gb_rhs_block(f, first, block_rows(f, y, first));
     gb_tape tape = gb_rhs_tape_from(f, &d->tape, first);
     GB_TRY(gb_rhs_deltas(f, &tape));
     memset(d->u, 0, f->size * f->rows * sizeof *d->u);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "linalg/gemm.h"
 #include "linalg/narrow.h"
+#include "linalg/small.h"
 #include "linalg/vmath.h"
 
 enum { LINE = GB_ALIGN, LONG = 1024 /* rows of a sum over which gb_gemm_outer() needs all of its scratch */ };
@@ -191,12 +192,11 @@ static void layer(gb_rhs *f, const gb_tape *tape, size_t stage, int l)
   gb_activation a = f->p.network.activation[l];
   bool at_once = gb_activation_is_monotone(a);
   gb_real *y = tape->value[l + 1] + stage * out, *to = at_once ? y : tape->before[l] + stage * out;
-  gb_runs x = runs_of(in, tape->stages * in);
   gb_finish end = {.start = GB_START_BIAS,
                    .bias = f->p.network.b[l]->v,
                    .activate = at_once && a != GB_NONE ? gb_activate : NULL,
                    .kind = (int)a};
-  gb_gemm_rows(f->rows, &x, tape->value[l] + stage * in, out, f->packed[0][l], &end, to, next, NULL, f->scratch);
+  gb_small_rows(f->rows, in, tape->value[l] + stage * in, tape->stages * in, out, f->packed[0][l], &end, to, next);
   for (size_t r = 0; !at_once && r < f->rows; r++) {
     memcpy(y + r * next, to + r * next, out * sizeof *y);
     gb_activate((int)a, out, y + r * next);
@@ -286,11 +286,10 @@ static void network_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, bool laten
 {
   for (int l = f->p.network.n_layers - 1; l >= 0; l--) {
     size_t out = f->width[l + 1], in = f->width[l];
-    gb_runs g = runs_of(out, tape->stages * out);
     activation_vjp(f, tape, stage, l);
     gb_real *to = l ? tape->delta[l] + stage * in : f->input_bar;
-    gb_gemm_rows(f->rows, &g, tape->delta[l + 1] + stage * out, in, f->packed[1][l],
-                 &(gb_finish){.start = GB_START_ZERO}, to, l ? tape->stages * in : in, NULL, f->scratch);
+    gb_small_rows(f->rows, out, tape->delta[l + 1] + stage * out, tape->stages * out, in, f->packed[1][l],
+                  &(gb_finish){.start = GB_START_ZERO}, to, l ? tape->stages * in : in);
   }
   add_inputs(f, latents, ubar);
 }
@@ -435,21 +434,34 @@ static void finish_piece(gb_rhs *f, size_t piece, gb_node *weight, gb_real *sum)
   memcpy(weight->g, sum, n * sizeof *sum);
 }
 
-static void collect_weights(gb_rhs *f, const gb_node *y, const gb_tape *tape)
+/* From rows [at, at + rows) of the block, all of one piece. */
+static void collect_piece(gb_rhs *f, const gb_node *y, const gb_tape *tape, size_t at, size_t rows)
 {
-  size_t n = f->rows * tape->stages, rows = y->rows / y->parts, piece = f->first / rows;
-  bool first = f->first == piece * rows, last = f->first + f->rows == (piece + 1) * rows, whole = y->parts == 1;
-  bool add = !first || y->add;
+  size_t n = rows * tape->stages, skip = at * tape->stages, begin = f->first + at;
+  size_t size = y->rows / y->parts, piece = begin / size;
+  bool last = begin + rows == (piece + 1) * size, whole = y->parts == 1, add = begin % size || y->add;
   for (int l = 0; l < f->p.network.n_layers; l++) {
     gb_node *w = f->p.network.W[l], *b = f->p.network.b[l];
     gb_real *w_sum = weights_of(f, f->piece, l, false), *b_sum = weights_of(f, f->piece, l, true);
-    gb_runs in = runs_of(f->width[l], f->width[l]);
-    (f->width[l + 1] <= GB_NARROW ? gb_narrow_outer : gb_gemm_outer)(
-        n, 1, add, &in, tape->value[l], f->width[l + 1], tape->delta[l + 1], whole ? w->g : w_sum, f->scratch);
-    add_rows(n, f->width[l + 1], tape->delta[l + 1], add, whole ? b->g : b_sum);
+    size_t c = f->width[l], m = f->width[l + 1];
+    const gb_real *value = tape->value[l] + skip * c, *delta = tape->delta[l + 1] + skip * m;
+    gb_runs in = runs_of(c, c);
+    if (m <= GB_NARROW)
+      gb_narrow_outer(n, 1, add, &in, value, m, delta, whole ? w->g : w_sum, f->scratch);
+    else
+      gb_small_outer(n, add, c, value, m, delta, whole ? w->g : w_sum);
+    add_rows(n, m, delta, add, whole ? b->g : b_sum);
     if (whole || !last) continue;
     finish_piece(f, piece, w, w_sum);
     finish_piece(f, piece, b, b_sum);
+  }
+}
+
+static void collect_weights(gb_rhs *f, const gb_node *y, const gb_tape *tape)
+{
+  for (size_t at = 0, rows; at < f->rows; at += rows) {
+    rows = gb_rhs_rows(y, f->first + at, f->rows - at);
+    collect_piece(f, y, tape, at, rows);
   }
 }
 
@@ -540,9 +552,11 @@ gb_err gb_rhs_refuse(const gb_rhs *f, size_t row, size_t component, double t, co
 
 gb_err gb_rhs_check(const gb_rhs *f, double t, const double *u)
 {
-  double sum = 0; /* 0 as long as all are finite */
-  for (size_t i = 0; i < f->size * f->rows; i++) sum += 0 * u[i];
-  if (sum == 0) return GB_OK;
+  double none[8] = {0}; /* as long as all are finite */
+  size_t n = f->size * f->rows;
+  for (size_t at = 0; at < n; at += 8)
+    for (size_t k = 0; k < 8 && at + k < n; k++) none[k] += 0 * u[at + k];
+  if (gb_eight_total(none) == 0) return GB_OK;
   for (size_t r = 0; r < f->rows; r++)
     for (size_t i = 0; i < f->size; i++)
       if (!isfinite(u[i * f->rows + r])) return gb_rhs_refuse(f, r, i, t, "is not finite");

@@ -1,0 +1,153 @@
+/* linalg/small.c - register blocks of few rows by two vectors, like those of gemm.c. */
+#include "linalg/small.h"
+
+#include "linalg/vectors.h"
+
+#if defined(__AVX512F__)
+enum { MR = 8 };
+#else
+enum { MR = 6 };
+#endif
+enum { NR = 2 * GB_VR, CHUNK = 64 /* rows of A and G that the first cache holds together */ };
+
+/* Rows of the next block, of sizes that the compiler knows. */
+static size_t next_rows(size_t left)
+{
+  return left >= MR ? MR : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+/* A register block of C: where its rows are, and how chains start. */
+typedef struct block {
+  size_t k, a_row, c_row;
+  const gb_real *a, *panel, *bias; /* bias: NULL: from 0, or from C */
+  gb_real *c;
+  size_t some[2]; /* columns of each vector */
+  bool load;
+} block;
+
+GB_INLINE void rows_block(int m, int cols, bool whole, const block *b)
+{
+  gb_vr acc[MR][2];
+  const gb_real *panel = b->panel, *a = b->a;
+  for (int i = 0; i < m; i++) {
+    const gb_real *from = b->load ? b->c + (size_t)i * b->c_row : b->bias;
+    for (int j = 0; j < cols; j++)
+      acc[i][j] = from ? gb_vr_get(from + j * GB_VR, whole ? GB_VR : b->some[j]) : gb_vr_all(0);
+  }
+  for (size_t k = 0; k < b->k; k++, panel += NR, a++) {
+    gb_vr b0 = *(const gb_vr *)panel, b1 = *(const gb_vr *)(panel + GB_VR);
+#pragma GCC unroll 8
+    for (int i = 0; i < m; i++) {
+      gb_vr x = gb_vr_all(a[(size_t)i * b->a_row]);
+      acc[i][0] = gb_vr_fma(x, b0, acc[i][0]);
+      if (cols > 1) acc[i][1] = gb_vr_fma(x, b1, acc[i][1]);
+    }
+  }
+  for (int i = 0; i < m; i++)
+    for (int j = 0; j < cols; j++)
+      gb_vr_put(b->c + (size_t)i * b->c_row + j * GB_VR, whole ? GB_VR : b->some[j], acc[i][j]);
+}
+
+GB_INLINE void any_block(int m, const block *b)
+{
+  if (b->some[1] == GB_VR)
+    rows_block(m, 2, true, b);
+  else if (b->some[1])
+    rows_block(m, 2, false, b);
+  else
+    rows_block(m, 1, false, b);
+}
+
+/* Of the columns of a panel that are there, those of each vector. */
+static void split(size_t columns, size_t some[2])
+{
+  if (columns > NR) columns = NR;
+  some[0] = columns < GB_VR ? columns : GB_VR;
+  some[1] = columns - some[0];
+}
+
+void gb_small_rows(size_t rows, size_t k, const gb_real *a, size_t a_row, size_t n, const gb_real *packed,
+                   const gb_finish *finish, gb_real *c, size_t c_row)
+{
+  block b = {.k = k, .a_row = a_row, .c_row = c_row, .load = finish->start == GB_START_ADD};
+  for (size_t first = 0, m; first < rows; first += m) {
+    m = next_rows(rows - first);
+    b.a = a + first * a_row;
+    for (size_t j = 0; j < n; j += NR) {
+      split(n - j, b.some);
+      b.panel = packed + j * k;
+      b.bias = finish->start == GB_START_BIAS ? finish->bias + j : NULL;
+      b.c = c + first * c_row + j;
+      switch (m) {
+      case MR: any_block(MR, &b); break;
+      case 4: any_block(4, &b); break;
+      case 2: any_block(2, &b); break;
+      default: any_block(1, &b);
+      }
+    }
+    for (size_t r = first; finish->activate && r < first + m; r++) finish->activate(finish->kind, n, c + r * c_row);
+  }
+}
+
+/* A register block of D, and the numbers of A and G that belong to it. */
+typedef struct cell {
+  size_t rows, k, n;
+  const gb_real *a, *g;
+  gb_real *d;
+  size_t some[2];
+  bool load;
+} cell;
+
+GB_INLINE void outer_block(int m, int cols, bool whole, const cell *b)
+{
+  gb_vr acc[MR][2];
+  const gb_real *a = b->a, *g = b->g;
+  size_t n0 = whole ? GB_VR : b->some[0], n1 = whole ? GB_VR : b->some[1];
+  for (int i = 0; i < m; i++)
+    for (int j = 0; j < cols; j++)
+      acc[i][j] = b->load ? gb_vr_get(b->d + (size_t)i * b->n + j * GB_VR, j ? n1 : n0) : gb_vr_all(0);
+  for (size_t r = 0; r < b->rows; r++, a += b->k, g += b->n) {
+    gb_vr g0 = gb_vr_get(g, n0), g1 = cols > 1 ? gb_vr_get(g + GB_VR, n1) : gb_vr_all(0);
+#pragma GCC unroll 8
+    for (int i = 0; i < m; i++) {
+      gb_vr x = gb_vr_all(a[i]);
+      acc[i][0] = gb_vr_fma(x, g0, acc[i][0]);
+      if (cols > 1) acc[i][1] = gb_vr_fma(x, g1, acc[i][1]);
+    }
+  }
+  for (int i = 0; i < m; i++)
+    for (int j = 0; j < cols; j++) gb_vr_put(b->d + (size_t)i * b->n + j * GB_VR, j ? n1 : n0, acc[i][j]);
+}
+
+GB_INLINE void any_cell(int m, const cell *b)
+{
+  if (b->some[1] == GB_VR)
+    outer_block(m, 2, true, b);
+  else if (b->some[1])
+    outer_block(m, 2, false, b);
+  else
+    outer_block(m, 1, false, b);
+}
+
+void gb_small_outer(size_t rows, bool add, size_t k, const gb_real *a, size_t n, const gb_real *g, gb_real *d)
+{
+  for (size_t first = 0; first < rows; first += CHUNK)
+    for (size_t j = 0; j < n; j += NR)
+      for (size_t i = 0, m; i < k; i += m) {
+        m = next_rows(k - i);
+        cell b = {.rows = rows - first < CHUNK ? rows - first : CHUNK,
+                  .k = k,
+                  .n = n,
+                  .a = a + first * k + i,
+                  .g = g + first * n + j,
+                  .d = d + i * n + j,
+                  .load = add || first > 0};
+        split(n - j, b.some);
+        switch (m) {
+        case MR: any_cell(MR, &b); break;
+        case 4: any_cell(4, &b); break;
+        case 2: any_cell(2, &b); break;
+        default: any_cell(1, &b);
+        }
+      }
+}
