@@ -151,3 +151,46 @@ void gb_small_outer(size_t rows, bool add, size_t k, const gb_real *a, size_t n,
         }
       }
 }
+
+typedef double doubles __attribute__((vector_size(GB_VR * sizeof(double)), aligned(sizeof(double)), may_alias));
+
+static size_t at_most(size_t n, size_t most)
+{
+  return n < most ? n : most;
+}
+
+void gb_small_to_rows(size_t rows, size_t n, const double *u, gb_real *to, size_t next)
+{
+  for (size_t r = 0; r < rows; r += GB_VR)
+    for (size_t i = 0; i < n; i += GB_VR) {
+      gb_vr v[GB_VR];
+      size_t there = at_most(rows - r, GB_VR), some = at_most(n - i, GB_VR);
+      for (size_t k = 0; k < GB_VR; k++) {
+        const double *from = u + (i + k) * rows + r;
+        v[k] = gb_vr_all(0);
+        if (k < some && there == GB_VR) v[k] = __builtin_convertvector(*(const doubles *)from, gb_vr);
+        for (size_t j = 0; k < some && there < GB_VR && j < there; j++) v[k][j] = (gb_real)from[j];
+      }
+      gb_vr_transpose(v);
+      for (size_t k = 0; k < there; k++) gb_vr_put(to + (r + k) * next + i, some, v[k]);
+    }
+}
+
+void gb_small_from_rows(size_t rows, size_t n, const gb_real *from, size_t next, double *u)
+{
+  for (size_t r = 0; r < rows; r += GB_VR)
+    for (size_t i = 0; i < n; i += GB_VR) {
+      gb_vr v[GB_VR];
+      size_t there = at_most(rows - r, GB_VR), some = at_most(n - i, GB_VR);
+      for (size_t k = 0; k < GB_VR; k++)
+        v[k] = k < there ? gb_vr_get(from + (r + k) * next + i, some) : gb_vr_all(0);
+      gb_vr_transpose(v);
+      for (size_t k = 0; k < some; k++) {
+        double *to = u + (i + k) * rows + r;
+        if (there == GB_VR)
+          *(doubles *)to += __builtin_convertvector(v[k], doubles);
+        else
+          for (size_t j = 0; j < there; j++) to[j] += (double)v[k][j];
+      }
+    }
+}

@@ -15,3 +15,9 @@ void gb_small_rows(size_t rows, size_t k, const gb_real *a, size_t a_row, size_t
  *  @param[in] a, g  [rows, k], [rows, n]
  *  @param[in] add   chains continue what D holds */
 void gb_small_outer(size_t rows, bool add, size_t k, const gb_real *a, size_t n, const gb_real *g, gb_real *d);
+
+/** Components become rows, and back: to[r * next + i] = u[i, r]; u[i, r] += from[r * next + i].
+ *  Local.
+ *  @param[in,out] u  [n, rows] */
+void gb_small_to_rows(size_t rows, size_t n, const double *u, gb_real *to, size_t next);
+void gb_small_from_rows(size_t rows, size_t n, const gb_real *from, size_t next, double *u);

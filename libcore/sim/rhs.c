@@ -178,11 +178,10 @@ static void put_inputs(const gb_rhs *f, const gb_tape *tape, size_t stage, doubl
     clock[0] = (gb_real)sin(t);
     clock[1] = (gb_real)cos(t);
   }
+  gb_small_to_rows(f->rows, f->n, u, in + f->n_latent, next);
   for (size_t r = 0; r < f->rows; r++, in += next) {
-    size_t k = 0;
-    for (; k < f->n_latent; k++) in[k] = z[r * f->n_latent + k];
-    for (size_t i = 0; i < f->n; i++) in[k++] = (gb_real)u[i * f->rows + r];
-    for (size_t i = 0; k < n; i++) in[k++] = clock[i];
+    for (size_t k = 0; k < f->n_latent; k++) in[k] = z[r * f->n_latent + k];
+    for (size_t k = f->n_latent + f->n, i = 0; k < n; i++) in[k++] = clock[i];
   }
 }
 
@@ -255,11 +254,8 @@ void gb_rhs_rate(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const d
   known_rate(f, t, u, parameters(f, tape, stage), du);
   if (f->p.reduced) known_rate(f, t, u + half, f->theta, du + half);
   if (f->p.inside != GB_INSIDE_SUM) return;
-  double *driven = du + f->p.sim->dims.driven * f->rows;
-  for (size_t r = 0; r < f->rows; r++) {
-    const gb_real *out = output(f, tape->value, tape, stage, r);
-    for (size_t i = 0; i < f->n_out; i++) driven[i * f->rows + r] += (double)out[i];
-  }
+  gb_small_from_rows(f->rows, f->n_out, output(f, tape->value, tape, stage, 0), tape->stages * f->n_out,
+                     du + f->p.sim->dims.driven * f->rows);
 }
 
 /* Back through the activation of layer l. */
@@ -275,11 +271,8 @@ static void activation_vjp(const gb_rhs *f, const gb_tape *tape, size_t stage, i
 static void add_inputs(const gb_rhs *f, bool latents, double *ubar)
 {
   size_t n = f->width[0];
-  for (size_t r = 0; r < f->rows; r++) {
-    const gb_real *in = f->input_bar + r * n;
-    for (size_t i = 0; latents && i < f->n_latent; i++) f->latent_bar[i * f->rows + r] += (double)in[i];
-    for (size_t i = 0; ubar && i < f->n; i++) ubar[i * f->rows + r] += (double)in[f->n_latent + i];
-  }
+  if (latents) gb_small_from_rows(f->rows, f->n_latent, f->input_bar, n, f->latent_bar);
+  if (ubar) gb_small_from_rows(f->rows, f->n, f->input_bar + f->n_latent, n, ubar);
 }
 
 static void network_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, bool latents, double *ubar)
@@ -318,10 +311,8 @@ static void whole_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, double t, co
   } else
     known_vjp(f, t, u, f->theta, w, ubar, weights ? f->theta_bar : NULL);
   if (f->p.inside == GB_INSIDE_SUM)
-    for (size_t r = 0; r < f->rows; r++) {
-      gb_real *delta = output(f, tape->delta, tape, stage, r);
-      for (size_t i = 0; i < f->n_out; i++) delta[i] = (gb_real)w[(f->p.sim->dims.driven + i) * f->rows + r];
-    }
+    gb_small_to_rows(f->rows, f->n_out, w + f->p.sim->dims.driven * f->rows, output(f, tape->delta, tape, stage, 0),
+                     tape->stages * f->n_out);
   if (f->n_out) network_vjp(f, tape, stage, weights, ubar);
 }
 
@@ -565,20 +556,16 @@ gb_err gb_rhs_check(const gb_rhs *f, double t, const double *u)
 
 void gb_rhs_put_frame(const gb_rhs *f, const gb_node *y, size_t frame, const double *u)
 {
-  size_t seen = f->p.sim->dims.seen, half = y->width / 2;
-  for (size_t r = 0; r < f->rows; r++) {
-    gb_real *to = y->v + (f->first + r) * y->width + frame * seen;
-    for (size_t i = 0; i < seen; i++) to[i] = (gb_real)u[i * f->rows + r];
-    for (size_t i = 0; f->p.reduced && i < seen; i++) to[half + i] = (gb_real)u[(f->n + i) * f->rows + r];
-  }
+  size_t seen = f->p.sim->dims.seen;
+  gb_real *to = y->v + f->first * y->width + frame * seen;
+  gb_small_to_rows(f->rows, seen, u, to, y->width);
+  if (f->p.reduced) gb_small_to_rows(f->rows, seen, u + f->n * f->rows, to + y->width / 2, y->width);
 }
 
 void gb_rhs_take_frame(const gb_rhs *f, const gb_node *y, size_t frame, double *ubar)
 {
-  size_t seen = f->p.sim->dims.seen, half = y->width / 2;
-  for (size_t r = 0; r < f->rows; r++) {
-    const gb_real *from = y->g + (f->first + r) * y->width + frame * seen;
-    for (size_t i = 0; i < seen; i++) ubar[i * f->rows + r] += (double)from[i];
-    for (size_t i = 0; f->p.reduced && i < seen; i++) ubar[(f->n + i) * f->rows + r] += (double)from[half + i];
-  }
+  size_t seen = f->p.sim->dims.seen;
+  const gb_real *from = y->g + f->first * y->width + frame * seen;
+  gb_small_from_rows(f->rows, seen, from, y->width, ubar);
+  if (f->p.reduced) gb_small_from_rows(f->rows, seen, from + y->width / 2, y->width, ubar + f->n * f->rows);
 }
