@@ -8,7 +8,7 @@ enum { MR = 8 };
 #else
 enum { MR = 6 };
 #endif
-enum { NR = 2 * GB_VR, CHUNK = 64 /* rows of A and G that the first cache holds together */ };
+enum { NR = 2 * GB_VR };
 
 /* Rows of the next block, of sizes that the compiler knows. */
 static size_t next_rows(size_t left)
@@ -18,7 +18,7 @@ static size_t next_rows(size_t left)
 
 /* A register block of C: where its rows are, and how chains start. */
 typedef struct block {
-  size_t k, a_row, c_row;
+  size_t k, n;
   const gb_real *a, *panel, *bias; /* bias: NULL: from 0, or from C */
   gb_real *c;
   size_t some[2]; /* columns of each vector */
@@ -30,7 +30,7 @@ GB_INLINE void rows_block(int m, int cols, bool whole, const block *b)
   gb_vr acc[MR][2];
   const gb_real *panel = b->panel, *a = b->a;
   for (int i = 0; i < m; i++) {
-    const gb_real *from = b->load ? b->c + (size_t)i * b->c_row : b->bias;
+    const gb_real *from = b->load ? b->c + (size_t)i * b->n : b->bias;
     for (int j = 0; j < cols; j++)
       acc[i][j] = from ? gb_vr_get(from + j * GB_VR, whole ? GB_VR : b->some[j]) : gb_vr_all(0);
   }
@@ -38,14 +38,14 @@ GB_INLINE void rows_block(int m, int cols, bool whole, const block *b)
     gb_vr b0 = *(const gb_vr *)panel, b1 = *(const gb_vr *)(panel + GB_VR);
 #pragma GCC unroll 8
     for (int i = 0; i < m; i++) {
-      gb_vr x = gb_vr_all(a[(size_t)i * b->a_row]);
+      gb_vr x = gb_vr_all(a[(size_t)i * b->k]);
       acc[i][0] = gb_vr_fma(x, b0, acc[i][0]);
       if (cols > 1) acc[i][1] = gb_vr_fma(x, b1, acc[i][1]);
     }
   }
   for (int i = 0; i < m; i++)
     for (int j = 0; j < cols; j++)
-      gb_vr_put(b->c + (size_t)i * b->c_row + j * GB_VR, whole ? GB_VR : b->some[j], acc[i][j]);
+      gb_vr_put(b->c + (size_t)i * b->n + j * GB_VR, whole ? GB_VR : b->some[j], acc[i][j]);
 }
 
 GB_INLINE void any_block(int m, const block *b)
@@ -66,18 +66,18 @@ static void split(size_t columns, size_t some[2])
   some[1] = columns - some[0];
 }
 
-void gb_small_rows(size_t rows, size_t k, const gb_real *a, size_t a_row, size_t n, const gb_real *packed,
-                   const gb_finish *finish, gb_real *c, size_t c_row)
+void gb_small_rows(size_t rows, size_t k, const gb_real *a, size_t n, const gb_real *packed, const gb_finish *finish,
+                   gb_real *c)
 {
-  block b = {.k = k, .a_row = a_row, .c_row = c_row, .load = finish->start == GB_START_ADD};
+  block b = {.k = k, .n = n, .load = finish->start == GB_START_ADD};
   for (size_t first = 0, m; first < rows; first += m) {
     m = next_rows(rows - first);
-    b.a = a + first * a_row;
+    b.a = a + first * k;
     for (size_t j = 0; j < n; j += NR) {
       split(n - j, b.some);
       b.panel = packed + j * k;
       b.bias = finish->start == GB_START_BIAS ? finish->bias + j : NULL;
-      b.c = c + first * c_row + j;
+      b.c = c + first * n + j;
       switch (m) {
       case MR: any_block(MR, &b); break;
       case 4: any_block(4, &b); break;
@@ -85,8 +85,8 @@ void gb_small_rows(size_t rows, size_t k, const gb_real *a, size_t a_row, size_t
       default: any_block(1, &b);
       }
     }
-    for (size_t r = first; finish->activate && r < first + m; r++) finish->activate(finish->kind, n, c + r * c_row);
   }
+  if (finish->activate) finish->activate(finish->kind, rows * n, c);
 }
 
 /* A register block of D, and the numbers of A and G that belong to it. */
@@ -131,25 +131,21 @@ GB_INLINE void any_cell(int m, const cell *b)
 
 void gb_small_outer(size_t rows, bool add, size_t k, const gb_real *a, size_t n, const gb_real *g, gb_real *d)
 {
-  for (size_t first = 0; first < rows; first += CHUNK)
-    for (size_t j = 0; j < n; j += NR)
-      for (size_t i = 0, m; i < k; i += m) {
-        m = next_rows(k - i);
-        cell b = {.rows = rows - first < CHUNK ? rows - first : CHUNK,
-                  .k = k,
-                  .n = n,
-                  .a = a + first * k + i,
-                  .g = g + first * n + j,
-                  .d = d + i * n + j,
-                  .load = add || first > 0};
-        split(n - j, b.some);
-        switch (m) {
-        case MR: any_cell(MR, &b); break;
-        case 4: any_cell(4, &b); break;
-        case 2: any_cell(2, &b); break;
-        default: any_cell(1, &b);
-        }
+  cell b = {.rows = rows, .k = k, .n = n, .load = add};
+  for (size_t j = 0; j < n; j += NR)
+    for (size_t i = 0, m; i < k; i += m) {
+      m = next_rows(k - i);
+      b.a = a + i;
+      b.g = g + j;
+      b.d = d + i * n + j;
+      split(n - j, b.some);
+      switch (m) {
+      case MR: any_cell(MR, &b); break;
+      case 4: any_cell(4, &b); break;
+      case 2: any_cell(2, &b); break;
+      default: any_cell(1, &b);
       }
+    }
 }
 
 typedef double doubles __attribute__((vector_size(GB_VR * sizeof(double)), aligned(sizeof(double)), may_alias));
@@ -182,8 +178,7 @@ void gb_small_from_rows(size_t rows, size_t n, const gb_real *from, size_t next,
     for (size_t i = 0; i < n; i += GB_VR) {
       gb_vr v[GB_VR];
       size_t there = at_most(rows - r, GB_VR), some = at_most(n - i, GB_VR);
-      for (size_t k = 0; k < GB_VR; k++)
-        v[k] = k < there ? gb_vr_get(from + (r + k) * next + i, some) : gb_vr_all(0);
+      for (size_t k = 0; k < GB_VR; k++) v[k] = k < there ? gb_vr_get(from + (r + k) * next + i, some) : gb_vr_all(0);
       gb_vr_transpose(v);
       for (size_t k = 0; k < some; k++) {
         double *to = u + (i + k) * rows + r;

@@ -1,18 +1,19 @@
 /* linalg/small.h - products of matrices that stay in the first cache, again and again: a network inside an equation.
  * The same chains of fused multiply-adds as those of linalg/gemm.h, so the same bits, with less around them: rows lie
- * at equal distances, and nothing is looked up or copied. All functions are Local. */
+ * side by side, and nothing is looked up or copied. All functions are Local. */
 #pragma once
 #include "linalg/gemm.h"
 
-/** C = A B, as gb_gemm_rows(), for rows of A `a_row` numbers apart and rows of C `c_row` apart.
+/** C = A B [rows, n], as gb_gemm_rows().
  *  Local.
+ *  @param[in] a       [rows, k]
  *  @param[in] packed  B [k, n] by gb_gemm_pack() */
-void gb_small_rows(size_t rows, size_t k, const gb_real *a, size_t a_row, size_t n, const gb_real *packed,
-                   const gb_finish *finish, gb_real *c, size_t c_row);
+void gb_small_rows(size_t rows, size_t k, const gb_real *a, size_t n, const gb_real *packed, const gb_finish *finish,
+                   gb_real *c);
 
 /** D = A^T G [k, n], as gb_gemm_outer() of one part.
  *  Local.
- *  @param[in] a, g  [rows, k], [rows, n]
+ *  @param[in] a, g  [rows, k], [rows, n]; fast if the first cache holds both
  *  @param[in] add   chains continue what D holds */
 void gb_small_outer(size_t rows, bool add, size_t k, const gb_real *a, size_t n, const gb_real *g, gb_real *d);
 
