@@ -189,3 +189,12 @@ void gb_small_from_rows(size_t rows, size_t n, const gb_real *from, size_t next,
       }
     }
 }
+
+void gb_small_gather(size_t lines, size_t n, const gb_real *from, size_t step, gb_real *to)
+{
+  for (size_t i = 0; i < lines; i++, from += step, to += n) {
+    size_t k = 0;
+    for (; k + GB_VR <= n; k += GB_VR) *(gb_vr *)(to + k) = *(const gb_vr *)(from + k);
+    if (k < n) gb_vr_put(to + k, n - k, gb_vr_get(from + k, n - k));
+  }
+}

@@ -22,3 +22,7 @@ void gb_small_outer(size_t rows, bool add, size_t k, const gb_real *a, size_t n,
  *  @param[in,out] u  [n, rows] */
 void gb_small_to_rows(size_t rows, size_t n, const double *u, gb_real *to, size_t next);
 void gb_small_from_rows(size_t rows, size_t n, const gb_real *from, size_t next, double *u);
+
+/** Lines of n numbers, `step` apart, side by side.
+ *  Local. */
+void gb_small_gather(size_t lines, size_t n, const gb_real *from, size_t step, gb_real *to);

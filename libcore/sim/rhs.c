@@ -425,10 +425,11 @@ static void finish_piece(gb_rhs *f, size_t piece, gb_node *weight, gb_real *sum)
 static void gather(const gb_rhs *f, const gb_tape *tape, gb_real *const array[], int l, size_t at, size_t first,
                    size_t count, gb_real *to)
 {
-  size_t n = f->width[l];
-  for (size_t i = first; i < first + count; i++, to += n) {
-    size_t r = at + i / tape->stages;
-    memcpy(to, at_stage(f, array, l, i % tape->stages) + r * n, n * sizeof *to);
+  size_t n = f->width[l], end = first + count;
+  for (size_t i = first, some; i < end; i += some, to += some * n) {
+    size_t stage = i % tape->stages;
+    some = tape->stages - stage < end - i ? tape->stages - stage : end - i;
+    gb_small_gather(some, n, at_stage(f, array, l, stage) + (at + i / tape->stages) * n, f->rows * n, to);
   }
 }
 
