@@ -1,6 +1,9 @@
 /* linalg/small.c - register blocks of few rows by two vectors, like those of gemm.c. */
 #include "linalg/small.h"
 
+#include <string.h>
+
+#include "linalg/stretch.h"
 #include "linalg/vectors.h"
 
 #if defined(__AVX512F__)
@@ -9,6 +12,11 @@ enum { MR = 8 };
 enum { MR = 6 };
 #endif
 enum { NR = 2 * GB_VR };
+
+static size_t at_most(size_t n, size_t most)
+{
+  return n < most ? n : most;
+}
 
 /* Rows of the next block, of sizes that the compiler knows. */
 static size_t next_rows(size_t left)
@@ -148,12 +156,29 @@ void gb_small_outer(size_t rows, bool add, size_t k, const gb_real *a, size_t n,
     }
 }
 
-typedef double doubles __attribute__((vector_size(GB_VR * sizeof(double)), aligned(sizeof(double)), may_alias));
+enum { LINES = 64 /* of A and G, that the first cache holds */ };
 
-static size_t at_most(size_t n, size_t most)
+size_t gb_small_sums_scratch(size_t parts, size_t k, size_t n)
 {
-  return n < most ? n : most;
+  return (gb_stretch_levels(parts) + 1) * k * n * sizeof(gb_real);
 }
+
+void gb_small_sums(size_t rows, size_t parts, bool add, size_t k, const gb_real *a, size_t n, const gb_real *g,
+                   gb_real *d, void *scratch)
+{
+  size_t piece = rows / parts, size = k * n;
+  gb_real *level = scratch;
+  for (size_t p = 0; p < parts; p++, a += piece * k, g += piece * n) {
+    for (size_t at = 0; at < piece; at += LINES)
+      gb_small_outer(at_most(piece - at, LINES), add || at > 0, k, a + at * k, n, g + at * n, d);
+    size_t l = 0;
+    for (; p >> l & 1; l++) /* a full pair of the tree: left + right */
+      for (size_t i = 0; i < size; i++) d[i] = level[l * size + i] + d[i];
+    memcpy(level + l * size, d, size * sizeof *d);
+  }
+}
+
+typedef double doubles __attribute__((vector_size(GB_VR * sizeof(double)), aligned(sizeof(double)), may_alias));
 
 void gb_small_to_rows(size_t rows, size_t n, const double *u, gb_real *to, size_t next)
 {

@@ -4,6 +4,8 @@
 #pragma once
 #include "linalg/gemm.h"
 
+enum { GB_SMALL = 4096 }; /* numbers of B that leave room in the first cache */
+
 /** C = A B [rows, n], as gb_gemm_rows().
  *  Local.
  *  @param[in] a       [rows, k]
@@ -16,6 +18,14 @@ void gb_small_rows(size_t rows, size_t k, const gb_real *a, size_t n, const gb_r
  *  @param[in] a, g  [rows, k], [rows, n]; fast if the first cache holds both
  *  @param[in] add   chains continue what D holds */
 void gb_small_outer(size_t rows, bool add, size_t k, const gb_real *a, size_t n, const gb_real *g, gb_real *d);
+
+/** The same of any number of rows, in `parts` equal pieces, a power of two, as gb_gemm_outer().
+ *  Local.
+ *  @param[in] add      only with one part
+ *  @param[in] scratch  [gb_small_sums_scratch(most parts, k, n)] bytes */
+void gb_small_sums(size_t rows, size_t parts, bool add, size_t k, const gb_real *a, size_t n, const gb_real *g,
+                   gb_real *d, void *scratch);
+size_t gb_small_sums_scratch(size_t parts, size_t k, size_t n);
 
 /** Components become rows, and back: to[r * next + i] = u[i, r]; u[i, r] += from[r * next + i].
  *  Local.
