@@ -139,7 +139,7 @@ static void gradient_of_w(gb_node *y, const gb_real *large, const gb_real *small
 static void gradient_of_x(gb_node *y, direction *go)
 {
   gb_node *x = y->in[X];
-  if (x->g) go(y, y->g, y->in[W]->v, &(gb_finish){.start = x->born ? GB_START_ADD : GB_START_ZERO}, x->g);
+  if (x->g) go(y, y->g, y->in[W]->v, &(gb_finish){.start = gb_node_is_born(x) ? GB_START_ADD : GB_START_ZERO}, x->g);
 }
 
 static gb_err conv_forward(gb_node *y)
