@@ -31,22 +31,28 @@ static gb_err move_vjp(gb_node *y)
     for (size_t i = 0; x->g && i < y->rows / y->copies * b->count; i++) {
       const gb_real *restrict g = y->g + b->to + i * b->to_step;
       gb_real *restrict x_bar = x->g + b->from + i * b->from_step;
-      if (x->born)
+      if (gb_node_is_born(x))
         for (size_t j = 0; j < b->size; j++) x_bar[j] += g[j];
       else
         memcpy(x_bar, g, b->size * sizeof *g);
     }
-    x->born = true;
+    gb_node_bear(x);
   }
+  return GB_OK;
+}
+
+static gb_err nothing(gb_node *y)
+{
+  (void)y;
   return GB_OK;
 }
 
 static const gb_op stack_op = {"stack", move_forward, move_vjp};
 static const gb_op pick_op = {"pick", move_forward, move_vjp};
 static const gb_op concat_op = {"concat", move_forward, move_vjp};
-static const gb_op reshape_op = {"reshape", move_forward, move_vjp};
+static const gb_op reshape_op = {"reshape", nothing, nothing};
 static const gb_op slice_op = {"slice", move_forward, move_vjp};
-static const gb_op stop_op = {"stop", move_forward, NULL};
+static const gb_op stop_op = {"stop", nothing, NULL};
 
 static gb_node *move(gb_graph *g, const gb_op *op, gb_shape shape, int n, gb_node *const in[], const blocks *b)
 {
@@ -91,17 +97,9 @@ gb_node *gb_pick(gb_graph *g, gb_node *x, size_t copy)
   return y;
 }
 
-static gb_node *whole(gb_graph *g, const gb_op *op, gb_node *x, gb_shape shape)
-{
-  size_t n = x->copies * x->width;
-  gb_node *y = move(g, op, shape, 1, &x, &(blocks){1, n, 0, n, 0, n});
-  if (y) y->starts = true;
-  return y;
-}
-
 gb_node *gb_stop(gb_graph *g, gb_node *x)
 {
-  return x ? whole(g, &stop_op, x, x->shape) : NULL;
+  return x ? gb_graph_view(g, &stop_op, x, x->shape) : NULL;
 }
 
 gb_node *gb_concat(gb_graph *g, int n, gb_node *const in[])
@@ -123,9 +121,7 @@ gb_node *gb_concat(gb_graph *g, int n, gb_node *const in[])
 
 gb_node *gb_reshape(gb_graph *g, gb_node *x, gb_shape shape)
 {
-  if (!x) return NULL;
-  GB_ASSERT(gb_shape_width(shape) == x->width);
-  return whole(g, &reshape_op, x, shape);
+  return gb_graph_view(g, &reshape_op, x, shape);
 }
 
 gb_node *gb_slice(gb_graph *g, gb_node *x, size_t first, gb_shape shape)
