@@ -400,11 +400,12 @@ gb_err gb_analysis_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_t
   gb_route route = there ? gb_principal_route(route_of(&o), c.size, n, width, o.memory * 0x1p30) : route_of(&o);
   double components = fmin((double)width, fmax((double)o.components, (double)most_latents(&o)));
   if (there)
-    gb_text_add(out,
-                "data: %s, %zu samples of %zu numbers (encoding %s)\nroute: %s\nmemory per rank: %s with %d rank%s\n",
-                path, n, width, encoding_of(&s), gb_route_name[route],
-                gb_text_bytes(gb_principal_bytes(route, c.size, n, width) + (double)gb_dataset_bytes(s.data), a),
-                c.size, c.size > 1 ? "s" : "");
+    gb_text_add(
+        out, "data: %s, %zu samples of %zu numbers (encoding %s)\nroute: %s\nmemory per rank: %s with %d rank%s\n",
+        path, n, width, encoding_of(&s), gb_route_name[route],
+        gb_text_bytes(gb_principal_bytes(route, c.size, n, width, o.memory * 0x1p30) + (double)gb_dataset_bytes(s.data),
+                      a),
+        c.size, c.size > 1 ? "s" : "");
   else
     gb_text_add(out, "data: %s is not there yet, samples of %zu numbers (encoding %s)\n", path, width, encoding_of(&s));
   gb_text_add(out, "disk: %s\n", gb_text_bytes((components + 2) * (double)width * sizeof(double), b));

@@ -11,7 +11,7 @@
 
 const char *const gb_route_name[GB_ROUTES] = {"auto", "covariance", "qr", "svd"};
 
-enum { WINDOW = 1 << 21 }; /* numbers that a rank reads and moves at once */
+enum { WINDOW = 1 << 21 }; /* most numbers that a rank reads and moves at once */
 
 /* All that the steps below share. */
 typedef struct finder {
@@ -28,26 +28,26 @@ static size_t least(size_t a, size_t b)
   return a < b ? a : b;
 }
 
-/* Samples of a rank in a window: a piece of all, if that is small. */
-static size_t window_rows(int ranks, size_t n, size_t width)
+/* Samples of a rank in a window: a piece of all, if that is small; few where memory is. */
+static size_t window_rows(int ranks, size_t n, size_t width, double memory)
 {
-  size_t share = (n + (size_t)ranks - 1) / (size_t)ranks, rows = WINDOW / width;
+  size_t share = (n + (size_t)ranks - 1) / (size_t)ranks, rows = (size_t)fmin(WINDOW, memory / 128) / width;
   return least(share, rows ? rows : 1);
 }
 
 gb_route gb_principal_route(gb_route wanted, int ranks, size_t n, size_t width, double memory)
 {
   if (wanted != GB_ROUTE_AUTO) return wanted;
-  return n / 2 >= width && gb_principal_bytes(GB_ROUTE_QR, ranks, n, width) <= memory ? GB_ROUTE_QR
-                                                                                      : GB_ROUTE_COVARIANCE;
+  return n / 2 >= width && gb_principal_bytes(GB_ROUTE_QR, ranks, n, width, memory) <= memory ? GB_ROUTE_QR
+                                                                                              : GB_ROUTE_COVARIANCE;
 }
 
 /* Matrices, vectors, and work space of about two more. */
-double gb_principal_bytes(gb_route route, int ranks, size_t n, size_t width)
+double gb_principal_bytes(gb_route route, int ranks, size_t n, size_t width, double memory)
 {
   double square = (double)width * (double)width, all = (double)n * (double)width;
   double numbers = 4 * square + (route == GB_ROUTE_COVARIANCE ? 0 : all);
-  double window = (double)window_rows(ranks, n, width) * (double)width;
+  double window = (double)window_rows(ranks, n, width, memory) * (double)width;
   return sizeof(double) * (numbers / ranks + (route == GB_ROUTE_COVARIANCE ? 2 : 1) * window);
 }
 
@@ -191,7 +191,7 @@ static void clean(gb_principal *p)
 static gb_err check(const gb_samples *s, int ranks, gb_route route, double memory)
 {
   char a[32], b[32];
-  double bytes = gb_principal_bytes(route, ranks, s->n, s->width);
+  double bytes = gb_principal_bytes(route, ranks, s->n, s->width, memory);
   GB_CHECK(s->n >= 2, GB_ERR_CONFIG, "%s: %zu samples have no covariance. Take more of them.", s->name, s->n);
   GB_CHECK(route == GB_ROUTE_COVARIANCE || bytes <= memory, GB_ERR_CONFIG,
            "%s: %zu samples of %zu numbers need %s on each of %d ranks by the route %s, but %s are allowed. Use more "
@@ -207,7 +207,7 @@ gb_err gb_principal_find(gb_comm c, const gb_samples *samples, size_t components
   double begin = gb_clock_now();
   gb_err e = GB_OK;
   *out = (gb_principal){.n = n, .width = width, .n_component = least(components, least(n, width))};
-  finder f = {.c = c, .of = samples, .p = out, .most = window_rows(c.size, n, width)};
+  finder f = {.c = c, .of = samples, .p = out, .most = window_rows(c.size, n, width, memory)};
   out->route = gb_principal_route(route, c.size, n, width, memory);
   GB_TRY(gb_comm_agree(c, check(samples, c.size, out->route, memory)));
   GB_TRY(gb_dist_open(c, 0, 0, &f.d));

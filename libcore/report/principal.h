@@ -33,12 +33,13 @@ typedef struct gb_principal {
  *  Local. Tall data (at least two samples a number) take the QR factorisation if `memory` bytes per rank are enough to
  *  hold them, all others the covariance. A route that is not GB_ROUTE_AUTO is kept. */
 gb_route gb_principal_route(gb_route wanted, int ranks, size_t n, size_t width, double memory);
-double gb_principal_bytes(gb_route route, int ranks, size_t n, size_t width);
+double gb_principal_bytes(gb_route route, int ranks, size_t n, size_t width, double memory);
 
 /** Find them.
  *  Collective over c. `out` is freed by gb_principal_free(), also after a failure.
  *  @param[in] components  to keep, at most min(n, width)
- *  @param[in] memory      bytes per rank
+ *  @param[in] memory      bytes per rank that a route other than the covariance may take; windows are a small part of
+ * it
  *  @return GB_ERR_NUMERIC if a number is not finite (naming the sample) or all samples are equal; GB_ERR_CONFIG for
  * less than two samples, or if `route` needs more memory */
 gb_err gb_principal_find(gb_comm c, const gb_samples *samples, size_t components, gb_route route, double memory,
