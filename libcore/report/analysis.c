@@ -249,11 +249,12 @@ static void find_renyi_information(gb_analysis *a)
           (size_t)a->latent[i % a->n_latent], p->signal + i * a->n_mode, p->number[GB_LINEAR_NOISE][i], of->weight[w]);
 }
 
-/* From the largest eigenvalue, where the rate is 0, to the smallest, but no more than nine decades. */
+/* From the largest eigenvalue, where the rate is 0, to a hundredth of the smallest, far beyond which every mode is
+ * active; but no more than nine decades. */
 static void find_curves(gb_analysis *a)
 {
   gb_spectrum of = spectrum_of(a);
-  double most = of.lam[0], least = fmax(of.lam[of.n - 1], 1e-9 * most);
+  double most = of.lam[0], least = fmax(of.lam[of.n - 1] / 100, 1e-9 * most);
   for (size_t i = 0; i < a->n_level; i++) a->level[i] = most * pow(least / most, (double)i / (double)(a->n_level - 1));
   for (size_t k = 0; k <= a->n_latent; k++)
     for (size_t i = 0; i < a->n_level; i++)

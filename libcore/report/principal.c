@@ -126,7 +126,7 @@ static gb_err keep(finder *f, const gb_dist_matrix *v)
   gb_principal *p = f->p;
   p->mine = gb_dist_piece(f->d, p->n_component);
   GB_TRY(gb_comm_agree(f->c, gb_new(&p->component, p->mine.count * p->width)));
-  return gb_dist_get(v, 0, p->n_component, p->component);
+  return p->n_component ? gb_dist_get(v, 0, p->n_component, p->component) : GB_OK;
 }
 
 static gb_err by_covariance(finder *f)
