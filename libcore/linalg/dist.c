@@ -27,10 +27,12 @@ void pdsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const
 void pdgesvd_(const char *jobu, const char *jobvt, const int *m, const int *n, double *a, const int *ia, const int *ja,
               const int *desca, double *s, double *u, const int *iu, const int *ju, const int *descu, double *vt,
               const int *ivt, const int *jvt, const int *descvt, double *work, const int *lwork, int *info);
-void pdgelqf_(const int *m, const int *n, double *a, const int *ia, const int *ja, const int *desca, double *tau,
+void pdgeqrf_(const int *m, const int *n, double *a, const int *ia, const int *ja, const int *desca, double *tau,
               double *work, const int *lwork, int *info);
 void pdlacpy_(const char *uplo, const int *m, const int *n, const double *a, const int *ia, const int *ja,
               const int *desca, double *b, const int *ib, const int *jb, const int *descb);
+void pdtran_(const int *m, const int *n, const double *alpha, const double *a, const int *ia, const int *ja,
+             const int *desca, const double *beta, double *c, const int *ic, const int *jc, const int *descc);
 
 /* Most numbers that one call may move from one rank: the library counts bytes of its messages in 32 bits. */
 #define MOST_MOVED ((size_t)1 << 27)
@@ -43,8 +45,8 @@ typedef struct mesh {
 
 struct gb_dist {
   gb_comm c;
-  int handle;      /* of c */
-  mesh grid, line; /* of all ranks; line: 1 x ranks */
+  int handle;             /* of c */
+  mesh grid, line, tower; /* of all ranks; line: 1 x ranks, tower: ranks x 1 */
 };
 
 struct gb_dist_matrix {
@@ -101,6 +103,7 @@ gb_err gb_dist_open(gb_comm c, int rows, int columns, gb_dist **out)
   d->handle = Csys2blacs_handle(c.mpi);
   d->grid = make_mesh(d->handle, rows, columns);
   d->line = make_mesh(d->handle, 1, c.size);
+  d->tower = make_mesh(d->handle, c.size, 1);
   share_cores(c);
   *out = d;
   return GB_OK;
@@ -111,6 +114,7 @@ void gb_dist_close(gb_dist **dist)
 {
   gb_dist *d = *dist;
   if (!d) return;
+  Cblacs_gridexit(d->tower.context);
   Cblacs_gridexit(d->line.context);
   Cblacs_gridexit(d->grid.context);
   Cfree_blacs_system_handle(d->handle);
@@ -133,9 +137,10 @@ static size_t local(size_t n, size_t block, int mine, int p)
 }
 
 /* Blocks of a small matrix are smaller, so that all ranks have a part. */
-static size_t block_of(const gb_dist *d, size_t m)
+static size_t block_of(const gb_dist *d, size_t m, size_t n)
 {
-  size_t p = (size_t)(d->grid.rows > d->grid.columns ? d->grid.rows : d->grid.columns), most = (m + p - 1) / p;
+  size_t p = (size_t)(d->grid.rows > d->grid.columns ? d->grid.rows : d->grid.columns),
+         most = ((m < n ? m : n) + p - 1) / p;
   return most < BLOCK ? most : BLOCK;
 }
 
@@ -148,7 +153,7 @@ static void describe(int desc[DESC], const mesh *g, size_t m, size_t n, size_t m
 gb_err gb_dist_create(gb_dist *d, size_t m, size_t n, gb_dist_matrix **out)
 {
   gb_dist_matrix *a = NULL;
-  size_t b = block_of(d, m);
+  size_t b = block_of(d, m, n);
   size_t rows = local(m, b, d->grid.row, d->grid.rows), columns = local(n, b, d->grid.column, d->grid.columns);
   size_t most_rows = local(m, b, 0, d->grid.rows), most_columns = local(n, b, 0, d->grid.columns);
   gb_err e = GB_OK;
@@ -198,17 +203,25 @@ gb_range gb_dist_piece(const gb_dist *d, size_t count)
   return (gb_range){first, count - first < most ? count - first : most};
 }
 
-/* The pieces as a matrix over the line of ranks. */
+/* Largest piece of `count` items of `width` numbers, if it can be moved. */
+static gb_err check_piece(const gb_dist *d, size_t count, size_t width, size_t *most)
+{
+  *most = (count + (size_t)d->c.size - 1) / (size_t)d->c.size;
+  GB_ASSERT(count);
+  GB_CHECK(width * *most <= MOST_MOVED, GB_ERR_CONFIG,
+           "%zu vectors of %zu numbers on a rank are too many to be moved at once by ScaLAPACK, whose messages have at "
+           "most %zu numbers. Use more ranks, or fewer of them.",
+           *most, width, MOST_MOVED);
+  return GB_OK;
+}
+
+/* The pieces as columns of a matrix over the line of ranks. */
 static gb_err describe_pieces(const gb_dist_matrix *a, size_t first, size_t count, int desc[DESC])
 {
-  const gb_dist *d = a->d;
-  size_t m = (size_t)a->m, most = (count + (size_t)d->c.size - 1) / (size_t)d->c.size;
-  GB_ASSERT(count && first + count <= (size_t)a->n);
-  GB_CHECK(m * most <= MOST_MOVED, GB_ERR_CONFIG,
-           "%zu columns of %d numbers are too many to be moved at once by ScaLAPACK, whose messages have at most %zu "
-           "numbers. Move fewer at a time.",
-           most, a->m, MOST_MOVED);
-  describe(desc, &d->line, m, count, m, most, m);
+  size_t m = (size_t)a->m, most;
+  GB_ASSERT(first + count <= (size_t)a->n);
+  GB_TRY(check_piece(a->d, count, m, &most));
+  describe(desc, &a->d->line, m, count, m, most, m);
   return GB_OK;
 }
 
@@ -226,6 +239,36 @@ gb_err gb_dist_get(const gb_dist_matrix *a, size_t first, size_t count, double *
   GB_TRY(gb_comm_agree(a->d->c, describe_pieces(a, first, count, desc)));
   Cpdgemr2d(a->m, (int)count, a->v, 1, (int)first + 1, a->desc, mine, 1, 1, desc, a->d->line.context);
   return GB_OK;
+}
+
+/* Column after column, as the library wants them. */
+static void transpose(size_t rows, size_t columns, const double *restrict from, double *restrict to)
+{
+  enum { TILE = 16 };
+  for (size_t i0 = 0; i0 < rows; i0 += TILE)
+    for (size_t j0 = 0; j0 < columns; j0 += TILE)
+      for (size_t i = i0; i < rows && i < i0 + TILE; i++)
+        for (size_t j = j0; j < columns && j < j0 + TILE; j++) to[j * rows + i] = from[i * columns + j];
+}
+
+gb_err gb_dist_put_rows(gb_dist_matrix *a, size_t first, size_t count, const double *mine)
+{
+  const gb_dist *d = a->d;
+  size_t n = (size_t)a->n, most;
+  gb_range piece = gb_dist_piece(d, count);
+  double *columns = NULL;
+  int desc[DESC];
+  GB_ASSERT(first + count <= (size_t)a->m);
+  gb_err e = check_piece(d, count, n, &most);
+  if (!e) e = gb_new(&columns, larger(piece.count * n, 1));
+  e = gb_comm_agree(d->c, e);
+  if (!e) {
+    transpose(piece.count, n, mine, columns);
+    describe(desc, &d->tower, count, n, most, n, piece.count);
+    Cpdgemr2d((int)count, a->n, columns, 1, 1, desc, a->v, (int)first + 1, 1, a->desc, d->tower.context);
+  }
+  gb_free(&columns);
+  return e;
 }
 
 void gb_dist_square(double scale, const gb_dist_matrix *a, size_t columns, double keep, gb_dist_matrix *c)
@@ -323,20 +366,24 @@ gb_err gb_dist_svd(gb_dist_matrix *a, double *value, gb_dist_matrix *vector)
 
 gb_err gb_dist_triangle(gb_dist_matrix *a, gb_dist_matrix *l)
 {
-  const gb_dist *d = a->d;
+  gb_dist *d = a->d;
+  gb_dist_matrix *r = NULL;
+  const double unit = 1, zero = 0;
   int info = 0, n_work = -1, k = smaller(a->m, a->n);
   double query = 0, *work = NULL, *tau = NULL;
   gb_err e = GB_OK;
-  GB_ASSERT(l->m == a->m && l->n == k);
-  pdgelqf_(&a->m, &a->n, a->v, &one, &one, a->desc, &query, &query, &n_work, &info);
-  GB_TRY(check_info(d, "pdgelqf", info));
+  GB_ASSERT(l->m == a->n && l->n == k);
+  pdgeqrf_(&a->m, &a->n, a->v, &one, &one, a->desc, &query, &query, &n_work, &info);
+  GB_TRY(check_info(d, "pdgeqrf", info));
   GB_GOTO(e, make_work(d, query, &work, &n_work), done);
-  GB_GOTO(e, gb_comm_agree(d->c, gb_new(&tau, larger((size_t)a->rows, 1))), done);
-  pdgelqf_(&a->m, &a->n, a->v, &one, &one, a->desc, tau, work, &n_work, &info);
-  GB_GOTO(e, check_info(d, "pdgelqf", info), done);
-  for (size_t i = 0; i < (size_t)l->rows * (size_t)l->columns; i++) l->v[i] = 0;
-  pdlacpy_("L", &a->m, &k, a->v, &one, &one, a->desc, l->v, &one, &one, l->desc);
+  GB_GOTO(e, gb_comm_agree(d->c, gb_new(&tau, larger((size_t)a->columns, 1))), done);
+  GB_GOTO(e, gb_dist_create(d, (size_t)k, (size_t)a->n, &r), done);
+  pdgeqrf_(&a->m, &a->n, a->v, &one, &one, a->desc, tau, work, &n_work, &info);
+  GB_GOTO(e, check_info(d, "pdgeqrf", info), done);
+  pdlacpy_("U", &k, &a->n, a->v, &one, &one, a->desc, r->v, &one, &one, r->desc);
+  pdtran_(&l->m, &k, &unit, r->v, &one, &one, r->desc, &zero, l->v, &one, &one, l->desc);
 done:
+  gb_dist_destroy(&r);
   gb_free(&work);
   gb_free(&tau);
   return e;

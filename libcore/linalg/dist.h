@@ -49,6 +49,12 @@ gb_range gb_dist_piece(const gb_dist *d, size_t count);
 gb_err gb_dist_put(gb_dist_matrix *a, size_t first, size_t count, const double *mine);
 gb_err gb_dist_get(const gb_dist_matrix *a, size_t first, size_t count, double *mine);
 
+/** Rows [first, first + count) of a from the pieces of the ranks.
+ *  Collective over the grid.
+ *  @param mine  [piece, n] my gb_dist_piece() of them, row after row
+ *  @return GB_ERR_CONFIG as above, GB_ERR_MEMORY */
+gb_err gb_dist_put_rows(gb_dist_matrix *a, size_t first, size_t count, const double *mine);
+
 /** c = scale a a' + keep c, its lower triangle.
  *  Collective over the grid.
  *  @param[in] a        [m, n], of which the first `columns` are taken
@@ -72,9 +78,9 @@ gb_err gb_dist_eigen(gb_dist_matrix *a, double *value, gb_dist_matrix *vector);
  *  @return GB_ERR_NUMERIC if it does not converge */
 gb_err gb_dist_svd(gb_dist_matrix *a, double *value, gb_dist_matrix *vector);
 
-/** The triangle l of a = l q, q q' = 1, by pdgelqf: with samples in columns this is the QR factorisation of the data
- *  matrix whose rows are samples, r = l'. Singular values and left singular vectors of l are those of a.
- *  Collective over the grid.
- *  @param[in,out] a  [m, n]; destroyed
- *  @param[out] l     [m, min(m, n)] */
+/** l = r' of the QR factorisation a = q r, by pdgeqrf: its singular values and left singular vectors are those of a',
+ * and it is small where a is tall. Collective over the grid.
+ *  @param[in,out] a  [n, m] samples in rows; destroyed
+ *  @param[out] l     [m, min(m, n)]
+ *  @return GB_ERR_MEMORY */
 gb_err gb_dist_triangle(gb_dist_matrix *a, gb_dist_matrix *l);

@@ -373,11 +373,12 @@ gb_err gb_analyze(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *ru
   GB_GOTO(e, gb_analysis_find(c, &o, &s.samples, &a), done);
   a.data = gb_dataset_fingerprint(s.data);
   GB_GOTO(e, write_and_tell(c, &a, &s, &o, sim, run), done);
-  gb_run_log(run, "done", 4,
+  gb_run_log(run, "done", 5,
              (gb_kv[]){{"route", 0, gb_route_name[a.pca.route]},
-                       {"seconds_mean", a.pca.seconds[0], NULL},
-                       {"seconds_products", a.pca.seconds[1], NULL},
-                       {"seconds_factorisation", a.pca.seconds[2], NULL}});
+                       {"seconds_read", a.pca.seconds[GB_PART_READ], NULL},
+                       {"seconds_move", a.pca.seconds[GB_PART_MOVE], NULL},
+                       {"seconds_products", a.pca.seconds[GB_PART_PRODUCTS], NULL},
+                       {"seconds_values", a.pca.seconds[GB_PART_VALUES], NULL}});
 done:
   gb_analysis_free(&a);
   close_source(&s);

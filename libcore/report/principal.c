@@ -21,6 +21,7 @@ typedef struct finder {
   gb_dist *d;
   size_t most;    /* samples of a rank in a window */
   double *window; /* [most, width] */
+  double since;   /* when the present part of the work began */
 } finder;
 
 static size_t least(size_t a, size_t b)
@@ -46,9 +47,17 @@ gb_route gb_principal_route(gb_route wanted, int ranks, size_t n, size_t width, 
 double gb_principal_bytes(gb_route route, int ranks, size_t n, size_t width, double memory)
 {
   double square = (double)width * (double)width, all = (double)n * (double)width;
-  double numbers = 4 * square + (route == GB_ROUTE_COVARIANCE ? 0 : all);
+  double numbers = 5 * square + (route == GB_ROUTE_COVARIANCE ? 0 : all);
   double window = (double)window_rows(ranks, n, width, memory) * (double)width;
-  return sizeof(double) * (numbers / ranks + (route == GB_ROUTE_COVARIANCE ? 2 : 1) * window);
+  return sizeof(double) * (numbers / ranks + 2 * window);
+}
+
+/* Time since the last call belongs to a part. */
+static void count_time(finder *f, int part)
+{
+  double now = gb_clock_now();
+  f->p->seconds[part] += now - f->since;
+  f->since = now;
 }
 
 static gb_err check_finite(const finder *f, size_t first, size_t n)
@@ -67,7 +76,9 @@ static gb_err read_window(finder *f, size_t first, size_t count, gb_range *mine)
   *mine = gb_dist_piece(f->d, count);
   gb_err e = mine->count ? f->of->read(f->of->self, first + mine->first, mine->count, f->window) : GB_OK;
   if (!e) e = check_finite(f, first + mine->first, mine->count);
-  return gb_comm_agree(f->c, e);
+  e = gb_comm_agree(f->c, e);
+  count_time(f, GB_PART_READ);
+  return e;
 }
 
 static size_t window_at(const finder *f, size_t first)
@@ -92,15 +103,17 @@ static gb_err find_mean(finder *f)
   return GB_OK;
 }
 
-/* The window without its mean, as columns [at, at + count) of a. */
-static gb_err put_window(finder *f, size_t first, size_t count, size_t at, gb_dist_matrix *a)
+/* The window without its mean, as columns or rows [at, at + count) of a. */
+static gb_err put_window(finder *f, size_t first, size_t count, bool rows, size_t at, gb_dist_matrix *a)
 {
   size_t width = f->of->width;
   gb_range mine;
   GB_TRY(read_window(f, first, count, &mine));
   for (size_t i = 0; i < mine.count; i++)
     for (size_t k = 0; k < width; k++) f->window[i * width + k] -= f->p->mean[k];
-  return gb_dist_put(a, at, count, f->window);
+  GB_TRY((rows ? gb_dist_put_rows : gb_dist_put)(a, at, count, f->window));
+  count_time(f, GB_PART_MOVE);
+  return GB_OK;
 }
 
 /* c = covariance, its lower triangle. */
@@ -112,8 +125,9 @@ static gb_err add_covariance(finder *f, gb_dist_matrix *c)
   GB_TRY(gb_dist_create(f->d, f->of->width, least(n, f->most * (size_t)f->c.size), &a));
   for (size_t first = 0, count; first < n; first += count) {
     count = window_at(f, first);
-    GB_GOTO(e, put_window(f, first, count, 0, a), done);
+    GB_GOTO(e, put_window(f, first, count, false, 0, a), done);
     gb_dist_square(1 / (double)n, a, count, 1, c);
+    count_time(f, GB_PART_PRODUCTS);
   }
 done:
   gb_dist_destroy(&a);
@@ -133,14 +147,12 @@ static gb_err by_covariance(finder *f)
 {
   gb_principal *p = f->p;
   gb_dist_matrix *c = NULL, *v = NULL;
-  double begin = gb_clock_now();
   gb_err e = GB_OK;
   GB_GOTO(e, gb_dist_create(f->d, p->width, p->width, &c), done);
   GB_GOTO(e, gb_dist_create(f->d, p->width, p->width, &v), done);
   GB_GOTO(e, add_covariance(f, c), done);
-  p->seconds[1] = gb_clock_now() - begin;
   GB_GOTO(e, gb_dist_eigen(c, p->lam, v), done);
-  p->seconds[2] = gb_clock_now() - begin - p->seconds[1];
+  count_time(f, GB_PART_VALUES);
   GB_GOTO(e, keep(f, v), done);
 done:
   gb_dist_destroy(&c);
@@ -148,29 +160,29 @@ done:
   return e;
 }
 
-/* Samples are the columns of a matrix; its singular values, or those of its triangle. */
+/* Singular values of the matrix whose columns are samples; or of the triangle of one whose rows are. */
 static gb_err by_singular_values(finder *f)
 {
   gb_principal *p = f->p;
   size_t k = least(p->n, p->width);
   gb_dist_matrix *a = NULL, *l = NULL, *u = NULL;
-  double begin = gb_clock_now();
   gb_err e = GB_OK;
-  GB_GOTO(e, gb_dist_create(f->d, p->width, p->n, &a), done);
+  bool rows = p->route == GB_ROUTE_QR;
+  GB_GOTO(e, gb_dist_create(f->d, rows ? p->n : p->width, rows ? p->width : p->n, &a), done);
   for (size_t first = 0, count; first < p->n; first += count) {
     count = window_at(f, first);
-    GB_GOTO(e, put_window(f, first, count, first, a), done);
+    GB_GOTO(e, put_window(f, first, count, rows, first, a), done);
   }
-  if (p->route == GB_ROUTE_QR) {
+  if (rows) {
     GB_GOTO(e, gb_dist_create(f->d, p->width, k, &l), done);
     GB_GOTO(e, gb_dist_triangle(a, l), done);
     gb_dist_destroy(&a);
+    count_time(f, GB_PART_PRODUCTS);
   }
-  p->seconds[1] = gb_clock_now() - begin;
   GB_GOTO(e, gb_dist_create(f->d, p->width, k, &u), done);
   GB_GOTO(e, gb_dist_svd(l ? l : a, p->lam, u), done);
   for (size_t i = 0; i < k; i++) p->lam[i] *= p->lam[i] / (double)p->n;
-  p->seconds[2] = gb_clock_now() - begin - p->seconds[1];
+  count_time(f, GB_PART_VALUES);
   GB_GOTO(e, keep(f, u), done);
 done:
   gb_dist_destroy(&a);
@@ -204,10 +216,9 @@ gb_err gb_principal_find(gb_comm c, const gb_samples *samples, size_t components
                          gb_principal *out)
 {
   size_t n = samples->n, width = samples->width;
-  double begin = gb_clock_now();
   gb_err e = GB_OK;
   *out = (gb_principal){.n = n, .width = width, .n_component = least(components, least(n, width))};
-  finder f = {.c = c, .of = samples, .p = out, .most = window_rows(c.size, n, width, memory)};
+  finder f = {.c = c, .of = samples, .p = out, .most = window_rows(c.size, n, width, memory), .since = gb_clock_now()};
   out->route = gb_principal_route(route, c.size, n, width, memory);
   GB_TRY(gb_comm_agree(c, check(samples, c.size, out->route, memory)));
   GB_TRY(gb_dist_open(c, 0, 0, &f.d));
@@ -217,7 +228,6 @@ gb_err gb_principal_find(gb_comm c, const gb_samples *samples, size_t components
   if (!e) e = gb_new(&f.window, f.most * width);
   GB_GOTO(e, gb_comm_agree(c, e), done);
   GB_GOTO(e, find_mean(&f), done);
-  out->seconds[0] = gb_clock_now() - begin;
   GB_GOTO(e, (out->route == GB_ROUTE_COVARIANCE ? by_covariance : by_singular_values)(&f), done);
   clean(out);
   if (out->lam[0] == 0)

@@ -18,15 +18,19 @@ typedef struct gb_samples { /* where they come from */
 typedef enum gb_route { GB_ROUTE_AUTO, GB_ROUTE_COVARIANCE, GB_ROUTE_QR, GB_ROUTE_SVD, GB_ROUTES } gb_route;
 extern const char *const gb_route_name[GB_ROUTES];
 
+/* Where the time went: reading, moving between ranks, the covariance or the QR factorisation, eigen- or singular
+ * values. */
+enum { GB_PART_READ, GB_PART_MOVE, GB_PART_PRODUCTS, GB_PART_VALUES, GB_PARTS };
+
 typedef struct gb_principal {
-  size_t n, width;    /* samples; numbers in each */
-  gb_route route;     /* that was taken */
-  int grid[2];        /* of ranks */
-  double *mean, *lam; /* [width] the same on all ranks; lam decreasing, 0 where it is less than rounding */
-  size_t n_component; /* eigenvectors that are kept, the first ones */
-  gb_range mine;      /* those that this rank has */
-  double *component;  /* [mine.count, width] orthonormal */
-  double seconds[3];  /* reading and mean, products, factorisation: of this rank */
+  size_t n, width;          /* samples; numbers in each */
+  gb_route route;           /* that was taken */
+  int grid[2];              /* of ranks */
+  double *mean, *lam;       /* [width] the same on all ranks; lam decreasing, 0 where it is less than rounding */
+  size_t n_component;       /* eigenvectors that are kept, the first ones */
+  gb_range mine;            /* those that this rank has */
+  double *component;        /* [mine.count, width] orthonormal */
+  double seconds[GB_PARTS]; /* of this rank */
 } gb_principal;
 
 /** The route that the shape chooses, and memory that it takes on a rank, in bytes.

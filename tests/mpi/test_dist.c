@@ -73,14 +73,14 @@ static void collect(const gb_dist *d, const gb_dist_matrix *a, size_t m, size_t 
   gb_comm_merge(world, all, n * m);
 }
 
-/* Samples in two windows, the second one smaller. */
-static void put_all(gb_dist *d, size_t m, size_t n, gb_dist_matrix *a)
+/* Samples in two windows, the second one smaller, as columns or as rows. */
+static void put_all(gb_dist *d, size_t m, size_t n, bool rows, gb_dist_matrix *a)
 {
   size_t half = n > 1 ? n * 2 / 3 : 1;
   for (size_t first = 0, count = half; first < n; first += count) {
     count = n - first < half ? n - first : half;
     gb_range r = gb_dist_piece(d, count);
-    CHECK_OK(gb_dist_put(a, first, count, data + (first + r.first) * m));
+    CHECK_OK((rows ? gb_dist_put_rows : gb_dist_put)(a, first, count, data + (first + r.first) * m));
   }
 }
 
@@ -90,12 +90,12 @@ static void check_eigen(gb_dist *d, int m, int n)
   CHECK_OK(gb_dist_create(d, (size_t)m, (size_t)n, &a));
   CHECK_OK(gb_dist_create(d, (size_t)m, (size_t)m, &c));
   CHECK_OK(gb_dist_create(d, (size_t)m, (size_t)m, &v));
-  put_all(d, (size_t)m, (size_t)n, a);
+  put_all(d, (size_t)m, (size_t)n, false, a);
   collect(d, a, (size_t)m, (size_t)n);
   CHECK(!memcmp(all, data, (size_t)(m * n) * sizeof *all)); /* there and back */
   size_t part = (size_t)(n + 1) / 2;
   gb_dist_square(0.25, a, part, 0, c);
-  put_all(d, (size_t)m, (size_t)n, a);
+  put_all(d, (size_t)m, (size_t)n, false, a);
   gb_dist_square(1, a, part, 0, c); /* what was there is forgotten */
   gb_range r = gb_dist_piece(d, (size_t)n - part);
   if ((size_t)n > part) {
@@ -117,9 +117,9 @@ static void check_svd(gb_dist *d, int m, int n, bool triangle)
 {
   gb_dist_matrix *a, *l = NULL, *u;
   int k = m < n ? m : n;
-  CHECK_OK(gb_dist_create(d, (size_t)m, (size_t)n, &a));
+  CHECK_OK(gb_dist_create(d, (size_t)(triangle ? n : m), (size_t)(triangle ? m : n), &a));
   CHECK_OK(gb_dist_create(d, (size_t)m, (size_t)k, &u));
-  put_all(d, (size_t)m, (size_t)n, a);
+  put_all(d, (size_t)m, (size_t)n, triangle, a);
   if (triangle) {
     CHECK_OK(gb_dist_create(d, (size_t)m, (size_t)k, &l));
     CHECK_OK(gb_dist_triangle(a, l));
