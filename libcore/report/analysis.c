@@ -40,7 +40,7 @@ static const gb_field fields[] = {
     GB_WORD(gb_analyze_opts, route, "auto", "auto|covariance|qr|svd", GB_FREE,
             "How components are found: eigenvalues of the covariance; QR factorisation of the samples, then singular "
             "values of its triangle; singular values of the samples. auto: qr if there are twice as many samples as "
-            "numbers in one, and analyze.memory is enough; else the covariance."),
+            "numbers in one, these are at most 1024, and analyze.memory is enough; else the covariance."),
     GB_NUMBER(gb_analyze_opts, memory, "2", 0.001, 1e6, "GiB", GB_FREE,
               "Memory per rank for qr and svd, which hold all samples, in double precision, spread over the ranks."),
     {0}};

@@ -39,8 +39,9 @@ static size_t window_rows(int ranks, size_t n, size_t width, double memory)
 gb_route gb_principal_route(gb_route wanted, int ranks, size_t n, size_t width, double memory)
 {
   if (wanted != GB_ROUTE_AUTO) return wanted;
-  return n / 2 >= width && gb_principal_bytes(GB_ROUTE_QR, ranks, n, width, memory) <= memory ? GB_ROUTE_QR
-                                                                                              : GB_ROUTE_COVARIANCE;
+  return n / 2 >= width && width <= GB_QR_MOST && gb_principal_bytes(GB_ROUTE_QR, ranks, n, width, memory) <= memory
+             ? GB_ROUTE_QR
+             : GB_ROUTE_COVARIANCE;
 }
 
 /* Matrices, vectors, and work space of about two more. */

@@ -33,9 +33,14 @@ typedef struct gb_principal {
   double seconds[GB_PARTS]; /* of this rank */
 } gb_principal;
 
+/* Most numbers in a sample for which the QR factorisation is chosen: pdgesvd takes about ten times as long as pdsyevd,
+ * at 2048 a minute on one core. */
+enum { GB_QR_MOST = 1024 };
+
 /** The route that the shape chooses, and memory that it takes on a rank, in bytes.
- *  Local. Tall data (at least two samples a number) take the QR factorisation if `memory` bytes per rank are enough to
- *  hold them, all others the covariance. A route that is not GB_ROUTE_AUTO is kept. */
+ *  Local. Tall data (at least two samples a number) take the QR factorisation if their samples are not too wide and
+ *  `memory` bytes per rank are enough to hold them, all others the covariance. A route that is not GB_ROUTE_AUTO is
+ * kept. */
 gb_route gb_principal_route(gb_route wanted, int ranks, size_t n, size_t width, double memory);
 double gb_principal_bytes(gb_route route, int ranks, size_t n, size_t width, double memory);
 

@@ -122,6 +122,7 @@ static void the_shape_chooses(void **state)
   CHECK(gb_principal_route(GB_ROUTE_AUTO, 1, 1999, 1000, 1e9) == GB_ROUTE_COVARIANCE);
   CHECK(gb_principal_route(GB_ROUTE_AUTO, 1, 2000000, 1000, 1e9) == GB_ROUTE_COVARIANCE); /* 16 GB */
   CHECK(gb_principal_route(GB_ROUTE_AUTO, 100, 2000000, 1000, 1e9) == GB_ROUTE_QR);
+  CHECK(gb_principal_route(GB_ROUTE_AUTO, 100, 2000000, 1025, 1e9) == GB_ROUTE_COVARIANCE);
   CHECK(gb_principal_route(GB_ROUTE_SVD, 1, 10, 1000, 0) == GB_ROUTE_SVD);
 }
 
