@@ -189,13 +189,6 @@ void gb_dist_destroy(gb_dist_matrix **matrix)
   gb_free(matrix);
 }
 
-double gb_dist_bytes(const gb_dist *d, double m, double n)
-{
-  double b = BLOCK;
-  double rows = fmin(m, ceil(m / (b * d->grid.rows)) * b), columns = fmin(n, ceil(n / (b * d->grid.columns)) * b);
-  return rows * columns * sizeof(double);
-}
-
 gb_range gb_dist_piece(const gb_dist *d, size_t count)
 {
   size_t most = (count + (size_t)d->c.size - 1) / (size_t)d->c.size, first = most * (size_t)d->c.rank;

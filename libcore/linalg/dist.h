@@ -34,10 +34,6 @@ gb_err gb_dist_create(gb_dist *d, size_t m, size_t n, gb_dist_matrix **out);
 /** Local. NULL is allowed. */
 void gb_dist_destroy(gb_dist_matrix **a);
 
-/** Bytes of the largest part that a rank holds of a matrix [m, n].
- *  Local. */
-double gb_dist_bytes(const gb_dist *d, double m, double n);
-
 /** The piece of this rank, when `count` columns go in pieces of ceil(count / ranks).
  *  Local. */
 gb_range gb_dist_piece(const gb_dist *d, size_t count);
