@@ -64,6 +64,13 @@ static inline double gb_rng_unit(uint32_t word)
   return (word + 0.5) * 0x1p-32;
 }
 
+/** The same in the open interval (low, high).
+ *  Local. */
+static inline double gb_rng_between(uint32_t word, double low, double high)
+{
+  return low + (high - low) * gb_rng_unit(word);
+}
+
 /** n independent standard normal numbers (Box-Muller, both of a pair used).
  *  Local.
  *  @param[out] out [n], dimensionless */

@@ -190,15 +190,17 @@ static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
   for (size_t r = 0; r < n; r++) {
     uint32_t word[GB_MOST_PARAMETERS];
     gb_rng_words(gb_rng_key(h->plan.seed, GB_RNG_PARAMETER, pass.first_row + r, pass.step), 0, m, word);
-    for (size_t j = 0; j < m; j++)
-      h->of.drawn->v[r * m + j] = (gb_real)(d->low[j] + (d->high[j] - d->low[j]) * gb_rng_unit(word[j]));
+    for (size_t j = 0; j < m; j++) h->of.drawn->v[r * m + j] = (gb_real)gb_rng_between(word[j], d->low[j], d->high[j]);
   }
   if (!h->of.drawn_noise) return;
   const gb_image *image = h->plan.sim->kind->image;
   gb_real sd = (gb_real)h->plan.regularizer->augmentation_noise, *v = h->of.drawn_noise->v;
   size_t width = h->of.drawn_noise->width;
-  gb_normals(h->plan.seed, GB_RNG_DRAWN, pass.first_row, pass.step, n, width, width, v);
-  for (size_t i = 0; i < n * width; i++) v[i] *= sd;
+  if (sd > 0) {
+    gb_normals(h->plan.seed, GB_RNG_DRAWN, pass.first_row, pass.step, n, width, width, v);
+    for (size_t i = 0; i < n * width; i++) v[i] *= sd;
+  } else
+    memset(v, 0, n * width * sizeof *v);
   if (!image || !image->surround) return;
   for (size_t r = 0; r < n; r++)
     image->surround(h->plan.sim->self, h->plan.seed, pass.first_row + r, pass.step, v + r * width);

@@ -191,8 +191,11 @@ static void start_in_box(builder *b)
 /* Samples of the known part alone, of parameters that are drawn, with noise as it may be on observations. */
 static gb_node *drawn_samples(builder *b)
 {
+  const gb_image *image = b->plan->sim->kind->image;
   gb_node *y = gb_stop(b->g, law_alone(b, b->out->drawn));
-  return b->out->drawn_noise ? gb_add(b->g, y, b->out->drawn_noise, GB_NONE) : y;
+  if (b->plan->regularizer->augmentation_noise <= 0 && !(image && image->surround)) return y;
+  b->out->drawn_noise = gb_graph_data(b->g, y->shape);
+  return gb_add(b->g, y, b->out->drawn_noise, GB_NONE);
 }
 
 /* Parameters of the known part, from the unmixed sample; with augmentation also from samples of the known part alone,
@@ -477,7 +480,6 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   builder b = {.g = g, .plan = plan, .o = o, .out = out};
   b.style = (gb_style){&out->draws, o->activation, GB_INIT_FAN_IN, table};
   b.sample = k->image ? (gb_shape){d->shape[0], d->shape[1], d->shape[2]} : (gb_shape){d->frames, 1, d->seen};
-  gb_shape known = k->image ? (gb_shape){d->shape[0], d->shape[1], k->image->channels} : b.sample;
   b.frames = plan->frames ? plan->frames : d->frames;
   out->draws.seed = plan->seed;
   out->n_parameter = has_law(&b) ? d->n_parameter : 0;
@@ -489,8 +491,6 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   } else {
     out->eps = gb_graph_data(g, flat(out->n_parameter + out->n_inside + out->n_after));
     if (out->n_parameter && plan->regularizer->augmentation > 0) out->drawn = gb_graph_data(g, flat(out->n_parameter));
-    if (out->drawn && (plan->regularizer->augmentation_noise > 0 || (k->image && k->image->surround)))
-      out->drawn_noise = gb_graph_data(g, known);
     encoder(&b);
   }
   gb_ode_problem p = {0};

@@ -189,9 +189,15 @@ void gb_dist_destroy(gb_dist_matrix **matrix)
   gb_free(matrix);
 }
 
+/* The largest piece of all ranks'. */
+static size_t largest_piece(const gb_dist *d, size_t count)
+{
+  return (count + (size_t)d->c.size - 1) / (size_t)d->c.size;
+}
+
 gb_range gb_dist_piece(const gb_dist *d, size_t count)
 {
-  size_t most = (count + (size_t)d->c.size - 1) / (size_t)d->c.size, first = most * (size_t)d->c.rank;
+  size_t most = largest_piece(d, count), first = most * (size_t)d->c.rank;
   if (first >= count) return (gb_range){count, 0};
   return (gb_range){first, count - first < most ? count - first : most};
 }
@@ -199,7 +205,7 @@ gb_range gb_dist_piece(const gb_dist *d, size_t count)
 /* Largest piece of `count` items of `width` numbers, if it can be moved. */
 static gb_err check_piece(const gb_dist *d, size_t count, size_t width, size_t *most)
 {
-  *most = (count + (size_t)d->c.size - 1) / (size_t)d->c.size;
+  *most = largest_piece(d, count);
   GB_ASSERT(count);
   GB_CHECK(width * *most <= MOST_MOVED, GB_ERR_CONFIG,
            "%zu vectors of %zu numbers on a rank are too many to be moved at once by ScaLAPACK, whose messages have at "

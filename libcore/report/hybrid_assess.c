@@ -302,7 +302,7 @@ static gb_err generate_pass(pass *p, size_t first, size_t n)
     gb_rng_words(gb_rng_key(o->seed, GB_RNG_PARAMETER, first + i, GB_RNG_STEP_MAX), 0, v.n_parameter, word);
     gb_rng_normal(gb_rng_key(o->seed, GB_RNG_PRIOR, first + i, 0), networks, z);
     for (size_t j = 0; j < v.n_parameter; j++)
-      p->theta[i * v.n_parameter + j] = (gb_real)(low[j] + (high[j] - low[j]) * gb_rng_unit(word[j]));
+      p->theta[i * v.n_parameter + j] = (gb_real)gb_rng_between(word[j], low[j], high[j]);
     for (size_t j = 0; j < v.n_inside; j++) p->inside[i * v.n_inside + j] = (gb_real)o->spread * z[j];
     for (size_t j = 0; j < v.n_after; j++) p->after[i * v.n_after + j] = (gb_real)o->spread * z[v.n_inside + j];
   }

@@ -28,7 +28,7 @@ double gb_row_draw(uint64_t seed, uint64_t row, uint32_t which, gb_reals range)
 {
   uint32_t word[4];
   gb_rng_block(gb_rng_key(seed, GB_RNG_TRUTH, row, 0), which / 4, word);
-  return range.v[0] + (range.v[1] - range.v[0]) * gb_rng_unit(word[which % 4]);
+  return gb_rng_between(word[which % 4], range.v[0], range.v[1]);
 }
 
 gb_err gb_row_observe(uint64_t seed, uint64_t row, double sd, size_t n, const double *exact, float *x)

@@ -6,6 +6,7 @@
  * bands i, r, g: a galaxy is brightest in red. Uniform numbers of a row are draws 0, 1, ... of gb_row_draw(), normal
  * ones are step 1 of the same stream; of noise, step 0 is reading out and step 1 photons. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -167,7 +168,7 @@ void gb_galaxy_surround(void *self, uint64_t seed, uint64_t row, uint64_t step, 
   for (size_t k = 0; k < near; k++) {
     for (size_t i = 0; i < GB_GALAXY_NEAR; i++) {
       const double *range = gb_galaxy_near_range[i];
-      z[i] = range[0] + (range[1] - range[0]) * gb_rng_unit(word[1 + k * GB_GALAXY_NEAR + i]);
+      z[i] = gb_rng_between(word[1 + k * GB_GALAXY_NEAR + i], range[0], range[1]);
     }
     gb_galaxy_add_neighbour(g, z, 1, &gain, light);
   }
@@ -193,16 +194,32 @@ static void expose(const scene *s, double *light)
   }
 }
 
-/* Convolve n points, of `width` numbers each. */
-static void blur_line(double sigma, size_t n, size_t width, bool transposed, const double *in, double *out)
+enum { MOST_REACH = 80 }; /* of the widest optics that options allow */
+
+/* A Gaussian as far as it counts. */
+typedef struct kernel {
+  long reach;
+  double weight[MOST_REACH + 1]; /* of points so far away */
+} kernel;
+
+static kernel gaussian(double sigma)
 {
   enum { REACH = 4 };
-  long reach = (long)ceil(REACH * sigma), last = (long)n - 1;
+  kernel k = {.reach = (long)ceil(REACH * sigma)};
   double whole = 0;
-  for (long d = -reach; d <= reach; d++) whole += exp(-(double)(d * d) / (2 * sigma * sigma));
+  GB_ASSERT(k.reach <= MOST_REACH);
+  for (long d = -k.reach; d <= k.reach; d++) whole += exp(-(double)(d * d) / (2 * sigma * sigma));
+  for (long d = 0; d <= k.reach; d++) k.weight[d] = exp(-(double)(d * d) / (2 * sigma * sigma)) / whole;
+  return k;
+}
+
+/* Convolve n points, of `width` numbers each. */
+static void blur_line(const kernel *by, size_t n, size_t width, bool transposed, const double *in, double *out)
+{
+  long last = (long)n - 1;
   memset(out, 0, n * width * sizeof *out);
-  for (long d = -reach; d <= reach; d++) {
-    double weight = exp(-(double)(d * d) / (2 * sigma * sigma)) / whole;
+  for (long d = -by->reach; d <= by->reach; d++) {
+    double weight = by->weight[labs(d)];
     for (long i = 0; i <= last; i++) {
       size_t there = (size_t)(i + d < 0 ? 0 : i + d > last ? last : i + d) * width, here = (size_t)i * width;
       size_t from = transposed ? here : there, to = transposed ? there : here;
@@ -215,8 +232,9 @@ void gb_galaxy_blur(double sigma, size_t n, size_t channels, bool transposed, do
 {
   size_t width = n * channels;
   if (!(sigma > 0)) return;
-  blur_line(sigma, n, width, transposed, light, work); /* down the columns: a point is a line of the image */
-  for (size_t i = 0; i < n; i++) blur_line(sigma, n, channels, transposed, work + i * width, light + i * width);
+  kernel by = gaussian(sigma);
+  blur_line(&by, n, width, transposed, light, work); /* down the columns: a point is a line of the image */
+  for (size_t i = 0; i < n; i++) blur_line(&by, n, channels, transposed, work + i * width, light + i * width);
 }
 
 double gb_galaxy_poisson(double mean, double u)
