@@ -49,6 +49,8 @@ static const gb_field fields[] = {
               "What is known of psf: the known image is blurred so; 0: it is not."),
     GB_NUMBER(gb_galaxy_opts, known_neighbours, "0", 0, 20, "sources", GB_FIXED,
               "What is known of neighbours: images that train the encoder have at most so many."),
+    GB_NUMBER(gb_galaxy_opts, known_sky, "[0, 0]", 0, 1, "1", GB_FIXED,
+              "Range [low, high] of the sky that may be left: images that train the encoder have it."),
     GB_NUMBER(gb_galaxy_opts, intensity_box, "[0.1, 1]", 0.1, 1, "1", GB_FIXED,
               "Box [low, high] in which the intensity is expected: its prior, and where images that train the encoder "
               "are drawn."),
@@ -67,6 +69,7 @@ static gb_err check(const void *opts)
   GB_TRY(gb_range_check("galaxy.face_on_ellipticity", o->face_on_ellipticity));
   GB_TRY(gb_range_check("galaxy.sky", o->sky));
   GB_TRY(gb_range_check("galaxy.gain", o->gain));
+  GB_TRY(gb_range_check("galaxy.known_sky", o->known_sky));
   GB_TRY(gb_range_check("galaxy.intensity_box", o->intensity_box));
   GB_TRY(gb_range_check("galaxy.semi_axis_box", o->semi_axis_box));
   return gb_range_check("galaxy.ellipticity_box", o->ellipticity_box);

@@ -10,7 +10,7 @@ typedef struct gb_galaxy_opts {
   const char *profile, *class;
   double sersic_index, jitter, psf, known_psf, read_noise;
   gb_reals intensity, semi_axis, edge_on_ellipticity, face_on_ellipticity, sky, gain;
-  gb_reals intensity_box, semi_axis_box, ellipticity_box;
+  gb_reals intensity_box, semi_axis_box, ellipticity_box, known_sky;
   bool dust, colour;
 } gb_galaxy_opts;
 
@@ -61,7 +61,7 @@ extern const double gb_galaxy_near_range[GB_GALAXY_NEAR][2];
  *  @param[in,out] light  [size, size, channels] */
 void gb_galaxy_add_neighbour(const gb_galaxy *g, const double *z, size_t channels, const double *gain, double *light);
 
-/** gb_image.surround of an instance: up to known_neighbours neighbours.
+/** gb_image.surround of an instance: up to known_neighbours neighbours, and a sky.
  *  Local. */
 void gb_galaxy_surround(void *self, uint64_t seed, uint64_t row, uint64_t step, gb_real *y);
 

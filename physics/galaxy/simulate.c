@@ -157,22 +157,23 @@ void gb_galaxy_add_neighbour(const gb_galaxy *g, const double *z, size_t channel
 
 void gb_galaxy_surround(void *self, uint64_t seed, uint64_t row, uint64_t step, gb_real *y)
 {
+  enum { NEAR = 1, SKY = NEAR + MOST_NEIGHBOURS * GB_GALAXY_NEAR, WORDS };
   const gb_galaxy *g = self;
   size_t n = g->size * g->size;
-  uint32_t word[1 + MOST_NEIGHBOURS * GB_GALAXY_NEAR];
+  uint32_t word[WORDS];
   double z[GB_GALAXY_NEAR], gain = 1, *light = g->work;
-  gb_rng_words(gb_rng_key(seed, GB_RNG_SURROUND, row, step), 0, sizeof word / sizeof *word, word);
+  gb_rng_words(gb_rng_key(seed, GB_RNG_SURROUND, row, step), 0, WORDS, word);
   size_t near = (size_t)((double)(g->opts.known_neighbours + 1) * gb_rng_unit(word[0]));
-  if (!near) return;
-  memset(light, 0, n * sizeof *light);
+  double sky = gb_rng_between(word[SKY], g->opts.known_sky.v[0], g->opts.known_sky.v[1]);
+  for (size_t i = 0; i < n; i++) light[i] = sky;
   for (size_t k = 0; k < near; k++) {
     for (size_t i = 0; i < GB_GALAXY_NEAR; i++) {
       const double *range = gb_galaxy_near_range[i];
-      z[i] = gb_rng_between(word[1 + k * GB_GALAXY_NEAR + i], range[0], range[1]);
+      z[i] = gb_rng_between(word[NEAR + k * GB_GALAXY_NEAR + i], range[0], range[1]);
     }
     gb_galaxy_add_neighbour(g, z, 1, &gain, light);
   }
-  gb_galaxy_blur(g->opts.known_psf, g->size, 1, false, light, light + n);
+  if (near) gb_galaxy_blur(g->opts.known_psf, g->size, 1, false, light, light + n);
   for (size_t i = 0; i < n; i++) y[i] += (gb_real)light[i];
 }
 

@@ -240,6 +240,26 @@ static void surroundings(void **state)
   bed_close(&b);
 }
 
+/* The sky that may be left is the same everywhere. */
+static void sky(void **state)
+{
+  (void)state;
+  enum { S = 24, ROWS = 500 };
+  static gb_real y[S * S];
+  double mean = 0;
+  bed b;
+  bed_open(&b, "galaxy", "galaxy: {size: 24, known_psf: 1, known_sky: [0.01, 0.05]}");
+  for (uint64_t r = 0; r < ROWS; r++) {
+    memset(y, 0, sizeof y);
+    b.sim.kind->image->surround(b.sim.self, 7, r, 3, y);
+    for (size_t i = 1; i < S * S; i++) CHECK(y[i] == y[0]);
+    CHECK(y[0] >= 0.01f && y[0] <= 0.05f);
+    mean += (double)y[0] / ROWS;
+  }
+  CHECK_NEAR(mean, 0.03, 5 * 0.04 / sqrt(12.0 * ROWS));
+  bed_close(&b);
+}
+
 static void bad_ranges_are_refused(void **state)
 {
   (void)state;
@@ -261,6 +281,7 @@ int main(int argc, char **argv)
                                      TEST(noise),
                                      TEST(derivatives),
                                      TEST(surroundings),
+                                     TEST(sky),
                                      TEST(bad_ranges_are_refused)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
