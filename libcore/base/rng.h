@@ -31,6 +31,7 @@ typedef enum gb_purpose {
   GB_RNG_NOISE,      /* noise of observations */
   GB_RNG_PARAMETER,  /* parameters of the known part, drawn to train an encoder */
   GB_RNG_SPLIT,      /* which rows of a foreign file are for training, validation and test */
+  GB_RNG_DESIGN,     /* points of a sweep, and the order in which it visits them */
 } gb_purpose;
 
 #define GB_RNG_INDEX_MAX (((uint64_t)1 << 44) - 1) /* limits of index and step: they share a counter word */

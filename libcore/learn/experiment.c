@@ -186,6 +186,20 @@ static gb_err tell_times(gb_comm c, const gb_graph *graph, const gb_times *mine,
   return gb_comm_agree(c, e);
 }
 
+/* Has the model a term of this name? Told before a training that would be for nothing. */
+static gb_err check_term(const gb_model *model, const char *name)
+{
+  gb_text terms = {0};
+  if (!name || gb_is(name, "loss")) return GB_OK;
+  for (int k = 0; k < model->n_terms; k++) {
+    if (gb_is(model->term[k], name)) return GB_OK;
+    gb_text_add(&terms, ", %s", model->term[k]);
+  }
+  gb_err e = GB_FAIL(GB_ERR_CONFIG, "the model has no term `%.100s`. It has loss%s.", name, terms.s ? terms.s : "");
+  gb_text_free(&terms);
+  return e;
+}
+
 gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, gb_training *t)
 {
   experiment x;
@@ -208,6 +222,7 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
   GB_GOTO(e, gb_comm_agree(c, gb_dataset_augment(data, symmetries)), done);
   if (*gb_dataset_note(data)) gb_run_say(run, "%s", gb_dataset_note(data));
   const gb_model *model = &built.model;
+  GB_GOTO(e, gb_comm_agree(c, check_term(model, t->needs)), done);
   gb_graph_measure(model->graph, t->profile);
   gb_run_log(run, "start", 3,
              (gb_kv[]){{"model", 0, model->name},

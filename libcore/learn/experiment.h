@@ -27,9 +27,10 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
 
 /* What a training may be given besides its config, and what it gives back. */
 typedef struct gb_training {
-  gb_dataset *data; /* that of the config, if it is open already; NULL: it is opened, and closed again */
-  int64_t until;    /* pause after this step; 0: at no step */
-  bool profile;     /* measure, and tell at the end where the time went: on standard output and in profile.txt */
+  gb_dataset *data;  /* that of the config, if it is open already; NULL: it is opened, and closed again */
+  int64_t until;     /* pause after this step; 0: at no step */
+  const char *needs; /* a term that the model must have, or "loss"; NULL: none */
+  bool profile;      /* measure, and tell at the end where the time went: on standard output and in profile.txt */
   gb_train_result result;
 } gb_training;
 
