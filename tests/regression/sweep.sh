@@ -61,6 +61,11 @@ for t in 0000 0001 0004 0005; do
   cmp "whole/trials/$t/checkpoint.h5" "listed/trials/000$((n - 1))/checkpoint.h5" || fail "command $n: another training"
 done
 
+run 2 "$sweep" case.yaml run.dir=listed \
+  "sweep.axes=[objective.beta log 0.1 10 count 3, optimizer.learning_rate values 1e-3 1e-2]" # collects them
+expect 0 "6 done, 0 failed, 0 open"
+cmp whole/trials/0001/checkpoint.h5 listed/trials/0001/checkpoint.h5 || fail "a collected trial was changed"
+
 # --- kill -9, the launcher, a rank or all, and on with other ranks: the same results.
 RANDOM=20261122
 killed_like_whole() {
