@@ -39,7 +39,8 @@ typedef struct sweep {
   letter job;         /* of this group */
   bool stop;          /* some rank was asked to stop; on rank 0 */
   /* rank 0 */
-  gb_err failed; /* the ledger cannot be written */
+  gb_err failed; /* the ledger cannot be written, and why */
+  char why[600];
   gb_rungs *rungs;
   gb_result *result; /* [n_trials] */
   uint64_t *rung_steps;
@@ -59,7 +60,11 @@ static gb_standing standing(const sweep *s)
 static void record(sweep *s, gb_event event, const letter *l)
 {
   gb_record r = {.event = event, .trial = l->trial, .rung = l->rung, .result = l->result};
-  if (!s->failed) s->failed = gb_ledger_append(s->ledger, &s->design, &r);
+  if (s->failed) return;
+  s->failed = gb_ledger_append(s->ledger, &s->design, &r);
+  if (!s->failed) return;
+  snprintf(s->why, sizeof s->why, "%s", gb_err_message());
+  gb_err_clear(); /* the trial of this rank saves and stops, which is no failure */
 }
 
 /* Failures of the machine are no property of a trial: the next start tries again. */
@@ -144,12 +149,33 @@ static void count_steps(const sweep *s, double *done, double *total)
   }
 }
 
-/* The trials that are trained now, a line each. */
-static void write_table(sweep *s)
+/* The best trial so far, of the highest rung that any has finished.
+ *  @return false if there is none */
+static bool find_best(const sweep *s, size_t *best)
+{
+  gb_standing st = standing(s);
+  int of_best = -1;
+  for (size_t i = 0; i < s->design.n_trials; i++) {
+    int r = gb_standing_rung(&st, i);
+    if (r < of_best || r < 0 || gb_rungs_state(s->rungs, i, r) != GB_TRIAL_DONE) continue;
+    if (r == of_best && s->result[i].metric >= s->result[*best].metric) continue;
+    *best = i;
+    of_best = r;
+  }
+  return of_best >= 0;
+}
+
+/* The best trial, and those that are trained now, a line each. */
+static void write_table(sweep *s, const size_t *best)
 {
   enum { LINES = 16 };
   int n = 0;
   s->table.n = 0;
+  if (best) {
+    gb_text_add(&s->table, "  best %04zu: %.6g  ", *best, s->result[*best].metric);
+    gb_standing_settings(&s->design, *best, &s->table);
+    gb_text_add(&s->table, "\n");
+  }
   for (int r = 0; r < s->c.size; r++) {
     const letter *job = &s->desk[r].job;
     if (!s->desk[r].training) continue;
@@ -172,17 +198,12 @@ static void show(sweep *s, bool last)
   s->shown = now;
   gb_standing st = standing(s);
   gb_tally n = gb_standing_count(&st);
-  size_t best = 0, found = 0;
-  for (size_t i = 0; i < s->design.n_trials; i++) {
-    int r = gb_standing_rung(&st, i), of_best = found ? gb_standing_rung(&st, best) : -1;
-    if (r < 0 || gb_rungs_state(s->rungs, i, r) != GB_TRIAL_DONE) continue;
-    if (!found || r > of_best || (r == of_best && s->result[i].metric < s->result[best].metric)) best = i;
-    found++;
-  }
+  size_t best = 0;
+  bool found = find_best(s, &best);
   int used = snprintf(extra, sizeof extra, "%zu done, %zu running, %zu failed", n.done, n.running, n.failed);
   if (found) snprintf(extra + used, sizeof extra - (size_t)used, ", best %04zu: %.5g", best, s->result[best].metric);
   count_steps(s, &done, &total);
-  write_table(s);
+  write_table(s, found ? &best : NULL);
   gb_run_progress(s->run, "sweep", last ? total : fmin(done, 0.999 * total), total, "steps", extra);
 }
 
@@ -451,7 +472,7 @@ static gb_err run_all(sweep *s)
   busy[0] = s->busy;
   busy[1] = s->c.rank == 0 ? gb_clock_now() - s->begin : 0;
   gb_comm_merge(s->c, busy, 2);
-  gb_err e = s->failed;
+  gb_err e = s->failed ? GB_FAIL(s->failed, "%s", s->why) : GB_OK;
   if (!e && s->c.rank == 0) e = conclude(s, busy[0], busy[1]);
   GB_TRY(gb_comm_agree(s->c, e));
   if (!gb_comm_any(s->c, s->stop)) return GB_OK;
@@ -470,7 +491,9 @@ gb_err gb_sweep_run(gb_comm c, const gb_sweep_call *call, gb_run *run)
   gb_err e = begin(s, call);
   if (!e) e = run_all(s);
   gb_run_table(run, NULL);
-  if (!e || gb_err_is_common()) gb_post_close(&s->post);
+  if (e && !gb_err_is_common())
+    return e; /* the others do not know: the program aborts, nothing collective may come before */
+  gb_post_close(&s->post);
   gb_comm_close(&s->group);
   gb_dataset_close(&s->trials.data);
   gb_sim_destroy(&s->sim);

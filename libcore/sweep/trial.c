@@ -138,6 +138,7 @@ static gb_err judge(const gb_trials *t, const gb_training *training, gb_result *
   out->metric = training->result.best;
   for (int k = 0; k < out->n_terms; k++)
     if (gb_is(out->term[k], metric)) out->metric = out->mean[k];
+  GB_CHECK(isfinite(out->metric), GB_ERR_NUMERIC, "the mean of `%s` over the validation split is not finite", metric);
   return GB_OK;
 }
 
