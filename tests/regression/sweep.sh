@@ -110,6 +110,26 @@ for how in usr1-a-rank stop-file usr1; do
 done
 ! grep -q '"event":"done"' stopped/trials.jsonl || fail "a trial came to its end"
 
+# --- a ledger that can no longer be written: every group saves and stops, and the reason is told; nothing is lost.
+for ranks_of_it in 1 3; do
+  rm -rf lost
+  begin $ranks_of_it "$sweep" case.yaml run.dir=lost
+  for _ in $(seq 400); do
+    if grep -qs '"event":"done"' lost/trials.jsonl; then break; fi
+    sleep 0.02
+  done
+  find_ranks
+  mv lost/trials.jsonl lost/kept
+  end
+  gone "${ranks[@]}"
+  [ "$status" = 3 ] || fail "status $status where 3 is expected: $(tail -n 3 out)"
+  [ "$(grep -c 'error: lost/trials.jsonl: No such file or directory' out)" = 1 ] || fail "$(tail -n 3 out)"
+done
+mv lost/kept lost/trials.jsonl
+run 2 "$sweep" case.yaml run.dir=lost
+expect 0 "6 done, 6 failed, 0 open"
+same_trials lost
+
 # --- successive halving: the same promotions on any ranks; who gets to the end is a single training, bit for bit.
 halving=(sweep.seeds=2 "sweep.axes=[objective.beta log 0.1 10 count 4, optimizer.learning_rate values 1e-3 1e-2]"
   sweep.rungs=3 sweep.eta=2 optimizer.schedule=cosine)
