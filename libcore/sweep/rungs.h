@@ -6,10 +6,11 @@
  * Who is promoted, and in which order, is a function of the results alone; when a result is late, later ones of the
  * same rung wait for it, but nobody waits for a whole rung. */
 #pragma once
-#include "base/err.h"
 #include <stddef.h>
 
-typedef enum gb_state_of_trial { GB_TRIAL_OPEN, GB_TRIAL_RUNNING, GB_TRIAL_DONE, GB_TRIAL_FAILED } gb_trial_state;
+#include "base/err.h"
+
+typedef enum gb_trial_state { GB_TRIAL_OPEN, GB_TRIAL_RUNNING, GB_TRIAL_DONE, GB_TRIAL_FAILED } gb_trial_state;
 
 typedef struct gb_rungs gb_rungs;
 
