@@ -106,7 +106,7 @@ gb_err gb_axis_parse(const char *text, gb_axis *out)
   size_t scale = 0;
   while (scale < 4 && (strlen(scale_name[scale]) != n || strncmp(rest, scale_name[scale], n))) scale++;
   if (scale == 4) return refuse(a, "the word behind the key is none of values, linear, log, integer");
-  a->scale = (gb_scale)scale;
+  a->scale = (gb_axis_scale)scale;
   GB_TRY(words(a, rest + n));
   if (a->scale != GB_SCALE_VALUES) return numbers(a);
   return a->n ? GB_OK : refuse(a, "no value is given");

@@ -2,12 +2,12 @@
 #pragma once
 #include "base/text.h"
 
-typedef enum gb_scale { GB_SCALE_VALUES, GB_SCALE_LINEAR, GB_SCALE_LOG, GB_SCALE_INTEGER } gb_scale;
+typedef enum gb_axis_scale { GB_SCALE_VALUES, GB_SCALE_LINEAR, GB_SCALE_LOG, GB_SCALE_INTEGER } gb_axis_scale;
 
 typedef struct gb_axis {
   char *text; /* as it was given */
   char *key;  /* "section.key" */
-  gb_scale scale;
+  gb_axis_scale scale;
   bool whole;      /* all values are integers */
   double min, max; /* unless the values are listed */
   size_t n;        /* values it may have; 0: any from min to max */

@@ -5,9 +5,9 @@
 
 typedef struct gb_standing {
   const gb_design *design;
-  const gb_rungs *rungs;
-  const gb_result *result;    /* [n_trials] of the highest rung that each trial has a result of */
-  const uint64_t *rung_steps; /* [rungs] with the steps of the config */
+  gb_rungs *rungs;
+  gb_result *result;    /* [n_trials] of the highest rung that each trial has a result of */
+  uint64_t *rung_steps; /* [rungs] with the steps of the config */
 } gb_standing;
 
 typedef struct gb_tally {

@@ -2,13 +2,12 @@
 #include "sweep/sweep.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "comm/post.h"
 #include "learn/experiment.h"
-#include "sweep/standing.h"
+#include "sweep/past.h"
 
 /* What groups and rank 0 tell each other. A group asks, or hands in a result and asks; it is told a trial, or that
  * there is none for it any more. While it trains it tells how far it is, and may be told to stop. */
@@ -32,6 +31,7 @@ typedef struct sweep {
   gb_run *run;
   gb_trials trials;
   gb_design design;
+  gb_standing standing; /* rungs and results on rank 0 */
   gb_sim sim;
   gb_post *post;
   double told;        /* when this rank last told how far it is */
@@ -41,19 +41,11 @@ typedef struct sweep {
   /* rank 0 */
   gb_err failed; /* the ledger cannot be written, and why */
   char why[600];
-  gb_rungs *rungs;
-  gb_result *result; /* [n_trials] */
-  uint64_t *rung_steps;
   desk *desk; /* [ranks] */
   char ledger[PATH_MAX];
   double shown;
   gb_text table;
 } sweep;
-
-static gb_standing standing(const sweep *s)
-{
-  return (gb_standing){&s->design, s->rungs, s->result, s->rung_steps};
-}
 
 /* --- rank 0: the ledger, and who does what */
 
@@ -67,23 +59,17 @@ static void record(sweep *s, gb_event event, const letter *l)
   gb_err_clear(); /* the trial of this rank saves and stops, which is no failure */
 }
 
-/* Failures of the machine are no property of a trial: the next start tries again. */
-static bool is_verdict(gb_err code)
-{
-  return code == GB_ERR_CONFIG || code == GB_ERR_NUMERIC;
-}
-
 static void take_result(sweep *s, const letter *l)
 {
   const gb_result *x = &l->result;
-  s->result[l->trial] = *x;
+  s->standing.result[l->trial] = *x;
   if (x->code == GB_STOPPED) {
     s->stop = true;
-    gb_rungs_set(s->rungs, l->trial, l->rung, GB_TRIAL_OPEN, 0);
+    gb_rungs_set(s->standing.rungs, l->trial, l->rung, GB_TRIAL_OPEN, 0);
     return;
   }
   record(s, x->code ? GB_EVENT_FAILED : GB_EVENT_DONE, l);
-  gb_rungs_set(s->rungs, l->trial, l->rung, x->code ? GB_TRIAL_FAILED : GB_TRIAL_DONE, x->metric);
+  gb_rungs_set(s->standing.rungs, l->trial, l->rung, x->code ? GB_TRIAL_FAILED : GB_TRIAL_DONE, x->metric);
   if (x->code) gb_run_say(s->run, "trial %04zu failed: %.300s", l->trial, x->reason);
 }
 
@@ -93,7 +79,7 @@ static bool next_job(sweep *s, desk *d)
 {
   letter *job = &d->job;
   *job = (letter){.kind = END};
-  gb_next next = s->stop || s->failed ? GB_NEXT_NONE : gb_rungs_next(s->rungs, &job->trial, &job->rung);
+  gb_next next = s->stop || s->failed ? GB_NEXT_NONE : gb_rungs_next(s->standing.rungs, &job->trial, &job->rung);
   if (next == GB_NEXT_WAIT) return false;
   if (next == GB_NEXT_TRIAL) {
     job->kind = TRIAL;
@@ -134,17 +120,18 @@ static void count_steps(const sweep *s, double *done, double *total)
   double entrants = (double)s->design.n_trials;
   *done = *total = 0;
   for (int r = 0; r < s->design.opts.rungs; r++) {
-    double cost = (double)(s->rung_steps[r] - (r ? s->rung_steps[r - 1] : 0)),
-           entered = (double)gb_rungs_entered(s->rungs, r);
+    double cost = (double)(s->standing.rung_steps[r] - (r ? s->standing.rung_steps[r - 1] : 0)),
+           entered = (double)gb_rungs_entered(s->standing.rungs, r);
     *total += cost * fmax(entrants, entered);
     entrants = floor(entrants / (double)s->design.opts.eta);
     for (size_t i = 0; i < s->design.n_trials; i++)
-      if (gb_rungs_state(s->rungs, i, r) >= GB_TRIAL_DONE) *done += cost;
+      if (gb_rungs_state(s->standing.rungs, i, r) >= GB_TRIAL_DONE) *done += cost;
   }
   for (int r = 0; r < s->c.size; r++) {
     const letter *job = &s->desk[r].job;
     if (!s->desk[r].training) continue;
-    double end = (double)s->rung_steps[job->rung], begin = job->rung ? (double)s->rung_steps[job->rung - 1] : 0;
+    double end = (double)s->standing.rung_steps[job->rung],
+           begin = job->rung ? (double)s->standing.rung_steps[job->rung - 1] : 0;
     *done += fmax(0, job->fraction * end - begin);
   }
 }
@@ -153,12 +140,11 @@ static void count_steps(const sweep *s, double *done, double *total)
  *  @return false if there is none */
 static bool find_best(const sweep *s, size_t *best)
 {
-  gb_standing st = standing(s);
   int of_best = -1;
   for (size_t i = 0; i < s->design.n_trials; i++) {
-    int r = gb_standing_rung(&st, i);
-    if (r < of_best || r < 0 || gb_rungs_state(s->rungs, i, r) != GB_TRIAL_DONE) continue;
-    if (r == of_best && s->result[i].metric >= s->result[*best].metric) continue;
+    int r = gb_standing_rung(&s->standing, i);
+    if (r < of_best || r < 0 || gb_rungs_state(s->standing.rungs, i, r) != GB_TRIAL_DONE) continue;
+    if (r == of_best && s->standing.result[i].metric >= s->standing.result[*best].metric) continue;
     *best = i;
     of_best = r;
   }
@@ -172,7 +158,7 @@ static void write_table(sweep *s, const size_t *best)
   int n = 0;
   s->table.n = 0;
   if (best) {
-    gb_text_add(&s->table, "  best %04zu: %.6g  ", *best, s->result[*best].metric);
+    gb_text_add(&s->table, "  best %04zu: %.6g  ", *best, s->standing.result[*best].metric);
     gb_standing_settings(&s->design, *best, &s->table);
     gb_text_add(&s->table, "\n");
   }
@@ -196,12 +182,12 @@ static void show(sweep *s, bool last)
   double now = gb_clock_now(), done, total;
   if (now - s->shown < interval && !last) return;
   s->shown = now;
-  gb_standing st = standing(s);
-  gb_tally n = gb_standing_count(&st);
+  gb_tally n = gb_standing_count(&s->standing);
   size_t best = 0;
   bool found = find_best(s, &best);
   int used = snprintf(extra, sizeof extra, "%zu done, %zu running, %zu failed", n.done, n.running, n.failed);
-  if (found) snprintf(extra + used, sizeof extra - (size_t)used, ", best %04zu: %.5g", best, s->result[best].metric);
+  if (found)
+    snprintf(extra + used, sizeof extra - (size_t)used, ", best %04zu: %.5g", best, s->standing.result[best].metric);
   count_steps(s, &done, &total);
   write_table(s, found ? &best : NULL);
   gb_run_progress(s->run, "sweep", last ? total : fmin(done, 0.999 * total), total, "steps", extra);
@@ -312,110 +298,31 @@ static void make_groups(sweep *s)
   s->group = gb_comm_split(s->c, group, s->c.rank);
 }
 
-/* The sections a sweep is defined by, and of these those whose keys may be varied. */
-enum { MOST_SECTIONS = 20 };
-static void list_sections(const gb_physics *physics, bool axes, const gb_schema *out[MOST_SECTIONS])
-{
-  size_t n = 0;
-  if (!axes) out[n++] = &gb_run_schema;
-  if (!axes) out[n++] = &gb_sweep_schema;
-  out[n++] = physics->schema;
-  for (size_t i = 0; gb_experiment_sections[i]; i++) out[n++] = gb_experiment_sections[i];
-  GB_ASSERT(n < MOST_SECTIONS);
-  out[n] = NULL;
-}
-
-static gb_err read_design(const gb_sweep_call *call, gb_design *d)
-{
-  const gb_schema *allowed[MOST_SECTIONS];
-  list_sections(call->physics, true, allowed);
-  return gb_design_read(call->cfg, allowed, d);
-}
-
-/* Steps of the rungs with the steps of the config itself. */
-static gb_err steps_of_rungs(const gb_config *cfg, const gb_design *d, uint64_t **out)
-{
-  gb_train_opts train;
-  gb_config_get(cfg, &gb_train_schema, &train);
-  GB_TRY(gb_new(out, (size_t)d->opts.rungs));
-  for (int r = 0; r < d->opts.rungs; r++) {
-    (*out)[r] = gb_design_steps(d, (uint64_t)train.steps, (uint64_t)train.validate_every, r);
-    GB_CHECK(
-        r == 0 || (*out)[r] > (*out)[r - 1], GB_ERR_CONFIG,
-        "sweep.rungs = %lld: rungs %d and %d are both at step %llu, since a rung needs a validation of its own. Lower "
-        "train.validate_every = %lld or sweep.rungs, or raise train.steps.",
-        (long long)d->opts.rungs, r - 1, r, (unsigned long long)(*out)[r], (long long)train.validate_every);
-  }
-  return GB_OK;
-}
-
-/* Does a line of the ledger still hold? Not if the trial is to be trained longer now, and not of a machine's failure.
- */
-static gb_err take_record(sweep *s, const gb_record *r)
-{
-  gb_config *cfg;
-  uint64_t steps;
-  if (r->trial >= s->design.n_trials || r->rung >= s->design.opts.rungs) return GB_OK;
-  if (gb_rungs_state(s->rungs, r->trial, r->rung) != GB_TRIAL_OPEN) return GB_OK;
-  if (r->event == GB_EVENT_FAILED && !is_verdict(r->result.code)) return GB_OK;
-  gb_err e = gb_trial_config(&s->trials, r->trial, r->rung, &cfg, &steps);
-  gb_config_destroy(&cfg);
-  if (e == GB_ERR_MEMORY) return e;
-  gb_err_clear();
-  if (steps != r->result.steps) return GB_OK;
-  s->result[r->trial] = r->result;
-  gb_rungs_set(s->rungs, r->trial, r->rung, r->event == GB_EVENT_DONE ? GB_TRIAL_DONE : GB_TRIAL_FAILED,
-               r->result.metric);
-  return GB_OK;
-}
-
-static gb_err make_rungs(sweep *s)
-{
-  size_t *order = NULL, n = s->design.n_trials;
-  gb_err e = gb_new(&order, n);
-  for (size_t i = 0; i < n && !e; i++) order[i] = gb_design_order(&s->design, i);
-  if (!e) e = gb_rungs_create(n, (int)s->design.opts.rungs, (int)s->design.opts.eta, order, &s->rungs);
-  gb_free(&order);
-  return e;
-}
-
 /* Rank 0: the ledger, as it is or anew. */
 static gb_err open_ledger(sweep *s)
 {
-  const gb_schema *sections[MOST_SECTIONS];
-  gb_ledger l = {0};
-  gb_text config = {0};
-  list_sections(s->trials.physics, false, sections);
-  GB_TRY(make_rungs(s));
-  GB_TRY(gb_new(&s->result, s->design.n_trials));
+  gb_ledger l;
+  gb_text fixed = {0};
   snprintf(s->ledger, sizeof s->ledger, "%s", gb_run_path(s->run, "trials.jsonl"));
-  gb_config_print_fixed(s->trials.cfg, sections, &config);
-  gb_err e = gb_text_done(&config);
-  if (!e) e = gb_ledger_read(s->ledger, &l);
-  if (e) goto done;
-  if (l.config) e = gb_config_match(s->trials.cfg, l.config, s->ledger, sections);
+  gb_err e = gb_past_read(&s->trials, s->ledger, &s->standing, &l, &fixed);
   if (!e && l.config && !gb_run_get(s->run)->resume)
     e = GB_FAIL(GB_ERR_CONFIG, "run.resume is false but %s exists. Choose another run.dir, or let it resume.",
                 s->ledger);
-  if (!e) e = gb_ledger_begin(s->ledger, config.s);
-  for (size_t i = 0; i < l.n && !e; i++) e = take_record(s, &l.record[i]);
+  if (!e) e = gb_ledger_begin(s->ledger, fixed.s);
   if (!e && l.n) {
-    gb_standing st = standing(s);
-    gb_tally n = gb_standing_count(&st);
+    gb_tally n = gb_standing_count(&s->standing);
     gb_run_say(s->run, "continuing %s: %zu of %zu trials are done, %zu failed", s->ledger, n.done, s->design.n_trials,
                n.failed);
   }
-done:
   gb_ledger_free(&l);
-  gb_text_free(&config);
+  gb_text_free(&fixed);
   return e;
 }
 
 static gb_err begin(sweep *s, const gb_sweep_call *call)
 {
   char path[PATH_MAX];
-  gb_err e = read_design(call, &s->design);
-  if (!e) e = steps_of_rungs(call->cfg, &s->design, &s->rung_steps);
+  gb_err e = gb_past_design(call->cfg, call->physics, &s->design, &s->standing);
   s->trials = (gb_trials){.cfg = call->cfg,
                           .physics = call->physics,
                           .all = call->all,
@@ -439,25 +346,26 @@ static gb_err begin(sweep *s, const gb_sweep_call *call)
 /* Rank 0: the table, sweep.json, and how well the ranks were used. */
 static gb_err conclude(sweep *s, double busy, double wall)
 {
-  gb_standing st = standing(s);
-  gb_tally n = gb_standing_count(&st);
+  gb_tally n = gb_standing_count(&s->standing);
   gb_text t = {0};
   double used = wall > 0 ? busy / (wall * s->c.size) : 1;
   if (!s->stop) show(s, true);
   gb_run_table(s->run, NULL);
-  gb_run_log(s->run, s->stop ? "stopped" : "done", 5,
+  gb_run_log(s->run, s->stop ? "stopped" : "done", 6,
              (gb_kv[]){{"done", (double)n.done, NULL},
                        {"failed", (double)n.failed, NULL},
                        {"open", (double)n.open, NULL},
+                       {"ranks", (double)s->c.size, NULL},
                        {"seconds", wall, NULL},
                        {"utilisation", used, NULL}});
-  gb_err e = gb_standing_write(&st, gb_run_path(s->run, "sweep.json"));
-  if (!e) e = gb_standing_print(&st, gb_run_get(s->run)->dir, &t);
+  gb_err e = gb_standing_write(&s->standing, gb_run_path(s->run, "sweep.json"));
+  if (!e) e = gb_standing_print(&s->standing, gb_run_get(s->run)->dir, &t);
   if (!e)
     gb_run_say(s->run, "\n%s%zu done, %zu failed, %zu open; ranks trained %.1f %% of the time", t.s, n.done, n.failed,
                n.open, 100 * used);
   if (!e && !s->stop && n.failed == s->design.n_trials)
-    e = GB_FAIL(GB_ERR_NUMERIC, "all %zu trials failed, the first one with: %.300s", n.failed, s->result[0].reason);
+    e = GB_FAIL(GB_ERR_NUMERIC, "all %zu trials failed, the first one with: %.300s", n.failed,
+                s->standing.result[0].reason);
   gb_text_free(&t);
   return e;
 }
@@ -497,113 +405,10 @@ gb_err gb_sweep_run(gb_comm c, const gb_sweep_call *call, gb_run *run)
   gb_comm_close(&s->group);
   gb_dataset_close(&s->trials.data);
   gb_sim_destroy(&s->sim);
-  gb_rungs_destroy(&s->rungs);
+  gb_past_free(&s->standing);
   gb_design_free(&s->design);
   gb_text_free(&s->table);
-  gb_free(&s->result);
-  gb_free(&s->rung_steps);
   gb_free(&s->desk);
   gb_free(&s);
   return e;
-}
-
-/* --- --dry-run and --list */
-
-static void describe(const gb_design *d, const uint64_t *rung_steps, gb_text *out)
-{
-  double steps = 0, entrants = (double)d->n_trials;
-  gb_text_add(out, "sweep: %zu trials: a %s design of %zu points, %lld seed%s each\n", d->n_trials, d->opts.design,
-              d->n_points, (long long)d->opts.seeds, d->opts.seeds > 1 ? "s" : "");
-  for (size_t k = 0; k < d->n_axes; k++) {
-    const gb_axis *a = &d->axis[k];
-    gb_text_add(out, "  %s:", a->key);
-    for (size_t i = 0; i < a->n; i++) gb_text_add(out, " %s", a->value[i]);
-    if (!a->n) gb_text_add(out, " between %.8g and %.8g", a->min, a->max);
-    gb_text_add(out, "\n");
-  }
-  for (int r = 0; r < d->opts.rungs; r++) {
-    if (d->opts.rungs > 1)
-      gb_text_add(out, "  rung %d: about %.0f trials to step %llu\n", r, entrants, (unsigned long long)rung_steps[r]);
-    steps += entrants * (double)(rung_steps[r] - (r ? rung_steps[r - 1] : 0));
-    entrants = floor(entrants / (double)d->opts.eta);
-  }
-  gb_text_add(out, "  in all about %.0f steps; with all trials to the end %.0f\n", steps,
-              (double)d->n_trials * (double)rung_steps[d->opts.rungs - 1]);
-}
-
-/* Which trials will fail for their settings? */
-static gb_err check_trials(const gb_trials *t, gb_text *out)
-{
-  enum { SHOWN = 5 };
-  size_t bad = 0;
-  for (size_t i = 0; i < t->design->n_trials; i++) {
-    gb_config *cfg;
-    uint64_t steps;
-    gb_err e = gb_trial_config(t, i, 0, &cfg, &steps);
-    gb_config_destroy(&cfg);
-    if (e == GB_ERR_MEMORY) return e;
-    if (e && bad++ < SHOWN) gb_text_add(out, "  trial %04zu will fail: %s\n", i, gb_err_message());
-    gb_err_clear();
-  }
-  if (bad > SHOWN) gb_text_add(out, "  and %zu more will fail\n", bad - SHOWN);
-  return GB_OK;
-}
-
-gb_err gb_sweep_plan(gb_comm c, const gb_sweep_call *call, gb_text *out)
-{
-  gb_design d;
-  gb_run_opts run;
-  gb_sim sim = {0};
-  uint64_t *rung_steps = NULL;
-  gb_config_get(call->cfg, &gb_run_schema, &run);
-  gb_err e = read_design(call, &d);
-  if (!e) e = steps_of_rungs(call->cfg, &d, &rung_steps);
-  gb_trials t = {.cfg = call->cfg, .physics = call->physics, .all = call->all, .design = &d, .dir = run.dir};
-  if (!e) describe(&d, rung_steps, out);
-  if (!e) e = check_trials(&t, out);
-  if (!e) gb_text_add(out, "each trial, with the values of the config itself and one rank:\n");
-  if (!e) e = gb_sim_create(call->physics, call->cfg, gb_comm_self(), &sim);
-  e = gb_comm_agree(c, e);
-  if (!e) e = gb_comm_agree(c, gb_experiment_plan(gb_comm_self(), call->cfg, &sim, out));
-  gb_sim_destroy(&sim);
-  gb_free(&rung_steps);
-  gb_design_free(&d);
-  return e;
-}
-
-/* A word that a shell takes as it is. */
-static void add_word(const char *word, gb_text *out)
-{
-  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-=:,@%";
-  if (*word && word[strspn(word, plain)] == 0) {
-    gb_text_add(out, " %s", word);
-    return;
-  }
-  gb_text_add(out, " '");
-  for (; *word; word++) gb_text_add(out, *word == '\'' ? "'\\''" : "%c", *word);
-  gb_text_add(out, "'");
-}
-
-gb_err gb_sweep_list(const gb_sweep_call *call, gb_text *out)
-{
-  gb_design d;
-  gb_run_opts run;
-  gb_config_get(call->cfg, &gb_run_schema, &run);
-  gb_err e = read_design(call, &d);
-  gb_trials t = {.cfg = call->cfg, .physics = call->physics, .all = call->all, .design = &d, .dir = run.dir};
-  for (size_t i = 0; i < d.n_trials && !e; i++) {
-    char **overrides = NULL;
-    int n = 0;
-    gb_text_add(out, "greybox-train");
-    add_word(call->config, out);
-    for (int k = 0; k < call->n_overrides; k++)
-      if (strncmp(call->overrides[k], "sweep.", 6) && strncmp(call->overrides[k], "run.dir=", 8))
-        add_word(call->overrides[k], out);
-    e = gb_trial_overrides(&t, i, &n, &overrides);
-    for (int k = 0; k < n; k++) add_word(overrides[k], out);
-    gb_trial_free_overrides(n, &overrides);
-    gb_text_add(out, "\n");
-  }
-  gb_design_free(&d);
-  return e ? e : gb_text_done(out);
 }
