@@ -1,5 +1,6 @@
 #!/bin/sh
-# A study of many trainings: install what is missing, build, sample the XY model, train all trials of configs/xy_sweep.yaml.
+# A study of many trainings: install what is missing, build, sample the XY model, train all trials of configs/xy_sweep.yaml,
+# and lay them beside the best linear models.
 # Usage: jobs/sweep.sh [section.key=value ...]      RANKS=2 and CONFIG=configs/xy_sweep.yaml can be set
 # Stop it at any time; the same command goes on where it was, in the middle of trials.
 #
@@ -14,5 +15,7 @@ config=${CONFIG:-configs/xy_sweep.yaml}
 
 dir=$(run_dir "$@")
 greybox generate "$@"
+greybox analyze "$@"
 greybox sweep "$@"
-echo "done after $(($(date +%s) - start)) s: $dir/sweep.json"
+greybox report "$@"
+finish "$dir"
