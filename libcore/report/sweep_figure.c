@@ -123,11 +123,24 @@ static void set_colours(const gb_sweep_report *r, gb_text *t)
   gb_text_add(t, ")\n");
 }
 
-static double largest_rate(const gb_sweep_report *r)
+static int by_value(const void *a, const void *b)
 {
-  double most = 0;
-  for (size_t i = 0; i < r->design.n_trials; i++) most = fmax(most, r->value[GB_SWEEP_RATE][i]); /* not of NAN */
-  return most;
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Where an axis ends: at the largest value of a trial, but training that went astray is left outside. */
+static double axis_end(const gb_sweep_report *r, gb_sweep_quantity q, double *room)
+{
+  static const double astray = 20; /* times as far from the least one as the median */
+  size_t n = 0;
+  for (size_t i = 0; i < r->design.n_trials; i++)
+    if (isfinite(r->value[q][i])) room[n++] = r->value[q][i];
+  if (!n) return 1;
+  qsort(room, n, sizeof *room, by_value);
+  double limit = room[n / 2] + astray * (room[n / 2] - room[0]), most = room[n - 1];
+  if (most > limit && limit > room[0]) most = limit;
+  return most + 0.05 * (most - room[0]);
 }
 
 static void draw_bound(const gb_sweep_bound *b, gb_plot *s, int block, size_t i)
@@ -138,14 +151,14 @@ static void draw_bound(const gb_sweep_bound *b, gb_plot *s, int block, size_t i)
   gb_plot_curve(s, block, how, "#777777", title);
 }
 
-static void set_axes(const gb_sweep_report *r, gb_text *t)
+static void set_axes(const gb_sweep_report *r, double *room, gb_text *t)
 {
   const char *unit = gb_is(r->name[GB_SWEEP_DISTORTION], "nll") ? "nats" : "squared numbers";
-  double most = largest_rate(r);
+  double rate = axis_end(r, GB_SWEEP_RATE, room);
   gb_text_add(t,
               "set key noenhanced outside right top vertical\nset xlabel 'rate: kl, nats'\nset ylabel 'distortion: %s, "
-              "%s'\nset xrange [0:%g]\n",
-              r->name[GB_SWEEP_DISTORTION], unit, most > 0 ? 1.05 * most : 1);
+              "%s'\nset xrange [0:%g]\nset yrange [*:%.8g]\n",
+              r->name[GB_SWEEP_DISTORTION], unit, rate > 0 ? rate : 1, axis_end(r, GB_SWEEP_DISTORTION, room));
   set_colours(r, t);
 }
 
@@ -176,15 +189,18 @@ gb_err gb_sweep_figure(const gb_sweep_report *r, gb_text *svg)
   size_t *room = NULL;
   line *lines = NULL;
   int *bound = NULL;
-  gb_text_add(&s.t, "%s", gb_plot_style());
-  set_axes(r, &s.t);
-  gb_err e = gb_new(&room, r->design.n_points);
+  double *values = NULL;
+  gb_err e = gb_new(&values, r->design.n_trials);
+  if (!e) e = gb_new(&room, r->design.n_points);
   if (!e) e = gb_new(&lines, r->design.n_points);
   if (!e) e = gb_new(&bound, r->bound.n_curves);
   if (!e) {
+    gb_text_add(&s.t, "%s", gb_plot_style());
+    set_axes(r, values, &s.t);
     draw_all(r, &s, room, lines, bound);
     e = gb_plot_draw(&s, r->run, 1080, 560, svg);
   }
+  gb_free(&values);
   gb_free(&room);
   gb_free(&lines);
   gb_free(&bound);

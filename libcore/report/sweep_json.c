@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "base/mem.h"
 #include "report/json.h"
 #include "report/sweep_report.h"
 
@@ -67,21 +68,22 @@ static json_t *points(const gb_sweep_report *r)
   return all;
 }
 
-static json_t *maps(const gb_sweep_report *r)
+static gb_err add_maps(const gb_sweep_report *r, json_t *all)
 {
   const gb_axis *rows = &r->design.axis[0], *columns = &r->design.axis[1];
   json_t *o = json_pack("{s:s, s:s}", "rows", rows->key, "columns", columns->key);
-  for (gb_sweep_quantity q = 0; q < GB_SWEEP_QUANTITIES; q++) {
+  gb_err e = GB_OK;
+  for (gb_sweep_quantity q = 0; q < GB_SWEEP_QUANTITIES && !e; q++) {
+    double *cell = NULL;
     json_t *map = json_array();
-    for (size_t i = 0; i < rows->n; i++) {
-      json_t *row = json_array();
-      for (size_t j = 0; j < columns->n; j++)
-        json_array_append_new(row, gb_json_number(gb_sweep_cell(r, q, i, j).mean));
-      json_array_append_new(map, row);
-    }
+    e = gb_sweep_map(r, q, &cell);
+    for (size_t i = 0; i < rows->n && !e; i++)
+      json_array_append_new(map, gb_json_list(columns->n, 1, cell + i * columns->n));
     json_object_set_new(o, key[q], map);
+    gb_free(&cell);
   }
-  return o;
+  json_object_set_new(all, "maps", o);
+  return e;
 }
 
 static json_t *bound(const gb_sweep_bound *b)
@@ -122,8 +124,12 @@ gb_err gb_sweep_json(const gb_sweep_report *r, gb_text *out)
   json_object_set_new(o, "trials", trials(r));
   json_object_set_new(o, "failed", failures(r));
   json_object_set_new(o, "points", points(r));
-  if (gb_sweep_has_maps(r)) json_object_set_new(o, "maps", maps(r));
+  gb_err e = gb_sweep_has_maps(r) ? add_maps(r, o) : GB_OK;
   if (r->bound.n_curves) json_object_set_new(o, "linear", bound(&r->bound));
   json_object_set_new(o, "starts", starts(r));
+  if (e) {
+    json_decref(o);
+    return e;
+  }
   return gb_json_done(o, out);
 }

@@ -98,7 +98,8 @@ static gb_err plane(const gb_sweep_report *r, gb_text *t)
   GB_TRY(gb_sweep_figure(r, t));
   gb_page_caption(
       t, "Points: means over the seeds. Lines join points that differ by the second axis only, which the "
-         "colours of points show; those of lines show the first axis. Dashed: no other point has as little of both.");
+         "colours of points show; those of lines show the first axis. Dashed: no other point has as little of both. "
+         "What is more than 20 times as far from the least value as the median is left outside.");
   if (r->bound.n_curves)
     gb_text_add(t,
                 "<p>Grey: the exact curve of linear models (greybox-analyze, of the split it was given): no "
@@ -114,21 +115,38 @@ static gb_err plane(const gb_sweep_report *r, gb_text *t)
 }
 
 /* The rank of a cell among all cells of its map, from 0 to 1: one bad corner does not bleach the rest. */
-static double shade(const gb_sweep_report *r, gb_sweep_quantity q, double v)
+static double shade(size_t n, const double *cell, double v)
 {
-  size_t below = 0, n = 0;
-  for (size_t i = 0; i < r->design.axis[0].n; i++)
-    for (size_t j = 0; j < r->design.axis[1].n; j++) {
-      gb_sweep_mean m = gb_sweep_cell(r, q, i, j);
-      n += m.n > 0;
-      below += m.n > 0 && m.mean < v;
-    }
-  return n > 1 ? (double)below / (double)(n - 1) : 0;
+  size_t below = 0, there = 0;
+  for (size_t i = 0; i < n; i++) {
+    there += isfinite(cell[i]) != 0;
+    below += cell[i] < v; /* not of NAN */
+  }
+  return there > 1 ? (double)below / (double)(there - 1) : 0;
 }
 
-static void map(const gb_sweep_report *r, gb_sweep_quantity q, gb_text *t)
+static void map_row(const gb_sweep_report *r, const double *cell, size_t i, gb_text *t)
+{
+  size_t n = r->design.axis[1].n;
+  gb_text_add(t, "<tr><th>");
+  gb_page_text(t, r->design.axis[0].value[i]);
+  gb_text_add(t, "</th>");
+  for (size_t j = 0; j < n; j++) {
+    double v = cell[i * n + j];
+    if (isfinite(v))
+      gb_text_add(t, "<td style='background:hsl(210,70%%,%.0f%%)'>%.6g</td>",
+                  60 + 38 * shade(r->design.axis[0].n * n, cell, v), v);
+    else
+      gb_text_add(t, "<td>–</td>");
+  }
+  gb_text_add(t, "</tr>\n");
+}
+
+static gb_err map(const gb_sweep_report *r, gb_sweep_quantity q, gb_text *t)
 {
   const gb_axis *rows = &r->design.axis[0], *columns = &r->design.axis[1];
+  double *cell = NULL;
+  gb_err e = gb_sweep_map(r, q, &cell);
   gb_text_add(t, "<div class='wide'><table><thead><tr><th>");
   gb_page_text(t, r->name[q]);
   gb_text_add(t, "<br><small>%s ↓ %s →</small></th>", rows->key, columns->key);
@@ -138,29 +156,20 @@ static void map(const gb_sweep_report *r, gb_sweep_quantity q, gb_text *t)
     gb_text_add(t, "</th>");
   }
   gb_text_add(t, "</tr></thead><tbody>\n");
-  for (size_t i = 0; i < rows->n; i++) {
-    gb_text_add(t, "<tr><th>");
-    gb_page_text(t, rows->value[i]);
-    gb_text_add(t, "</th>");
-    for (size_t j = 0; j < columns->n; j++) {
-      gb_sweep_mean m = gb_sweep_cell(r, q, i, j);
-      if (m.n)
-        gb_text_add(t, "<td style='background:hsl(210,70%%,%.0f%%)'>%.6g</td>", 60 + 38 * shade(r, q, m.mean), m.mean);
-      else
-        gb_text_add(t, "<td>–</td>");
-    }
-    gb_text_add(t, "</tr>\n");
-  }
+  for (size_t i = 0; i < rows->n && !e; i++) map_row(r, cell, i, t);
   gb_text_add(t, "</tbody></table></div>\n");
+  gb_free(&cell);
+  return e;
 }
 
-static void maps(const gb_sweep_report *r, gb_text *t)
+static gb_err maps(const gb_sweep_report *r, gb_text *t)
 {
-  if (!gb_sweep_has_maps(r)) return;
+  if (!gb_sweep_has_maps(r)) return GB_OK;
   gb_text_add(t, "<h2>Over the first two axes</h2>\n<p>Means over seeds%s; the darker, the less, by rank.</p>\n",
               r->design.n_axes > 2 ? " and all other axes" : "");
   for (gb_sweep_quantity q = 0; q < GB_SWEEP_QUANTITIES; q++)
-    if (q == GB_SWEEP_METRIC || !gb_is(r->name[q], r->name[GB_SWEEP_METRIC])) map(r, q, t);
+    if (q == GB_SWEEP_METRIC || !gb_is(r->name[q], r->name[GB_SWEEP_METRIC])) GB_TRY(map(r, q, t));
+  return GB_OK;
 }
 
 static void trial_row(const gb_sweep_report *r, size_t i, gb_text *t)
@@ -230,7 +239,7 @@ gb_err gb_sweep_page(const gb_sweep_report *r, gb_text *out)
   gb_page_open(out, r->physics->doc);
   summary(r, out);
   GB_TRY(plane(r, out));
-  maps(r, out);
+  GB_TRY(maps(r, out));
   trials(r, out);
   failures(r, out);
   ranks(r, out);

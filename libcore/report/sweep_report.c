@@ -35,13 +35,35 @@ gb_sweep_mean gb_sweep_mean_of(size_t n, const double *v)
   return m;
 }
 
-void gb_sweep_front(size_t n, const double *a, const double *b, bool *front)
+typedef struct pair {
+  double a, b;
+  size_t at;
+} pair;
+
+static int by_first(const void *u, const void *v)
 {
+  const pair *x = u, *y = v;
+  if (x->a < y->a || x->a > y->a) return x->a < y->a ? -1 : 1;
+  return (x->b > y->b) - (x->b < y->b);
+}
+
+gb_err gb_sweep_front(size_t n, const double *a, const double *b, bool *front)
+{
+  pair *v = NULL, best = {NAN, INFINITY, 0};
+  size_t m = 0;
+  GB_TRY(gb_new(&v, n));
   for (size_t i = 0; i < n; i++) {
-    front[i] = isfinite(a[i]) && isfinite(b[i]);
-    for (size_t j = 0; j < n && front[i]; j++)
-      if (a[j] <= a[i] && b[j] <= b[i] && (a[j] < a[i] || b[j] < b[i])) front[i] = false;
+    front[i] = false;
+    if (isfinite(a[i]) && isfinite(b[i])) v[m++] = (pair){a[i], b[i], i};
   }
+  qsort(v, m, sizeof *v, by_first);
+  for (size_t i = 0; i < m; i++) {
+    bool twin = !(v[i].a > best.a) && !(v[i].b > best.b); /* equal ones do not push each other out */
+    if (v[i].b < best.b) best = v[i];
+    front[v[i].at] = twin || best.at == v[i].at;
+  }
+  gb_free(&v);
+  return GB_OK;
 }
 
 static bool is_grid(const gb_design *d)
@@ -52,14 +74,11 @@ static bool is_grid(const gb_design *d)
 size_t gb_sweep_line(const gb_sweep_report *r, size_t first, size_t *member)
 {
   const gb_design *d = &r->design;
-  size_t n = 0, axes = d->n_axes, along = axes > 1 ? 1 : 0;
-  if (!is_grid(d) || !axes || r->place[first * axes + along]) return 0;
-  for (size_t p = first; p < d->n_points; p++) { /* the last axis is the fastest: in the order of this one */
-    bool same = true;
-    for (size_t k = 0; k < axes && same; k++) same = k == along || r->place[p * axes + k] == r->place[first * axes + k];
-    if (same) member[n++] = p;
-  }
-  return n;
+  size_t along = d->n_axes > 1 ? 1 : 0, stride = 1;
+  if (!is_grid(d) || !d->n_axes || r->place[first * d->n_axes + along]) return 0;
+  for (size_t k = along + 1; k < d->n_axes; k++) stride *= d->axis[k].n; /* the last axis is the fastest */
+  for (size_t i = 0; i < d->axis[along].n; i++) member[i] = first + i * stride;
+  return d->axis[along].n;
 }
 
 bool gb_sweep_has_maps(const gb_sweep_report *r)
@@ -69,18 +88,21 @@ bool gb_sweep_has_maps(const gb_sweep_report *r)
   return is_grid(d) && d->n_axes > 1 && d->axis[0].n <= MOST && d->axis[1].n <= MOST && r->rung >= 0;
 }
 
-gb_sweep_mean gb_sweep_cell(const gb_sweep_report *r, gb_sweep_quantity q, size_t i, size_t j)
+gb_err gb_sweep_map(const gb_sweep_report *r, gb_sweep_quantity q, double **out)
 {
   const gb_design *d = &r->design;
-  double sum = 0;
-  size_t n = 0;
-  for (size_t t = 0; t < d->n_trials; t++) {
+  size_t cells = d->axis[0].n * d->axis[1].n, *n = NULL;
+  gb_err e = gb_new(out, cells);
+  if (!e) e = gb_new(&n, cells);
+  for (size_t t = 0; t < d->n_trials && !e; t++) {
     const size_t *place = r->place + gb_design_point(d, t) * d->n_axes;
-    if (place[0] != i || place[1] != j || !isfinite(r->value[q][t])) continue;
-    sum += r->value[q][t];
-    n++;
+    if (!isfinite(r->value[q][t])) continue;
+    (*out)[place[0] * d->axis[1].n + place[1]] += r->value[q][t];
+    n[place[0] * d->axis[1].n + place[1]]++;
   }
-  return (gb_sweep_mean){n, n ? sum / (double)n : NAN, NAN};
+  for (size_t i = 0; i < cells && !e; i++) (*out)[i] = n[i] ? (*out)[i] / (double)n[i] : NAN;
+  gb_free(&n);
+  return e;
 }
 
 /* --- what the ledger says */
@@ -124,9 +146,9 @@ static gb_err take_means(gb_sweep_report *r)
     mean[p] = r->point[GB_SWEEP_RATE][p].mean;
     mean[n + p] = r->point[GB_SWEEP_DISTORTION][p].mean;
   }
-  gb_sweep_front(n, mean, mean + n, r->front);
+  gb_err e = gb_sweep_front(n, mean, mean + n, r->front);
   gb_free(&mean);
-  return GB_OK;
+  return e;
 }
 
 static bool is_number(const char *text, double *out)

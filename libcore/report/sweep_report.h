@@ -72,13 +72,14 @@ gb_err gb_sweep_report_write(gb_comm c, const gb_config *cfg, const gb_physics *
  *  @return how many; 0 if no line begins at this point */
 size_t gb_sweep_line(const gb_sweep_report *r, size_t first, size_t *member);
 
-/** Mean over the trials with value i of the first axis of a grid and value j of the second.
- *  Local. */
-gb_sweep_mean gb_sweep_cell(const gb_sweep_report *r, gb_sweep_quantity q, size_t i, size_t j);
-
 /** Is there a map: a grid of at least two axes, of at most 40 values each?
  *  Local. */
 bool gb_sweep_has_maps(const gb_sweep_report *r);
+
+/** Means over the trials with each value of the first axis of a grid and each of the second.
+ *  Local.
+ *  @param[out] out  [values of the first axis, of the second]; NAN: none; freed by gb_free(), also after a failure */
+gb_err gb_sweep_map(const gb_sweep_report *r, gb_sweep_quantity q, double **out);
 
 /** The mean of values that are finite, and its standard error.
  *  Local. */
@@ -86,8 +87,9 @@ gb_sweep_mean gb_sweep_mean_of(size_t n, const double *v);
 
 /** Mark what no other pair is as small as in both, and smaller in one; pairs that are not finite are not marked.
  *  Local.
- *  @param[out] front  [n] */
-void gb_sweep_front(size_t n, const double *a, const double *b, bool *front);
+ *  @param[out] front  [n]
+ *  @return GB_ERR_MEMORY */
+gb_err gb_sweep_front(size_t n, const double *a, const double *b, bool *front);
 
 /** The exact curve of run.dir/analysis.h5, if it is there and belongs to the data and the encoding of the trials.
  *  Collective over c. Freed by gb_sweep_bound_free(), also after a failure.

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "check.h"
 #include "linalg/linear.h"
 
@@ -25,9 +26,32 @@ static void check_front(size_t n, const double *a, const double *b, const char *
 {
   bool front[8];
   char text[9] = "";
-  gb_sweep_front(n, a, b, front);
+  CHECK_OK(gb_sweep_front(n, a, b, front));
   for (size_t i = 0; i < n; i++) text[i] = front[i] ? '1' : '0';
   assert_string_equal(text, expected);
+}
+
+/* By the definition, with many equal values. */
+static void fronts_of_any_points(void **state)
+{
+  enum { N = 40, CASES = 200 };
+  (void)state;
+  for (uint64_t k = 0; k < CASES; k++) {
+    double a[N], b[N];
+    bool front[N];
+    for (uint64_t i = 0; i < N; i++) {
+      uint32_t w[4];
+      gb_rng_block(gb_rng_key(k, GB_RNG_TEST, i, 0), 0, w);
+      a[i] = w[2] % 16 ? (double)(w[0] % 12) : NAN;
+      b[i] = (double)(w[1] % 12);
+    }
+    CHECK_OK(gb_sweep_front(N, a, b, front));
+    for (int i = 0; i < N; i++) {
+      bool beaten = !isfinite(a[i]);
+      for (int j = 0; j < N; j++) beaten = beaten || (a[j] <= a[i] && b[j] <= b[i] && (a[j] < a[i] || b[j] < b[i]));
+      CHECK(front[i] == !beaten);
+    }
+  }
 }
 
 static void fronts(void **state)
@@ -71,7 +95,7 @@ static void shifts(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(means_leave_out_what_is_not_there), TEST(fronts),
+  const struct CMUnitTest tests[] = {TEST(means_leave_out_what_is_not_there), TEST(fronts), TEST(fronts_of_any_points),
                                      TEST(linear_optima_lie_on_the_curve), TEST(shifts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
