@@ -63,12 +63,12 @@ static void as_nats(const gb_trials *t, size_t width, gb_sweep_bound *b)
   b->same = angle && gb_is(o.likelihood, "gaussian") && !varies(t->design, "model.likelihood");
   for (size_t i = 0; i < b->n_curves * b->n_level; i++)
     b->distortion[i] = gb_sweep_distortion(width, b->distortion[i]) + (angle ? (double)width * log(M_PI) : 0);
-  snprintf(b->note, sizeof b->note,
-           "Its distortion is −ln p of the %s, with the best variance of the noise at each rate%s.",
-           angle ? "angles" : "numbers (cos, sin)",
-           b->same ? ""
-                   : "; the decoder of the trials is a density of another kind, so what a nat of rate buys can be "
-                     "compared, heights cannot: the curves are shifted to pass through the point of the least rate");
+  snprintf(
+      b->note, sizeof b->note, "Its distortion is −ln p of the %s, with the best variance of the noise at each rate%s.",
+      angle ? "angles" : "numbers (cos, sin)",
+      b->same ? ""
+              : "; the decoder of the trials is a density of other numbers, so only shapes can be compared: the curves "
+                "are shifted to pass through the point of the least rate");
 }
 
 static gb_err copy_curves(const gb_analysis *a, gb_sweep_bound *b)

@@ -101,10 +101,9 @@ static gb_err plane(const gb_sweep_report *r, gb_text *t)
          "colours of points show; those of lines show the first axis. Dashed: no other point has as little of both. "
          "What is more than 20 times as far from the least value as the median is left outside.");
   if (r->bound.n_curves)
-    gb_text_add(t,
-                "<p>Grey: the exact curve of linear models (greybox-analyze, of the split it was given): no "
-                "linear-Gaussian VAE is below. %s</p>\n",
-                r->bound.note);
+    gb_text_add(
+        t, "<p>Grey: the exact curve of linear-Gaussian VAEs (greybox-analyze, of the split it was given).%s %s</p>\n",
+        r->bound.same ? " No linear-Gaussian VAE is below it." : "", r->bound.note);
   else if (*r->bound.note)
     gb_text_add(t, "<p>%s</p>\n", r->bound.note);
   else
