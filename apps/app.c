@@ -12,6 +12,7 @@
 #include "sim/chains.h"
 #include "sim/petsc.h"
 #include "sim/simulate.h"
+#include "sweep/design.h"
 
 const gb_schema *const *gb_app_sections(void)
 {
@@ -23,6 +24,7 @@ const gb_schema *const *gb_app_sections(void)
   all[n++] = &gb_chains_schema;
   all[n++] = &gb_simulate_schema;
   for (size_t i = 0; gb_experiment_sections[i]; i++) all[n++] = gb_experiment_sections[i];
+  all[n++] = &gb_sweep_schema;
   all[n++] = &gb_analyze_schema;
   all[n++] = &gb_report_schema;
   all[n++] = &gb_h5_schema;
@@ -90,6 +92,9 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry, 
   gb_config_get(cfg, &gb_h5_schema, &io);
   gb_h5_tune(&io);
   call.cfg = cfg;
+  call.config = args[0];
+  call.n_overrides = n - 1;
+  call.overrides = args + 1;
   GB_GOTO(e, gb_comm_agree(c, gb_sim_find(gb_physics_all, run.physics, &physics)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, cfg, gb_comm_self(), &call.sim)), done);
   e = dry ? gb_comm_agree(c, dry_run(app, &call)) : mode ? mode->run(&call) : app->run(&call);

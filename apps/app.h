@@ -7,6 +7,9 @@
 typedef struct gb_call { /* one start of a program; the same on all ranks */
   gb_comm c;
   const char *program;
+  const char *config; /* its file, and the overrides on the command line */
+  int n_overrides;
+  char *const *overrides;
   const gb_config *cfg;
   const gb_schema *const *all; /* every section there is */
   gb_sim sim;                  /* the physics that run.physics names */

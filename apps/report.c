@@ -22,25 +22,31 @@ static gb_err run(const gb_call *call)
 int main(int argc, char **argv)
 {
   static const gb_schema *const sections[] = {&gb_dataset_schema, &gb_report_schema, NULL};
-  const gb_app app = {.name = "greybox-report",
-                      .purpose = "compare trained models with the data; find T_KT from several lattice sizes",
-                      .help = "Reads a data set and one or more trained models. Writes run.dir/report.html, one page "
-                              "without outside parts, and\n"
-                              "run.dir/report.json with every number on it. Models are compared on the test samples, "
-                              "which no training saw.\n"
-                              "Of planar spins: thermodynamics of reconstructions and of the prior; with report.sizes "
-                              "also the Kosterlitz-Thouless\n"
-                              "temperature, for which no model is needed. Of all other physics: reconstructions, "
-                              "inferred parameters against true\n"
-                              "ones, counterfactuals, extrapolation in time, generated images; mean and spread over "
-                              "runs that differ by their seeds\n"
-                              "only, beside published numbers.\n\n"
-                              "Examples: greybox-report configs/xy_quickstart.yaml\n"
-                              "          greybox-report configs/xy_kt.yaml \"report.sizes=[runs/L16, runs/L32, "
-                              "runs/L64]\"\n"
-                              "          greybox-report configs/pendulum.yaml",
-                      .sections = sections,
-                      .plan = plan,
-                      .run = run};
+  const gb_app app = {
+      .name = "greybox-report",
+      .purpose = "compare trained models with the data, or the trials of a sweep; find T_KT from several lattice sizes",
+      .help = "Reads a data set and one or more trained models. Writes run.dir/report.html, one page "
+              "without outside parts, and\n"
+              "run.dir/report.json with every number on it. Models are compared on the test samples, "
+              "which no training saw.\n"
+              "Of planar spins: thermodynamics of reconstructions and of the prior; with report.sizes "
+              "also the Kosterlitz-Thouless\n"
+              "temperature, for which no model is needed. Of all other physics: reconstructions, "
+              "inferred parameters against true\n"
+              "ones, counterfactuals, extrapolation in time, generated images; mean and spread over "
+              "runs that differ by their seeds\n"
+              "only, beside published numbers.\n"
+              "Of a sweep, finished or not: its trials, rate against distortion with the Pareto front "
+              "and, if greybox-analyze was\n"
+              "run in the same directory, the exact linear curve, maps over two axes, failures, use of "
+              "the ranks.\n\n"
+              "Examples: greybox-report configs/xy_quickstart.yaml\n"
+              "          greybox-report configs/xy_kt.yaml \"report.sizes=[runs/L16, runs/L32, "
+              "runs/L64]\"\n"
+              "          greybox-report configs/pendulum.yaml\n"
+              "          greybox-report configs/xy_sweep.yaml",
+      .sections = sections,
+      .plan = plan,
+      .run = run};
   return gb_app_main(argc, argv, &app);
 }

@@ -14,7 +14,7 @@ static gb_err train(const gb_call *call, bool profile)
 {
   gb_run *r = NULL;
   GB_TRY(gb_run_open(call->c, call->program, call->cfg, call->all, &r));
-  gb_err e = gb_experiment_train(call->c, call->cfg, &call->sim, r, profile);
+  gb_err e = gb_experiment_train(call->c, call->cfg, &call->sim, r, &(gb_training){.profile = profile});
   gb_run_close(&r);
   return e;
 }

@@ -33,6 +33,7 @@ typedef enum gb_purpose {
   GB_RNG_SPLIT,      /* which rows of a foreign file are for training, validation and test */
   GB_RNG_DRAWN,      /* noise of samples of the known part that train an encoder */
   GB_RNG_SURROUND,   /* what surrounds the known image in them */
+  GB_RNG_DESIGN,     /* points of a sweep, and the order in which it visits them */
 } gb_purpose;
 
 #define GB_RNG_INDEX_MAX (((uint64_t)1 << 44) - 1) /* limits of index and step: they share a counter word */

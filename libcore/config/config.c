@@ -293,6 +293,25 @@ static const gb_field *find_field(const gb_schema *s, const char *key)
   return NULL;
 }
 
+/* There is no such key: say which one may be meant. */
+static gb_err unknown(const gb_config *cfg, const char *where, const char *section, const char *key)
+{
+  const gb_schema *s = find_schema(cfg->schemas, section);
+  if (!s) {
+    const char *near = nearest(section, cfg->schemas, NULL);
+    return GB_FAIL(GB_ERR_CONFIG, "%s: there is no section %.100s.%s%s%s docs/CONFIG.md lists all keys.", where,
+                   section, *near ? " Did you mean `" : "", near, *near ? "`?" : "");
+  }
+  for (size_t k = 0; cfg->schemas[k]; k++) /* right key, wrong section? */
+    if (find_field(cfg->schemas[k], key))
+      return GB_FAIL(GB_ERR_CONFIG, "%s: there is no key %.100s.%.100s. Did you mean `%s.%s`?", where, section, key,
+                     cfg->schemas[k]->section, key);
+  const char *near = nearest(key, cfg->schemas, s);
+  return GB_FAIL(GB_ERR_CONFIG, "%s: there is no key %.100s.%.100s.%s%s%s%s%s docs/CONFIG.md lists all keys.", where,
+                 section, key, *near ? " Did you mean `" : "", *near ? section : "", *near ? "." : "", near,
+                 *near ? "`?" : "");
+}
+
 static gb_err refuse_unknown(const gb_config *cfg)
 {
   for (size_t i = 0; i < cfg->entries.n; i++) {
@@ -300,22 +319,19 @@ static gb_err refuse_unknown(const gb_config *cfg)
     const gb_schema *s = find_schema(cfg->schemas, e->section);
     char where[512];
     locate(cfg, e, where);
-    if (!s) {
-      const char *near = nearest(e->section, cfg->schemas, NULL);
-      return GB_FAIL(GB_ERR_CONFIG, "%s: there is no section %.100s.%s%s%s docs/CONFIG.md lists all keys.", where,
-                     e->section, *near ? " Did you mean `" : "", near, *near ? "`?" : "");
-    }
-    if (find_field(s, e->key)) continue;
-    for (size_t k = 0; cfg->schemas[k]; k++) /* right key, wrong section? */
-      if (find_field(cfg->schemas[k], e->key))
-        return GB_FAIL(GB_ERR_CONFIG, "%s: there is no key %.100s.%.100s. Did you mean `%s.%s`?", where, e->section,
-                       e->key, cfg->schemas[k]->section, e->key);
-    const char *near = nearest(e->key, cfg->schemas, s);
-    return GB_FAIL(GB_ERR_CONFIG, "%s: there is no key %.100s.%.100s.%s%s%s%s%s docs/CONFIG.md lists all keys.", where,
-                   e->section, e->key, *near ? " Did you mean `" : "", *near ? e->section : "", *near ? "." : "", near,
-                   *near ? "`?" : "");
+    if (!s || !find_field(s, e->key)) return unknown(cfg, where, e->section, e->key);
   }
   return GB_OK;
+}
+
+gb_err gb_config_find(const gb_config *cfg, const char *name, const gb_schema **schema, const gb_field **field)
+{
+  char section[128], key[128];
+  GB_CHECK(sscanf(name, "%127[^.].%127s", section, key) == 2, GB_ERR_CONFIG, "`%.100s` is not of the form section.key",
+           name);
+  *schema = find_schema(cfg->schemas, section);
+  *field = *schema ? find_field(*schema, key) : NULL;
+  return *field ? GB_OK : unknown(cfg, cfg->label, section, key);
 }
 
 static gb_err fill_all(gb_config *cfg)
@@ -335,8 +351,9 @@ static gb_err fill_all(gb_config *cfg)
   return GB_OK;
 }
 
-static gb_err parse(const char *label, const char *text, size_t n, int n_overrides, char *const overrides[],
-                    const gb_schema *const schemas[], bool stored, gb_config **out)
+/* A config of the entries that `from` has (NULL: none), of a text (NULL: none), and of overrides. */
+static gb_err make(const char *label, const gb_entries *from, const char *text, size_t n, int n_overrides,
+                   char *const overrides[], const gb_schema *const schemas[], bool stored, gb_config **out)
 {
   gb_config *cfg;
   gb_err e = GB_OK;
@@ -345,7 +362,8 @@ static gb_err parse(const char *label, const char *text, size_t n, int n_overrid
   cfg->schemas = schemas;
   cfg->stored = stored;
   GB_GOTO(e, (cfg->label = gb_strdup(label)) ? GB_OK : GB_FAIL(GB_ERR_MEMORY, "no memory for a name"), failed);
-  GB_GOTO(e, gb_yaml_parse(label, text, n, &cfg->entries), failed);
+  if (from) GB_GOTO(e, gb_entries_copy(from, &cfg->entries), failed);
+  if (text) GB_GOTO(e, gb_yaml_parse(label, text, n, &cfg->entries), failed);
   for (int i = 0; i < n_overrides; i++) GB_GOTO(e, gb_yaml_override(overrides[i], &cfg->entries), failed);
   GB_GOTO(e, fill_all(cfg), failed);
   *out = cfg;
@@ -358,12 +376,17 @@ failed:
 gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_overrides, char *const overrides[],
                        const gb_schema *const schemas[], gb_config **out)
 {
-  return parse(label, text, n, n_overrides, overrides, schemas, false, out);
+  return make(label, NULL, text, n, n_overrides, overrides, schemas, false, out);
 }
 
 gb_err gb_config_parse_stored(const char *label, const char *text, const gb_schema *const schemas[], gb_config **out)
 {
-  return parse(label, text, strlen(text), 0, NULL, schemas, true, out);
+  return make(label, NULL, text, strlen(text), 0, NULL, schemas, true, out);
+}
+
+gb_err gb_config_derive(const gb_config *cfg, int n_overrides, char *const overrides[], gb_config **out)
+{
+  return make(cfg->label, &cfg->entries, NULL, 0, n_overrides, overrides, cfg->schemas, cfg->stored, out);
 }
 
 gb_err gb_config_load(gb_comm c, const char *path, int n_overrides, char *const overrides[],

@@ -24,6 +24,16 @@ gb_err gb_config_parse(const char *label, const char *text, size_t n, int n_over
  *  Local. */
 gb_err gb_config_parse_stored(const char *label, const char *text, const gb_schema *const schemas[], gb_config **out);
 
+/** The same config with further overrides, which win over all it was made of.
+ *  Local.
+ *  @return as gb_config_parse() */
+gb_err gb_config_derive(const gb_config *cfg, int n_overrides, char *const overrides[], gb_config **out);
+
+/** The section and the field of "section.key".
+ *  Local.
+ *  @return GB_ERR_CONFIG naming the nearest key there is */
+gb_err gb_config_find(const gb_config *cfg, const char *name, const gb_schema **schema, const gb_field **field);
+
 /** Free it, and all that was borrowed from it.
  *  Local. NULL is allowed. */
 void gb_config_destroy(gb_config **cfg);

@@ -132,6 +132,29 @@ static gb_err append(gb_entries *entries, gb_entry **out)
   return GB_OK;
 }
 
+static gb_err copy_text(const char *s, char **out)
+{
+  *out = gb_strdup(s);
+  GB_CHECK(*out, GB_ERR_MEMORY, "no memory for a config value");
+  return GB_OK;
+}
+
+gb_err gb_entries_copy(const gb_entries *from, gb_entries *to)
+{
+  for (size_t i = 0; i < from->n; i++) {
+    const gb_entry *a = &from->v[i];
+    gb_entry *b;
+    GB_TRY(append(to, &b));
+    b->kind = a->kind;
+    b->line = a->line;
+    GB_TRY(copy_text(a->section, &b->section));
+    GB_TRY(copy_text(a->key, &b->key));
+    GB_TRY(gb_new(&b->item, a->n ? a->n : 1));
+    for (; b->n < a->n; b->n++) GB_TRY(copy_text(a->item[b->n], &b->item[b->n]));
+  }
+  return GB_OK;
+}
+
 static gb_err section(reader *r, char *name, gb_entries *entries)
 {
   if (r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.length == 0) return GB_OK; /* "section:" alone */

@@ -30,6 +30,11 @@ enum { GB_YAML_ENTRIES = 4096, GB_YAML_ITEMS = 16384 };
  * freed */
 gb_err gb_yaml_parse(const char *label, const char *text, size_t n, gb_entries *entries);
 
+/** Append copies of all entries of another list.
+ *  Local.
+ *  @return GB_ERR_MEMORY; `to` is then still to be freed */
+gb_err gb_entries_copy(const gb_entries *from, gb_entries *to);
+
 /** Parse one "section.key=value" of the command line; it replaces an entry of that name.
  *  Local. */
 gb_err gb_yaml_override(const char *argument, gb_entries *entries);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -47,6 +48,9 @@ struct gb_run {
     double start, first_done, shown, logged;
     bool open; /* a terminal line without its newline */
   } bar;
+  const char *table; /* lines below the bar */
+  void (*watch)(void *ctx, double done, double total);
+  void *watcher;
   double stop_looked;
 };
 
@@ -166,10 +170,28 @@ gb_err gb_run_open(gb_comm c, const char *program, const gb_config *cfg, const g
   return GB_OK;
 }
 
+/* Leave the bar and the table where they are, and go on below. */
 static void end_bar(gb_run *r)
 {
+  for (const char *p = r->bar.open ? r->table : NULL; p && (p = strchr(p, '\n')); p++) printf("\n");
   if (r->bar.open) printf("\n");
   r->bar.open = false;
+}
+
+/* The lines below the bar, each cut to the width of the terminal, then back to the bar. */
+static void show_table(const char *lines, int width)
+{
+  int n = 0;
+  for (const char *end; *lines && (end = strchr(lines, '\n')); lines = end + 1, n++)
+    printf("\n%.*s\033[K", end - lines < width ? (int)(end - lines) : width, lines);
+  printf("\033[J");
+  if (n) printf("\033[%dA", n);
+}
+
+static int terminal_width(void)
+{
+  struct winsize size;
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 void gb_run_close(gb_run **run)
@@ -232,7 +254,7 @@ void gb_run_log(gb_run *r, const char *event, size_t n, const gb_kv kv[])
 void gb_run_say(gb_run *r, const char *fmt, ...)
 {
   va_list args;
-  if (r->c.rank != 0) return;
+  if (r->c.rank != 0 || r->watch) return;
   end_bar(r);
   va_start(args, fmt);
   vprintf(fmt, args);
@@ -245,6 +267,7 @@ void gb_run_progress(gb_run *r, const char *what, double done, double total, con
 {
   char rate_text[32], left_text[32], line[512];
   if (r->c.rank != 0) return;
+  if (r->watch) r->watch(r->watcher, done, total);
   double now = gb_clock_now(), redraw = 0.2;
   if (!r->bar.what || strcmp(r->bar.what, what)) {
     end_bar(r);
@@ -254,18 +277,20 @@ void gb_run_progress(gb_run *r, const char *what, double done, double total, con
     r->bar.first_done = done;
   }
   bool last = done >= total, log = last || now - r->bar.logged >= r->opts.log_seconds;
-  if (!log && !(r->terminal && now - r->bar.shown >= redraw)) return;
+  bool terminal = r->terminal && !r->watch;
+  if (!log && !(terminal && now - r->bar.shown >= redraw)) return;
   double rate = now > r->bar.start ? (done - r->bar.first_done) / (now - r->bar.start) : 0;
   double left = rate > 0 ? (total - done) / rate : 0;
   snprintf(line, sizeof line, "%s %3.0f %%  %.0f/%.0f %s  %s/s  %s %s%s%s", what, total > 0 ? 100 * done / total : 100,
            done, total, unit, gb_text_count(rate, rate_text), last ? "took" : "left",
            gb_text_seconds(last ? now - r->bar.start : left, left_text), extra ? "  " : "", extra ? extra : "");
   r->bar.shown = now;
-  if (r->terminal) {
-    printf("\r%s\033[K", line);
+  if (terminal) {
+    printf("\r%.*s\033[K", r->table ? terminal_width() - 1 : (int)sizeof line, line);
+    if (r->table) show_table(r->table, terminal_width() - 1);
     r->bar.open = true;
     if (last) end_bar(r);
-  } else if (log) {
+  } else if (log && !r->watch) {
     printf("%s\n", line);
   }
   fflush(stdout);
@@ -275,6 +300,22 @@ void gb_run_progress(gb_run *r, const char *what, double done, double total, con
                   {"unit", 0, unit}, {"per_second", rate, NULL}, {"seconds_left", left, NULL}};
     gb_run_log(r, "progress", sizeof kv / sizeof *kv, kv);
   }
+}
+
+void gb_run_table(gb_run *r, const char *lines)
+{
+  r->table = lines && *lines ? lines : NULL;
+}
+
+void gb_run_quiet(gb_run *r, void (*watch)(void *ctx, double done, double total), void *ctx)
+{
+  r->watch = watch;
+  r->watcher = ctx;
+}
+
+void gb_run_stop_ask(void)
+{
+  stop_signal = SIGTERM;
 }
 
 bool gb_run_stop_wanted(gb_run *r)

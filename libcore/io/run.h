@@ -52,6 +52,21 @@ void gb_run_say(gb_run *r, const char *fmt, ...) __attribute__((format(printf, 2
  *  @param[in] extra  appended text, may be NULL */
 void gb_run_progress(gb_run *r, const char *what, double done, double total, const char *unit, const char *extra);
 
+/** Lines that are shown below the progress on a terminal, and rewritten with it; "" or NULL: none.
+ *  Local; rank 0 only. Elsewhere than on a terminal they are not shown.
+ *  @param[in] lines  each ends with a newline; what does not fit into a line is cut off. Borrowed until the next call
+ */
+void gb_run_table(gb_run *r, const char *lines);
+
+/** From now on say nothing and show no progress on standard output, but call watch(ctx, done, total) at each: for a run
+ *  that is part of another one.
+ *  Local. */
+void gb_run_quiet(gb_run *r, void (*watch)(void *ctx, double done, double total), void *ctx);
+
+/** Ask this rank to stop, as a signal would.
+ *  Local. */
+void gb_run_stop_ask(void);
+
 /** Was this rank asked to stop? SIGTERM, SIGUSR1, SIGINT, or a file named `stop` in the run directory (looked
  * for by rank 0). Ranks may answer differently: agree before acting. Local. */
 bool gb_run_stop_wanted(gb_run *r);

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "comm/tree.h"
 #include "learn/checkpoint.h"
-#include "learn/trainer.h"
 
 const gb_schema *const gb_experiment_sections[] = {&gb_dataset_schema,     &gb_vae_schema,   &gb_hybrid_schema,
                                                    &gb_regularizer_schema, &gb_ode_schema,   &gb_objective_schema,
@@ -187,44 +186,61 @@ static gb_err tell_times(gb_comm c, const gb_graph *graph, const gb_times *mine,
   return gb_comm_agree(c, e);
 }
 
-gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, bool profile)
+/* Has the model a term of this name? Told before a training that would be for nothing. */
+static gb_err check_term(const gb_model *model, const char *name)
+{
+  gb_text terms = {0};
+  if (!name || gb_is(name, "loss")) return GB_OK;
+  for (int k = 0; k < model->n_terms; k++) {
+    if (gb_is(model->term[k], name)) return GB_OK;
+    gb_text_add(&terms, ", %s", model->term[k]);
+  }
+  gb_err e = GB_FAIL(GB_ERR_CONFIG, "the model has no term `%.100s`. It has loss%s.", name, terms.s ? terms.s : "");
+  gb_text_free(&terms);
+  return e;
+}
+
+gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, gb_training *t)
 {
   experiment x;
   const gb_schema *sections[MOST_SECTIONS];
   gb_text config = {0};
-  gb_dataset *data = NULL;
+  gb_dataset *own = NULL, *data = t->data;
   gb_built built = {0};
-  gb_train_result result;
   unsigned symmetries;
   gb_err e = GB_OK;
   read_options(cfg, &x);
+  x.train.until = t->until;
   GB_TRY(gb_comm_agree(c, symmetries_of(&x, sim, &symmetries)));
   sections_of(sim->kind, false, sections);
   GB_TRY(check_directory(c, cfg, sections, gb_run_path(run, "checkpoint.h5"), x.run.resume));
   gb_config_print_fixed(cfg, sections, &config);
   GB_GOTO(e, gb_comm_agree(c, gb_text_done(&config)), done);
-  GB_GOTO(e, gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data), done);
+  if (!data) GB_GOTO(e, gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &own), done);
+  if (own) data = own;
   GB_GOTO(e, gb_comm_agree(c, make_model(&x, sim, gb_train_rows(&x.train, c.size), 0, NULL, &built)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_dataset_augment(data, symmetries)), done);
   if (*gb_dataset_note(data)) gb_run_say(run, "%s", gb_dataset_note(data));
   const gb_model *model = &built.model;
-  gb_graph_measure(model->graph, profile);
+  GB_GOTO(e, gb_comm_agree(c, check_term(model, t->needs)), done);
+  gb_graph_measure(model->graph, t->profile);
   gb_run_log(run, "start", 3,
              (gb_kv[]){{"model", 0, model->name},
                        {"weights", (double)gb_params_count(model->params), NULL},
                        {"training_samples", (double)gb_dataset_rows(data, GB_TRAIN), NULL}});
-  GB_GOTO(e, gb_train(c, &x.train, &x.optim, (uint64_t)x.run.seed, model, model->params, data, run, config.s, &result),
+  GB_GOTO(e,
+          gb_train(c, &x.train, &x.optim, (uint64_t)x.run.seed, model, model->params, data, run, config.s, &t->result),
           done);
   gb_run_log(run, "done", 3,
-             (gb_kv[]){{"step", (double)result.step, NULL},
-                       {"best", result.best, NULL},
-                       {"best_step", (double)result.best_step, NULL}});
+             (gb_kv[]){{"step", (double)t->result.step, NULL},
+                       {"best", t->result.best, NULL},
+                       {"best_step", (double)t->result.best_step, NULL}});
   gb_run_say(run, "%s: %s, %llu steps, best validation loss %.4f at step %llu", gb_run_path(run, "best.h5"),
-             model->name, (unsigned long long)result.step, result.best, (unsigned long long)result.best_step);
-  if (profile) GB_GOTO(e, tell_times(c, model->graph, &result.times, run), done);
+             model->name, (unsigned long long)t->result.step, t->result.best, (unsigned long long)t->result.best_step);
+  if (t->profile) GB_GOTO(e, tell_times(c, model->graph, &t->result.times, run), done);
 done:
   gb_model_destroy(&built.model);
-  gb_dataset_close(&data);
+  gb_dataset_close(&own);
   gb_text_free(&config);
   return e;
 }

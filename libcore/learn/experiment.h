@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "io/run.h"
 #include "learn/hybrid.h"
+#include "learn/trainer.h"
 #include "learn/vae.h"
 #include "sim/physics.h"
 
@@ -24,12 +25,20 @@ extern const gb_schema *const gb_experiment_sections[];
  *  Collective over c. */
 gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_text *out);
 
+/* What a training may be given besides its config, and what it gives back. */
+typedef struct gb_training {
+  gb_dataset *data;  /* that of the config, if it is open already; NULL: it is opened, and closed again */
+  int64_t until;     /* pause after this step; 0: at no step */
+  const char *needs; /* a term that the model must have, or "loss"; NULL: none */
+  bool profile;      /* measure, and tell at the end where the time went: on standard output and in profile.txt */
+  gb_train_result result;
+} gb_training;
+
 /** Train the model of a config into its run directory, or continue there.
  *  Collective over c.
- *  @param[in] run      opened on run.dir
- *  @param[in] profile  measure, and tell at the end where the time went: on standard output and in profile.txt
+ *  @param[in] run  opened on run.dir
  *  @return as gb_train(); GB_ERR_CONFIG if the checkpoint belongs to another config */
-gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, bool profile);
+gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, gb_training *t);
 
 /** The data set that a config names, with its default filled in.
  *  Local.

@@ -303,9 +303,15 @@ static bool finished(const loop *t)
   return t->state.step >= (uint64_t)t->opts->steps || t->state.stopped_early;
 }
 
+/* A pause changes nothing but the time: no validation that would not have been. */
+static bool paused(const loop *t)
+{
+  return t->opts->until > 0 && t->state.step >= (uint64_t)t->opts->until;
+}
+
 static gb_err run_loop(loop *t)
 {
-  while (!finished(t)) {
+  while (!finished(t) && !paused(t)) {
     bool stop = false;
     char extra[96];
     double shown = t->log_steps ? t->log_sum[t->model->n_terms] / (double)t->log_steps : NAN;
@@ -318,8 +324,8 @@ static gb_err run_loop(loop *t)
     gb_run_progress(t->run, "training", (double)t->state.step, (double)t->opts->steps, "steps", extra);
     if (t->state.step % (uint64_t)t->opts->validate_every == 0 || t->state.step == (uint64_t)t->opts->steps)
       GB_TRY(validate(t));
-    if (t->state.step % (uint64_t)t->opts->save_every == 0 || finished(t)) GB_TRY(save(t));
-    if (stop && !finished(t)) return stop_here(t);
+    if (t->state.step % (uint64_t)t->opts->save_every == 0 || finished(t) || paused(t)) GB_TRY(save(t));
+    if (stop && !finished(t) && !paused(t)) return stop_here(t);
   }
   return GB_OK;
 }

@@ -17,6 +17,7 @@ typedef struct gb_train_opts {
   int64_t micro_batch, ranks_per_node;
   const char *reduction;
   int64_t log_every, validate_every, save_every, hash_every, patience;
+  int64_t until; /* no key of the config: pause after this step, saved, to go on another time; 0: at no step */
 } gb_train_opts;
 extern const gb_schema gb_train_schema; /* section "train" */
 

@@ -10,12 +10,14 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "report/hybrid_report.h"
+#include "report/sweep_report.h"
 
 static const gb_field fields[] = {
-    GB_WORD(gb_report_opts, models, "[]", NULL, GB_FREE,
-            "Run directories of the models to compare, in this order; empty: run.dir and its sub-directories that hold "
-            "weights (of grey-box VAEs two levels of them), in the order of their kinds. Grey-box VAEs that differ by "
-            "their seeds only are put together."),
+    GB_WORD(
+        gb_report_opts, models, "[]", NULL, GB_FREE,
+        "Run directories of the models to compare, in this order; empty: run.dir and its sub-directories that hold "
+        "weights (of grey-box VAEs two levels of them), in the order of their kinds; of a sweep all its trials on one "
+        "page. Grey-box VAEs that differ by their seeds only are put together."),
     GB_WORD(gb_report_opts, sizes, "[]", NULL, GB_FREE,
             "Run directories of data sets of several lattice sizes, at least three: the report then determines T_KT "
             "from them."),
@@ -66,7 +68,8 @@ static gb_err find_models(gb_report *r, const gb_report_opts *o, const char *dir
   gb_free(&found);
   if (!e && !r->n_models && !o->sizes.n)
     e = GB_FAIL(GB_ERR_CONFIG,
-                "report.models: no trained model in %s or below it. Run greybox-train first, or name directories; or "
+                "report.models: no trained model in %s or below it. Run greybox-train or greybox-sweep first, or name "
+                "directories; or "
                 "give report.sizes, data sets of several lattice sizes, for T_KT alone.",
                 dir);
   return e;
@@ -146,8 +149,10 @@ gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physic
   gb_dataset *data = NULL;
   gb_report *r = NULL;
   gb_err e = GB_OK;
-  if (!physics->ensemble) return gb_hybrid_report_write(c, cfg, physics, sim, run);
   gb_config_get(cfg, &gb_report_schema, &o);
+  if (!o.models.n && !o.sizes.n && gb_sweep_report_fits(c, run))
+    return gb_sweep_report_write(c, cfg, physics, sim, run);
+  if (!physics->ensemble) return gb_hybrid_report_write(c, cfg, physics, sim, run);
   gb_config_get(cfg, &gb_dataset_schema, &d);
   if (!*d.path) d.path = gb_run_path(run, "dataset.h5");
   GB_TRY(gb_comm_agree(c, gb_new(&r, 1)));

@@ -45,7 +45,8 @@ typedef struct gb_report {
 
 /** Assess the models, search for T_KT in report.sizes, and write report.json and report.html into the run directory.
  *  Collective over c.
- *  Of a physics without an ensemble: gb_hybrid_report_write().
+ *  Of a run directory with a sweep, if neither models nor sizes are named: gb_sweep_report_write(). Of a physics
+ * without an ensemble: gb_hybrid_report_write().
  *  @return GB_ERR_CONFIG if there is nothing to report on, or a model belongs to other data */
 gb_err gb_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_sim *sim, gb_run *run);
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Who may include whom: a folder of libcore only itself and those to its left; a physics no learning, no report and no
 # other physics; nobody the tests. Silent if all is well.
-order="base comm config linalg io ad data sim learn report"
+order="base comm config linalg io ad data sim learn sweep report"
 for_physics="base|comm|config|linalg|io|ad|data|sim"
 bad=$(
   for folder in libcore/*/; do

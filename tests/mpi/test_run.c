@@ -266,6 +266,40 @@ static void says_and_shows_progress(void **state)
   free(text);
 }
 
+static void note_progress(void *ctx, double done, double total)
+{
+  double *seen = ctx;
+  seen[0]++;
+  seen[1] = done / total;
+}
+
+/* A run that is part of another one writes its log, and leaves standard output to the other. */
+static void quiet_runs(void **state)
+{
+  (void)state;
+  char name[32];
+  double seen[2] = {0};
+  snprintf(name, sizeof name, "quiet_out%d", world.rank);
+  capture_begin(scratch(name));
+  gb_run *r;
+  gb_config *cfg = open_run(scratch("quiet"), &r);
+  gb_run_quiet(r, note_progress, seen);
+  gb_run_say(r, "hello");
+  gb_run_table(r, "never shown\n");
+  for (int i = 1; i <= 4; i++) gb_run_progress(r, "counting", i, 4, "beans", NULL);
+  close_run(&r, &cfg);
+  char *text = capture_end(scratch(name));
+  assert_string_equal(text, "");
+  free(text);
+  CHECK(seen[0] == (world.rank == 0 ? 4 : 0) && seen[1] == (world.rank == 0 ? 1 : 0));
+  if (world.rank == 0) {
+    size_t lines;
+    json_t *o = line_of(scratch("quiet/log.jsonl"), 0, &lines);
+    CHECK(lines == 1 && json_integer_value(json_object_get(o, "done")) == 4);
+    json_decref(o);
+  }
+}
+
 /* No directory can be made: all ranks are told, and told why. */
 static void unusable_directories(void **state)
 {
@@ -345,6 +379,13 @@ static void signals(void **state)
   }
   int status = child_after(r, SIGTERM, 3); /* schedulers repeat themselves */
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+  pid_t child = fork(); /* asked by the program itself */
+  if (child == 0) {
+    bool before = gb_run_stop_wanted(r);
+    gb_run_stop_ask();
+    _exit(!before && gb_run_stop_wanted(r) ? 42 : 1);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 42);
   status = child_after(r, SIGINT, 2);
   CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
   int ends[2];
@@ -361,14 +402,10 @@ static void signals(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    TEST(config_is_kept),
-    TEST(paths),
-    TEST(provenance),
-    TEST(log_is_json),
-    TEST(log_of_broken_text),
-    TEST(says_and_shows_progress),
-    TEST(stop_file),
-    TEST(unusable_directories),
-    TEST(signals),
+    TEST(config_is_kept),       TEST(paths),
+    TEST(provenance),           TEST(log_is_json),
+    TEST(log_of_broken_text),   TEST(says_and_shows_progress),
+    TEST(quiet_runs),           TEST(stop_file),
+    TEST(unusable_directories), TEST(signals),
 };
 RUN_ON_RANKS(tests)

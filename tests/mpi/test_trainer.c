@@ -676,6 +676,23 @@ static void the_log(void **state)
   }
 }
 
+/* Paused between validations, and longer trainings than asked for left alone: in the end nothing shows. */
+static void pauses_do_not_show(void **state)
+{
+  (void)state;
+  static const int64_t until[] = {7, 13, 13, 12, 30, 0};
+  static const uint64_t reached[] = {7, 13, 13, 13, 30, STEPS}, best_by[] = {5, 10, 10, 10, 30, STEPS};
+  training t = standard();
+  t.optim.schedule = "cosine";
+  write_data("data.h5", 1);
+  for (int i = 0; i < 6; i++) {
+    t.opts.until = until[i];
+    CHECK_OK(run(world, "paused", &t));
+    CHECK(t.result.step == reached[i] && isfinite(t.result.best) && t.result.best_step <= best_by[i]);
+  }
+  check_same_as_alone("paused", &t);
+}
+
 static const struct CMUnitTest tests[] = {
     TEST(any_ranks_give_the_same_bits),
     TEST(fast_is_as_good),
@@ -684,6 +701,7 @@ static const struct CMUnitTest tests[] = {
     TEST(follows_the_gradient),
     TEST(goes_on_where_it_was),
     TEST(stops_and_goes_on),
+    TEST(pauses_do_not_show),
     TEST(numbers_that_are_none),
     TEST(failures_of_one_rank),
     TEST(patience_ends),

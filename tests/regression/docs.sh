@@ -15,6 +15,9 @@ for config in "$SOURCE"/configs/*.yaml template.yaml; do
     expect 0 "^# greybox-$program would need"
   done
 done
+run 0 "$BUILD/bin/greybox-sweep" "$SOURCE/configs/xy_sweep.yaml" --dry-run
+expect 0 "48 trials: a grid design of 24 points, 2 seeds each"
+if grep -q "will fail" out; then fail "configs/xy_sweep.yaml: $(grep "will fail" out)"; fi
 
 # Links to files lead somewhere.
 for page in "$SOURCE"/README.md "$SOURCE"/docs/*.md "$SOURCE"/docs/theory/*.md; do

@@ -715,6 +715,50 @@ static void mutations(void **state)
   CHECK(good > ROUNDS / 20 && refused > ROUNDS / 20); /* the mutations are neither all harmless nor all fatal */
 }
 
+/* A derived config is that of the file with all overrides, the old ones first; the first one stays as it is. */
+static void derived(void **state)
+{
+  (void)state;
+  static const char text[] = "sim: {seed: 3, tags: [a, b]}\nopt:\n  lr: 0.25\n";
+  char *first[] = {"sim.L=32", "opt.steps=7"}, *then[] = {"sim.L=64", "sim.T={min: 1, max: 3, count: 2}"};
+  char *all[] = {first[0], first[1], then[0], then[1]}, *bad[] = {"opt.lr=-1"};
+  gb_config *cfg, *one, *two, *same, *none;
+  gb_text a = {0}, b = {0};
+  CHECK_OK(gb_config_parse("f.yaml", text, strlen(text), 2, first, case_schemas, &cfg));
+  CHECK_OK(gb_config_derive(cfg, 2, then, &one));
+  CHECK_OK(gb_config_derive(one, 0, NULL, &two));
+  CHECK_OK(gb_config_parse("f.yaml", text, strlen(text), 4, all, case_schemas, &same));
+  CHECK_FAILS(gb_config_derive(cfg, 1, bad, &none), GB_ERR_CONFIG, "command line: opt.lr = -1");
+  CHECK(none == NULL && sim_of(cfg).L == 32 && sim_of(one).L == 64);
+  gb_config_destroy(&one);
+  gb_config_destroy(&cfg);
+  gb_config_print(two, case_schemas, &a);
+  gb_config_print(same, case_schemas, &b);
+  assert_string_equal(a.s, b.s);
+  CHECK(gb_config_given(two, "sim", "T") && gb_config_given(two, "opt", "steps") && !gb_config_given(two, "sim", "J"));
+  gb_text_free(&a);
+  gb_text_free(&b);
+  gb_config_destroy(&two);
+  gb_config_destroy(&same);
+}
+
+static void fields_by_name(void **state)
+{
+  (void)state;
+  gb_config *cfg;
+  const gb_schema *s;
+  const gb_field *f;
+  CHECK_OK(parse("sim: {seed: 3}\n", &cfg));
+  CHECK_OK(gb_config_find(cfg, "opt.lr", &s, &f));
+  CHECK(s == &case_opt_schema && f->kind == GB_REAL);
+  assert_string_equal(f->name, "lr");
+  CHECK_FAILS(gb_config_find(cfg, "opt.stps", &s, &f), GB_ERR_CONFIG, "Did you mean `opt.steps`?");
+  CHECK_FAILS(gb_config_find(cfg, "sim.lr", &s, &f), GB_ERR_CONFIG, "Did you mean `opt.lr`?");
+  CHECK_FAILS(gb_config_find(cfg, "sin.lr", &s, &f), GB_ERR_CONFIG, "Did you mean `sim`?");
+  CHECK_FAILS(gb_config_find(cfg, "lr", &s, &f), GB_ERR_CONFIG, "section.key");
+  gb_config_destroy(&cfg);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -730,6 +774,8 @@ int main(void)
       TEST(unknown_names),
       TEST(duplicates),
       TEST(overrides_win_in_order),
+      TEST(derived),
+      TEST(fields_by_name),
       TEST(grids),
       TEST(rules_between_fields),
       TEST(round_trips),

@@ -1,0 +1,135 @@
+/* report/sweep_json.c - report.json of a sweep: what the page shows that sweep.json does not have. */
+#include <jansson.h>
+#include <math.h>
+
+#include "base/mem.h"
+#include "report/json.h"
+#include "report/sweep_report.h"
+
+static const char *const key[GB_SWEEP_QUANTITIES] = {"metric", "rate", "distortion"};
+
+static json_t *whole(size_t v)
+{
+  return json_integer((json_int_t)v);
+}
+
+static json_t *mean_object(const gb_sweep_mean *m)
+{
+  return json_pack("{s:o, s:o}", "value", gb_json_number(m->n ? m->mean : NAN), "error",
+                   gb_json_number(m->n > 1 ? m->error : NAN));
+}
+
+static json_t *trials(const gb_sweep_report *r)
+{
+  json_t *all = json_array();
+  for (size_t i = 0; i < r->n_order; i++) {
+    size_t t = r->order[i];
+    json_t *o = json_object();
+    json_object_set_new(o, "trial", whole(t));
+    json_object_set_new(o, "step", json_integer((json_int_t)r->standing.result[t].step));
+    json_object_set_new(o, "metric", gb_json_number(r->standing.result[t].metric));
+    json_object_set_new(o, "rate", gb_json_number(r->value[GB_SWEEP_RATE][t]));
+    json_object_set_new(o, "distortion", gb_json_number(r->value[GB_SWEEP_DISTORTION][t]));
+    json_array_append_new(all, o);
+  }
+  return all;
+}
+
+static json_t *failures(const gb_sweep_report *r)
+{
+  json_t *all = json_array();
+  for (size_t i = 0; i < r->design.n_trials; i++) {
+    const gb_result *x = &r->standing.result[i];
+    if (x->code)
+      json_array_append_new(all,
+                            json_pack("{s:o, s:i, s:s}", "trial", whole(i), "code", (int)x->code, "reason", x->reason));
+  }
+  return all;
+}
+
+static json_t *points(const gb_sweep_report *r)
+{
+  json_t *all = json_array();
+  for (size_t p = 0; p < r->design.n_points; p++) {
+    json_t *o = json_object(), *settings = json_object();
+    for (size_t k = 0; k < r->design.n_axes; k++) {
+      gb_text value = {0};
+      gb_design_value(&r->design, p, k, &value);
+      json_object_set_new(settings, r->design.axis[k].key, json_string(value.s));
+      gb_text_free(&value);
+    }
+    json_object_set_new(o, "point", whole(p));
+    json_object_set_new(o, "settings", settings);
+    json_object_set_new(o, "trials", whole(r->point[GB_SWEEP_METRIC][p].n));
+    for (int q = 0; q < GB_SWEEP_QUANTITIES; q++) json_object_set_new(o, key[q], mean_object(&r->point[q][p]));
+    json_object_set_new(o, "front", json_boolean(r->front[p]));
+    json_array_append_new(all, o);
+  }
+  return all;
+}
+
+static gb_err add_maps(const gb_sweep_report *r, json_t *all)
+{
+  const gb_axis *rows = &r->design.axis[0], *columns = &r->design.axis[1];
+  json_t *o = json_pack("{s:s, s:s}", "rows", rows->key, "columns", columns->key);
+  gb_err e = GB_OK;
+  for (gb_sweep_quantity q = 0; q < GB_SWEEP_QUANTITIES && !e; q++) {
+    double *cell = NULL;
+    json_t *map = json_array();
+    e = gb_sweep_map(r, q, &cell);
+    for (size_t i = 0; i < rows->n && !e; i++)
+      json_array_append_new(map, gb_json_list(columns->n, 1, cell + i * columns->n));
+    json_object_set_new(o, key[q], map);
+    gb_free(&cell);
+  }
+  json_object_set_new(all, "maps", o);
+  return e;
+}
+
+static json_t *bound(const gb_sweep_bound *b)
+{
+  json_t *curves = json_array();
+  for (size_t i = 0; i < b->n_curves; i++)
+    json_array_append_new(curves, json_pack("{s:o, s:o, s:o}", "latent", gb_json_number(b->latent[i]), "rate",
+                                            gb_json_list(b->n_level, 1, b->rate + i * b->n_level), "distortion",
+                                            gb_json_list(b->n_level, 1, b->distortion + i * b->n_level)));
+  return json_pack("{s:b, s:o, s:s, s:o}", "comparable", b->same, "shift", gb_json_number(b->shift), "note", b->note,
+                   "curves", curves);
+}
+
+static json_t *starts(const gb_sweep_report *r)
+{
+  json_t *all = json_array();
+  for (size_t i = 0; i < r->n_starts; i++) {
+    const gb_sweep_start *s = &r->start[i];
+    json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:o, s:o}", "time", s->time, "end", s->end, "ranks",
+                                         gb_json_number(s->ranks), "seconds", gb_json_number(s->seconds), "utilisation",
+                                         gb_json_number(s->utilisation)));
+  }
+  return all;
+}
+
+gb_err gb_sweep_json(const gb_sweep_report *r, gb_text *out)
+{
+  const gb_tally *n = &r->tally;
+  json_t *o = json_object(), *names = json_object();
+  json_object_set_new(o, "physics", json_string(r->physics->name));
+  for (int q = 0; q < GB_SWEEP_QUANTITIES; q++) json_object_set_new(names, key[q], json_string(r->name[q]));
+  json_object_set_new(o, "names", names);
+  json_object_set_new(o, "rung", json_integer(r->rung));
+  json_object_set_new(o, "count",
+                      json_pack("{s:o, s:o, s:o}", "done", whole(n->done), "failed", whole(n->failed), "open",
+                                whole(n->open + n->running)));
+  json_object_set_new(o, "seconds", gb_json_number(r->trained));
+  json_object_set_new(o, "trials", trials(r));
+  json_object_set_new(o, "failed", failures(r));
+  json_object_set_new(o, "points", points(r));
+  gb_err e = gb_sweep_has_maps(r) ? add_maps(r, o) : GB_OK;
+  if (r->bound.n_curves) json_object_set_new(o, "linear", bound(&r->bound));
+  json_object_set_new(o, "starts", starts(r));
+  if (e) {
+    json_decref(o);
+    return e;
+  }
+  return gb_json_done(o, out);
+}
