@@ -49,6 +49,8 @@ static const gb_field fields[] = {
               "What is known of psf: the known image is blurred so; 0: it is not."),
     GB_NUMBER(gb_galaxy_opts, known_neighbours, "0", 0, 20, "sources", GB_FIXED,
               "What is known of neighbours: images that train the encoder have at most so many."),
+    GB_NUMBER(gb_galaxy_opts, known_jitter, "0", 0, 1, "half image", GB_FIXED,
+              "What is known of jitter: images that train the encoder are beside the middle so far."),
     GB_NUMBER(gb_galaxy_opts, known_sky, "[0, 0]", 0, 1, "1", GB_FIXED,
               "Range [low, high] of the sky that may be left: images that train the encoder have it."),
     GB_NUMBER(gb_galaxy_opts, intensity_box, "[0.1, 1]", 0.1, 1, "1", GB_FIXED,

@@ -203,7 +203,8 @@ static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
     memset(v, 0, n * width * sizeof *v);
   if (!image || !image->surround) return;
   for (size_t r = 0; r < n; r++)
-    image->surround(h->plan.sim->self, h->plan.seed, pass.first_row + r, pass.step, v + r * width);
+    image->surround(h->plan.sim->self, h->of.drawn->v + r * m, h->plan.seed, pass.first_row + r, pass.step,
+                    v + r * width);
 }
 
 static void load(gb_hybrid *h, size_t n, const float *x, gb_pass pass)

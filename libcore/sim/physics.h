@@ -159,7 +159,7 @@ typedef struct gb_image {
   void (*draw_vjp)(void *self, size_t rows, const gb_real *theta, const gb_real *ybar, gb_real *theta_bar);
   /** Add to one image what it may have besides and is not described by theta, at random: a function of (seed, row,
    * step). Images that train an encoder have it, which so learns to look past it. NULL: nothing is known of that. */
-  void (*surround)(void *self, uint64_t seed, uint64_t row, uint64_t step, gb_real *y);
+  void (*surround)(void *self, const gb_real *theta, uint64_t seed, uint64_t row, uint64_t step, gb_real *y);
 } gb_image;
 
 typedef struct gb_physics {

@@ -8,7 +8,7 @@ typedef enum gb_galaxy_profile { GB_GALAXY_EXPONENTIAL, GB_GALAXY_GAUSSIAN, GB_G
 typedef struct gb_galaxy_opts {
   int64_t size, neighbours, known_neighbours;
   const char *profile, *class;
-  double sersic_index, jitter, psf, known_psf, read_noise;
+  double sersic_index, jitter, known_jitter, psf, known_psf, read_noise;
   gb_reals intensity, semi_axis, edge_on_ellipticity, face_on_ellipticity, sky, gain;
   gb_reals intensity_box, semi_axis_box, ellipticity_box, known_sky;
   bool dust, colour;
@@ -61,9 +61,10 @@ extern const double gb_galaxy_near_range[GB_GALAXY_NEAR][2];
  *  @param[in,out] light  [size, size, channels] */
 void gb_galaxy_add_neighbour(const gb_galaxy *g, const double *z, size_t channels, const double *gain, double *light);
 
-/** gb_image.surround of an instance: up to known_neighbours neighbours, and a sky.
+/** gb_image.surround of an instance: up to known_neighbours neighbours, a sky, and what changes if the
+ * disk is not in the middle.
  *  Local. */
-void gb_galaxy_surround(void *self, uint64_t seed, uint64_t row, uint64_t step, gb_real *y);
+void gb_galaxy_surround(void *self, const gb_real *theta, uint64_t seed, uint64_t row, uint64_t step, gb_real *y);
 
 /** gb_simulator.simulate of an instance.
  *  Local. */

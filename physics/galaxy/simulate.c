@@ -155,9 +155,23 @@ void gb_galaxy_add_neighbour(const gb_galaxy *g, const double *z, size_t channel
     }
 }
 
-void gb_galaxy_surround(void *self, uint64_t seed, uint64_t row, uint64_t step, gb_real *y)
+/* What a disk at (x0, y0) shines more than one in the middle. */
+static void move_disk(const gb_galaxy *g, const gb_real *theta, double x0, double y0, double *light)
 {
-  enum { NEAR = 1, SKY = NEAR + MOST_NEIGHBOURS * GB_GALAXY_NEAR, WORDS };
+  double a = (double)theta[GB_GALAXY_AXIS], b = a * (1 - (double)theta[GB_GALAXY_ELLIPTICITY]);
+  double c = cos((double)theta[GB_GALAXY_ANGLE]), sine = sin((double)theta[GB_GALAXY_ANGLE]);
+  double p0 = (x0 * c - y0 * sine) / a, q0 = (x0 * sine + y0 * c) / b;
+  for (size_t i = 0; i < g->size; i++)
+    for (size_t j = 0; j < g->size; j++) {
+      double x = (double)g->grid[j], y = -(double)g->grid[i], p = (x * c - y * sine) / a, q = (x * sine + y * c) / b;
+      light[i * g->size + j] +=
+          (double)theta[GB_GALAXY_INTENSITY] * (disk(g, hypot(p - p0, q - q0)) - disk(g, hypot(p, q)));
+    }
+}
+
+void gb_galaxy_surround(void *self, const gb_real *theta, uint64_t seed, uint64_t row, uint64_t step, gb_real *y)
+{
+  enum { NEAR = 1, SKY = NEAR + MOST_NEIGHBOURS * GB_GALAXY_NEAR, PLACE, WORDS = PLACE + 2 };
   const gb_galaxy *g = self;
   size_t n = g->size * g->size;
   uint32_t word[WORDS];
@@ -173,7 +187,12 @@ void gb_galaxy_surround(void *self, uint64_t seed, uint64_t row, uint64_t step, 
     }
     gb_galaxy_add_neighbour(g, z, 1, &gain, light);
   }
-  if (near) gb_galaxy_blur(g->opts.known_psf, g->size, 1, false, light, light + n);
+  if (g->opts.known_jitter > 0) {
+    double r = g->opts.known_jitter * sqrt(-2 * log(gb_rng_unit(word[PLACE]))); /* Box and Muller */
+    double phi = gb_rng_between(word[PLACE + 1], 0, 2 * M_PI);
+    move_disk(g, theta, r * cos(phi), r * sin(phi), light);
+  }
+  gb_galaxy_blur(g->opts.known_psf, g->size, 1, false, light, light + n);
   for (size_t i = 0; i < n; i++) y[i] += (gb_real)light[i];
 }
 
