@@ -5,6 +5,9 @@
  * Every node holds up to `rows` independent rows (samples); what mixes rows are only the sums over rows in the
  * gradients of weights. The loss is a weighted sum of terms; a term is a node with one double per row.
  *
+ * Derivatives also go forward, along given directions: gb_graph_carry() and gb_graph_push() give the Jacobian of a part
+ * of the graph, row by row, without a transposed pass per output.
+ *
  * A node may hold several copies of each sample (ad/combine.h, gb_stack()), laid out [row][copy]. To an op they are
  * rows like any other, so one layer serves them all: this is how weights are shared. */
 #pragma once
@@ -64,12 +67,16 @@ struct gb_node {
   size_t parts;  /* pieces of them, and whether the gradient of weights is continued: gb_gradient */
   bool add;
   bool is_param;
-  size_t first; /* of weights: place in the block */
-  gb_real *v;   /* [rows, width] value */
-  gb_real *g;   /* [rows, width] gradient; NULL if nothing below it has weights */
-  double *term; /* [rows] of a loss term */
-  bool starts;  /* set by the builder: its vjp looks at in[]->born, and a gradient not born holds nothing, not even 0 */
-  bool born;    /* has anything been added into g in this backward pass? */
+  size_t first;              /* of weights: place in the block */
+  gb_real *v;                /* [rows, width] value */
+  gb_real *g;                /* [rows, width] gradient; NULL if nothing below it has weights */
+  double *term;              /* [rows] of a loss term */
+  gb_err (*jvp)(gb_node *y); /* set by the builder, of an op whose rows are independent: in[]->t -> y->t. Of inputs
+                                without a tangent t is NULL, it is 0 */
+  gb_real *t;                /* [rows, directions, width] tangents; NULL if none come here */
+  size_t directions;
+  bool starts; /* set by the builder: its vjp looks at in[]->born, and a gradient not born holds nothing, not even 0 */
+  bool born;   /* has anything been added into g in this backward pass? */
   gb_real *work;    /* scratch that survives from forward to vjp */
   size_t n_work;    /* its size per row */
   void *scratch;    /* shared by all ops: of use within one call */
@@ -103,7 +110,12 @@ gb_node *gb_graph_param(gb_graph *g, gb_param id);
  *  Local. */
 gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, int n_in, gb_node *const in[]);
 
-/** A loss term, of inputs with one copy.
+/** The same, of a number of copies that the inputs need not have.
+ *  Local. */
+gb_node *gb_graph_apply_to_copies(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, size_t copies, int n_in,
+                                  gb_node *const in[]);
+
+/** A loss term: of inputs with one copy, or an input of another op, which passes its gradient on.
  *  Local. */
 gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[]);
 
@@ -152,6 +164,18 @@ size_t gb_graph_bytes(const gb_graph *g);
  *  @param[in] rows   rows in use from now on; at most the graph's
  *  @param[in] parts  equal pieces of them: statistics over rows are taken over a piece */
 gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows, size_t parts);
+
+/** Let tangents be carried from a node, one for each of its numbers, to others behind it. Before gb_graph_plan().
+ *  Local.
+ *  @param[in] rows  most rows of a gb_graph_push(), copies not counted
+ *  @return NULL, or the first op on the way that cannot (gb_node.jvp); nothing is carried then */
+const gb_node *gb_graph_carry(gb_graph *g, gb_node *from, int n_to, gb_node *const to[], size_t rows);
+
+/** The Jacobian, after a gb_graph_run() of the same rows: tangent k of a row is the derivative by number k of the node
+ * where they begin.
+ *  Local.
+ *  Source: forward mode, A. Griewank and A. Walther, Evaluating Derivatives (2008), section 3.1. */
+gb_err gb_graph_push(gb_graph *g);
 
 /** Gradient of sum_k weight[k] * sum over rows of term[k], after gb_graph_run() of all terms.
  *  Local.

@@ -4,7 +4,7 @@
 
 #include "ad/graph.h"
 
-enum { GB_MOST_TERMS = 8 };
+enum { GB_MOST_TERMS = 8, GB_MOST_NOTES = 72 };
 
 /* Which noise a pass draws: it is a function of (seed of the run, step, number of the row). */
 typedef struct gb_pass {
@@ -39,6 +39,17 @@ typedef struct gb_model {
   /** Weights of the terms at a step; at GB_PASS_FIXED those by which validations judge.
    *  Local. */
   void (*weights)(const void *self, uint64_t step, double *weight);
+
+  int n_notes;             /* numbers that validations log beside the terms; 0: none */
+  const char *const *note; /* their names, [n_notes] */
+  uint64_t least;          /* bit k, of the first 64: the least of note k over the samples, else the mean */
+  /** What the last forward pass, one of a validation, says of a row.
+   *  Local.
+   *  @param[out] note  [n_notes] */
+  void (*note_row)(const void *self, size_t row, double *note);
+  /** From means over all samples to what is logged, in place.
+   *  Local. */
+  void (*note_all)(const void *self, double *note);
 } gb_model;
 
 /** Let go of a model, and forget it.

@@ -18,7 +18,7 @@ static const char *const split_name[GB_SPLITS] = {"training", "validation", "tes
 
 typedef struct result {
   size_t rows;
-  double loss, term[GB_MOST_TERMS];
+  double loss, term[GB_MOST_TERMS + GB_MOST_NOTES];
 } result;
 
 static gb_err one_split(gb_comm c, const gb_model *model, gb_dataset *data, gb_split split, result *out)
