@@ -16,48 +16,77 @@ typedef struct strip {
   double row[MOST + 1][2 * STRIP];
 } strip;
 
-/* Roots of F, and scores over them, of one site. */
-typedef struct site {
-  double root_angle, residual_angle, root_spread, residual_spread;
-} site;
+/* Of the sites of a strip: cosine and sine of the residual, ln sigma^2, and the factors of a tangent of u in that of
+ * its angle; then roots of F, and scores over them. */
+typedef struct looks {
+  gb_real cosine[STRIP], sine[STRIP], l[STRIP], fc[STRIP], fs[STRIP];
+  gb_real root_angle[STRIP], residual_angle[STRIP], root_spread[STRIP], residual_spread[STRIP];
+} looks;
 
-static site gaussian_site(double cosine, double sine, double l)
+static void gaussian_sites(size_t n, looks *s)
 {
-  double root = exp(-l / 2), d = (double)gb_angle((gb_real)cosine, (gb_real)sine) * root;
-  return (site){root, d, sqrt(0.5), (d * d - 1) * sqrt(0.5)};
+  const gb_real half_root = GB_R(0.70710678118654752440);
+  for (size_t i = 0; i < n; i++) {
+    gb_real root = gb_exp(-s->l[i] / 2), d = gb_angle(s->cosine[i], s->sine[i]) * root;
+    s->root_angle[i] = root;
+    s->residual_angle[i] = d;
+    s->root_spread[i] = half_root;
+    s->residual_spread[i] = (d * d - 1) * half_root;
+  }
 }
 
 /* ln p = kappa cos d - ln I0(kappa), kappa = exp(-l) */
-static site von_mises_site(double cosine, double sine, double l)
+static void von_mises_sites(size_t n, looks *s)
 {
-  double kappa = exp(-l), length = gb_von_mises_length(kappa), root = sqrt(kappa * length);
-  double root_spread = kappa * sqrt(gb_von_mises_length_slope(kappa));
-  return (site){root, kappa * sine / root, root_spread, kappa * (length - cosine) / root_spread};
+  for (size_t i = 0; i < n; i++) {
+    double kappa = exp(-(double)s->l[i]), length = gb_von_mises_length(kappa), root = sqrt(kappa * length);
+    double root_spread = kappa * sqrt(gb_von_mises_length_slope(kappa));
+    s->root_angle[i] = (gb_real)root;
+    s->residual_angle[i] = (gb_real)(kappa * (double)s->sine[i] / root);
+    s->root_spread[i] = (gb_real)root_spread;
+    s->residual_spread[i] = (gb_real)(kappa * (length - (double)s->cosine[i]) / root_spread);
+  }
+}
+
+static void look_at_sites(gb_noise noise, const gb_real *u, const gb_real *l, double fixed, const gb_real *x, size_t n,
+                          looks *s)
+{
+  for (size_t i = 0; i < n; i++) {
+    gb_real uc = u[2 * i], us = u[2 * i + 1], xc = x[2 * i], xs = x[2 * i + 1], square = uc * uc + us * us;
+    gb_real inverse = 1 / gb_sqrt(square);
+    s->cosine[i] = (xc * uc + xs * us) * inverse;
+    s->sine[i] = (xs * uc - xc * us) * inverse;
+    s->fc[i] = -us * inverse * inverse;
+    s->fs[i] = uc * inverse * inverse;
+    s->l[i] = l ? l[i] : (gb_real)fixed;
+  }
+  (noise == GB_GAUSSIAN ? gaussian_sites : von_mises_sites)(n, s);
+}
+
+static void whiten_angles(size_t n, const looks *s, const gb_real *restrict t, double *restrict row)
+{
+  for (size_t i = 0; i < n; i++) row[i] = (double)(s->root_angle[i] * (s->fc[i] * t[2 * i] + s->fs[i] * t[2 * i + 1]));
 }
 
 static void whiten(gb_noise noise, const gb_node *u, const gb_node *l, double fixed, size_t row, const gb_real *x,
                    size_t first, size_t count, strip *s)
 {
   size_t n = u->directions, rest = (STRIP - count) * sizeof(double);
+  looks k;
   for (size_t d = 0; d <= n && rest; d++) {
     memset(s->row[d] + count, 0, rest);
     memset(s->row[d] + STRIP + count, 0, rest);
   }
-  const gb_real *v = u->v + row * u->width + 2 * first;
+  look_at_sites(noise, u->v + row * u->width + 2 * first, l ? l->v + row * l->width + first : NULL, fixed,
+                x + 2 * first, count, &k);
+  for (size_t d = 0; d < n; d++) {
+    whiten_angles(count, &k, u->t + (row * n + d) * u->width + 2 * first, s->row[d]);
+    const gb_real *tl = l ? l->t + (row * n + d) * l->width + first : NULL;
+    for (size_t i = 0; l && i < count; i++) s->row[d][STRIP + i] = (double)(k.root_spread[i] * tl[i]);
+  }
   for (size_t i = 0; i < count; i++) {
-    double uc = (double)v[2 * i], us = (double)v[2 * i + 1], xc = (double)x[2 * (first + i)],
-           xs = (double)x[2 * (first + i) + 1], square = uc * uc + us * us, length = sqrt(square);
-    double spread = l ? (double)l->v[row * l->width + first + i] : fixed;
-    site k = (noise == GB_GAUSSIAN ? gaussian_site : von_mises_site)((xc * uc + xs * us) / length,
-                                                                     (xs * uc - xc * us) / length, spread);
-    double fc = -us / square * k.root_angle, fs = uc / square * k.root_angle;
-    const gb_real *t = u->t + row * n * u->width + 2 * (first + i);
-    for (size_t d = 0; d < n; d++) s->row[d][i] = fc * (double)t[d * u->width] + fs * (double)t[d * u->width + 1];
-    s->row[n][i] = k.residual_angle;
-    if (!l) continue;
-    const gb_real *tl = l->t + row * n * l->width + first + i;
-    for (size_t d = 0; d < n; d++) s->row[d][STRIP + i] = k.root_spread * (double)tl[d * l->width];
-    s->row[n][STRIP + i] = k.residual_spread;
+    s->row[n][i] = (double)k.residual_angle[i];
+    s->row[n][STRIP + i] = (double)k.residual_spread[i];
   }
 }
 

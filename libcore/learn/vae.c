@@ -125,12 +125,19 @@ static void add_bound(gb_vae *v)
   }
 }
 
+/* Rows whose tangents are computed together: they stay in the cache, and weights are not packed too often. */
+static size_t rows_carried(const gb_vae *v)
+{
+  size_t groups = 256 / GB_RELBO_GROUP / (size_t)v->opts.latent;
+  return GB_RELBO_GROUP * (groups < 1 ? 1 : groups > 4 ? 4 : groups);
+}
+
 /* Tangents from the latents to what is decoded. */
 static void carry_tangents(gb_vae *v)
 {
   int n = v->decoded[1] ? 2 : 1;
   if (v->kind != GB_RELBO || !v->decoded[0]) return;
-  const gb_node *lacks = gb_graph_carry(v->graph, v->z, n, v->decoded, GB_RELBO_GROUP);
+  const gb_node *lacks = gb_graph_carry(v->graph, v->z, n, v->decoded, rows_carried(v));
   if (lacks)
     gb_graph_fail(v->graph, GB_FAIL(GB_ERR_CONFIG,
                                     "objective.kind: relbo differentiates model.decoder by the latents, row by row, "
@@ -312,19 +319,22 @@ static unsigned idle(const gb_vae *v)
  * stay in the cache. The latents are overwritten. */
 static gb_err linearise(gb_vae *v, size_t n, gb_pass pass)
 {
-  size_t m = v->z->width;
+  size_t m = v->z->width, most = rows_carried(v);
   const gb_node *last = v->decoded[v->decoded[1] ? 1 : 0];
   for (size_t first = 0, count; first < n; first += count) {
-    count = n - first < GB_RELBO_GROUP ? n - first : GB_RELBO_GROUP;
+    count = n - first < most ? n - first : most;
     memcpy(v->z->v, v->mu->v + first * m, count * m * sizeof *v->z->v);
     v->draws.first_row = pass.first_row + first;
     GB_TRY(gb_graph_run(v->graph, v->z, last, count, 1));
     GB_TRY(gb_graph_push(v->graph));
-    for (size_t r = 0; r < count; r++)
+    for (size_t r = 0; r < count; r++) {
+      size_t lane = r % GB_RELBO_GROUP;
       gb_rotor_pull_back(noise_of(v), v->decoded[0], v->decoded[1], fixed_spread(v), r,
-                         v->vectors->v + 2 * (first + r) * v->sites, v->relbo.score + r * m,
-                         v->relbo.information + r * m * m);
-    gb_relbo_group(&v->relbo, first, count, v->mu->v, v->logvar->v);
+                         v->vectors->v + 2 * (first + r) * v->sites, v->relbo.score + lane * m,
+                         v->relbo.information + lane * m * m);
+      if (lane + 1 == GB_RELBO_GROUP || r + 1 == count)
+        gb_relbo_group(&v->relbo, first + r - lane, lane + 1, v->mu->v, v->logvar->v);
+    }
   }
   v->draws.first_row = pass.first_row;
   return GB_OK;
