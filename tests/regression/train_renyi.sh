@@ -58,3 +58,7 @@ refuse "takes up to 64 latents" objective.kind=relbo model.latent=65
 refuse "\`batch norm\` mixes rows" objective.kind=relbo "model.decoder=[dense 64, batchnorm]"
 run 1 "$train" "$SOURCE/configs/pendulum.yaml" --dry-run objective.kind=vr objective.beta_warmup=0
 expect 2 "has the ELBO only"
+
+# A term of either sign, and several latent samples of a row, in a report.
+run 1 "$BUILD/bin/greybox-report" case.yaml objective.kind=vr run.dir=vr.1
+expect 0 "report.html"
