@@ -45,6 +45,17 @@ static const gb_field fields[] = {
               "noise."),
     GB_NUMBER(gb_galaxy_opts, read_noise, "0.01", 0, 1, "1", GB_FIXED,
               "Standard deviation of the noise of reading out."),
+    GB_NUMBER(gb_galaxy_opts, known_psf, "0", 0, 20, "pixels", GB_FIXED,
+              "What is known of psf: the known image is blurred so; 0: it is not."),
+    GB_NUMBER(gb_galaxy_opts, known_neighbours, "0", 0, 20, "sources", GB_FIXED,
+              "What is known of neighbours: images that train the encoder have at most so many."),
+    GB_NUMBER(gb_galaxy_opts, intensity_box, "[0.1, 1]", 0.1, 1, "1", GB_FIXED,
+              "Box [low, high] in which the intensity is expected: its prior, and where images that train the encoder "
+              "are drawn."),
+    GB_NUMBER(gb_galaxy_opts, semi_axis_box, "[0.1, 1.5]", 0.001, 10, "half image", GB_FIXED,
+              "Box [low, high] in which the semi-major axis is expected."),
+    GB_NUMBER(gb_galaxy_opts, ellipticity_box, "[0, 0.999]", 0, 0.999, "1", GB_FIXED,
+              "Box [low, high] in which the ellipticity is expected."),
     {0}};
 
 static gb_err check(const void *opts)
@@ -55,7 +66,10 @@ static gb_err check(const void *opts)
   GB_TRY(gb_range_check("galaxy.edge_on_ellipticity", o->edge_on_ellipticity));
   GB_TRY(gb_range_check("galaxy.face_on_ellipticity", o->face_on_ellipticity));
   GB_TRY(gb_range_check("galaxy.sky", o->sky));
-  return gb_range_check("galaxy.gain", o->gain);
+  GB_TRY(gb_range_check("galaxy.gain", o->gain));
+  GB_TRY(gb_range_check("galaxy.intensity_box", o->intensity_box));
+  GB_TRY(gb_range_check("galaxy.semi_axis_box", o->semi_axis_box));
+  return gb_range_check("galaxy.ellipticity_box", o->ellipticity_box);
 }
 
 static const gb_schema schema = {"galaxy", "Images of galaxies: what is simulated, and what is known of it.",
@@ -71,7 +85,6 @@ static const gb_var truth[GB_GALAXY_TRUTH] = {
      "tight, medium and loose spirals."},
 };
 
-static const double low[GB_GALAXY_PARAMETERS] = {0.1, 0.1, 0, 0}, high[GB_GALAXY_PARAMETERS] = {1, 1.5, 0.999, 3.142};
 static const double least[GB_GALAXY_PARAMETERS] = {0.1, 0.001, 0, 0},
                     most[GB_GALAXY_PARAMETERS] = {1, 10, 0.999, 3.142};
 
@@ -84,7 +97,11 @@ double gb_galaxy_sersic_b(double n)
 static void destroy(void **self)
 {
   gb_galaxy *s = *self;
-  if (s) gb_free(&s->grid);
+  if (s) {
+    gb_free(&s->grid);
+    gb_free(&s->work);
+    gb_free(&s->bar);
+  }
   gb_free(self);
 }
 
@@ -97,6 +114,8 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
   s->opts = *(const gb_galaxy_opts *)opts;
   s->size = (size_t)s->opts.size;
   GB_TRY(gb_new(&s->grid, s->size));
+  GB_TRY(gb_new(&s->work, 2 * s->size * s->size));
+  GB_TRY(gb_new(&s->bar, s->size * s->size));
   for (size_t i = 0; i < s->size; i++)
     s->grid[i] = (gb_real)((2 * (double)i - (double)(s->size - 1)) / (double)(s->size - 1));
   s->profile = !strcmp(s->opts.profile, "exponential") ? GB_GALAXY_EXPONENTIAL
@@ -106,8 +125,14 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
   s->b = gb_galaxy_sersic_b(s->index);
   *dims = gb_dims_rows(3, (size_t[]){s->size, s->size, GB_GALAXY_CHANNELS}, (const char *[]){"y", "x", "channel"}, "1");
   dims->n_parameter = GB_GALAXY_PARAMETERS;
-  dims->low = low;
-  dims->high = high;
+  const gb_reals box[] = {s->opts.intensity_box, s->opts.semi_axis_box, s->opts.ellipticity_box};
+  for (int k = 0; k < GB_GALAXY_ANGLE; k++) {
+    s->low[k] = box[k].v[0];
+    s->high[k] = box[k].v[1];
+  }
+  s->high[GB_GALAXY_ANGLE] = 3.142;
+  dims->low = s->low;
+  dims->high = s->high;
   dims->least = least;
   dims->most = most;
   return GB_OK;
@@ -163,6 +188,15 @@ static shape shape_of(const gb_galaxy *s)
   return (shape){(gb_real)s->b, (gb_real)(0.5 / s->index)};
 }
 
+/* One image as the optics show it, or the gradient with respect to it before they did. */
+static void blurred(const gb_galaxy *s, bool transposed, const gb_real *in, gb_real *out)
+{
+  size_t n = s->size * s->size;
+  for (size_t i = 0; i < n; i++) s->work[i] = (double)in[i];
+  gb_galaxy_blur(s->opts.known_psf, s->size, 1, transposed, s->work, s->work + n);
+  for (size_t i = 0; i < n; i++) out[i] = (gb_real)s->work[i];
+}
+
 static void draw(void *self, size_t rows, const gb_real *theta, gb_real *y)
 {
   const gb_galaxy *s = self;
@@ -178,6 +212,8 @@ static void draw(void *self, size_t rows, const gb_real *theta, gb_real *y)
       case GB_GALAXY_SERSIC: draw_line(GB_GALAXY_SERSIC, f, e, top, s->size, s->grid, v, out); break;
       }
     }
+    gb_real *whole = y + r * s->size * s->size;
+    if (s->opts.known_psf > 0) blurred(s, false, whole, whole);
   }
 }
 
@@ -222,7 +258,12 @@ static void draw_vjp(void *self, size_t rows, const gb_real *theta, const gb_rea
     const gb_real *z = theta + r * GB_GALAXY_PARAMETERS;
     gb_real *out = theta_bar + r * GB_GALAXY_PARAMETERS;
     double sum[N_PART] = {0}, top = (double)z[GB_GALAXY_INTENSITY], ratio = 1 - (double)z[GB_GALAXY_ELLIPTICITY];
-    add_parts(s, turned(z), ybar + r * s->size * s->size, sum);
+    const gb_real *bar = ybar + r * s->size * s->size;
+    if (s->opts.known_psf > 0) {
+      blurred(s, true, bar, s->bar);
+      bar = s->bar;
+    }
+    add_parts(s, turned(z), bar, sum);
     out[GB_GALAXY_INTENSITY] += (gb_real)sum[OF_F];
     out[GB_GALAXY_AXIS] -= (gb_real)(top * sum[OF_RR] / (double)z[GB_GALAXY_AXIS]);
     out[GB_GALAXY_ELLIPTICITY] += (gb_real)(top * sum[OF_QQ] / ratio);
@@ -235,7 +276,8 @@ static const gb_image image = {.n_parameter = GB_GALAXY_PARAMETERS,
                                .channels = 1,
                                .background = 0.05,
                                .draw = draw,
-                               .draw_vjp = draw_vjp};
+                               .draw_vjp = draw_vjp,
+                               .surround = gb_galaxy_surround};
 
 static const gb_simulator simulator = {.n_truth = GB_GALAXY_TRUTH, .truth = truth, .simulate = gb_galaxy_simulate};
 

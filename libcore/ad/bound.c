@@ -11,7 +11,7 @@ enum { MU, LOGVAR, EPS };
 /* x->g[i] += v, which may be the first that comes there. */
 static inline void give(gb_node *x, size_t i, double v)
 {
-  if (x->g) x->g[i] = (x->born ? x->g[i] : 0) + (gb_real)v;
+  if (x->g) x->g[i] = (gb_node_is_born(x) ? x->g[i] : 0) + (gb_real)v;
 }
 
 static gb_err samples_forward(gb_node *z)

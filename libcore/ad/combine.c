@@ -31,22 +31,28 @@ static gb_err move_vjp(gb_node *y)
     for (size_t i = 0; x->g && i < y->rows / y->copies * b->count; i++) {
       const gb_real *restrict g = y->g + b->to + i * b->to_step;
       gb_real *restrict x_bar = x->g + b->from + i * b->from_step;
-      if (x->born)
+      if (gb_node_is_born(x))
         for (size_t j = 0; j < b->size; j++) x_bar[j] += g[j];
       else
         memcpy(x_bar, g, b->size * sizeof *g);
     }
-    x->born = true;
+    gb_node_bear(x);
   }
+  return GB_OK;
+}
+
+static gb_err nothing(gb_node *y)
+{
+  (void)y;
   return GB_OK;
 }
 
 static const gb_op stack_op = {"stack", move_forward, move_vjp};
 static const gb_op pick_op = {"pick", move_forward, move_vjp};
 static const gb_op concat_op = {"concat", move_forward, move_vjp};
-static const gb_op reshape_op = {"reshape", move_forward, move_vjp};
+static const gb_op reshape_op = {"reshape", nothing, nothing};
 static const gb_op slice_op = {"slice", move_forward, move_vjp};
-static const gb_op stop_op = {"stop", move_forward, NULL};
+static const gb_op stop_op = {"stop", nothing, NULL};
 
 static gb_node *move(gb_graph *g, const gb_op *op, gb_shape shape, int n, gb_node *const in[], const blocks *b)
 {
@@ -91,17 +97,9 @@ gb_node *gb_pick(gb_graph *g, gb_node *x, size_t copy)
   return y;
 }
 
-static gb_node *whole(gb_graph *g, const gb_op *op, gb_node *x, gb_shape shape)
-{
-  size_t n = x->copies * x->width;
-  gb_node *y = move(g, op, shape, 1, &x, &(blocks){1, n, 0, n, 0, n});
-  if (y) y->starts = true;
-  return y;
-}
-
 gb_node *gb_stop(gb_graph *g, gb_node *x)
 {
-  return x ? whole(g, &stop_op, x, x->shape) : NULL;
+  return x ? gb_graph_view(g, &stop_op, x, x->shape) : NULL;
 }
 
 gb_node *gb_concat(gb_graph *g, int n, gb_node *const in[])
@@ -123,9 +121,7 @@ gb_node *gb_concat(gb_graph *g, int n, gb_node *const in[])
 
 gb_node *gb_reshape(gb_graph *g, gb_node *x, gb_shape shape)
 {
-  if (!x) return NULL;
-  GB_ASSERT(gb_shape_width(shape) == x->width);
-  return whole(g, &reshape_op, x, shape);
+  return gb_graph_view(g, &reshape_op, x, shape);
 }
 
 gb_node *gb_slice(gb_graph *g, gb_node *x, size_t first, gb_shape shape)
@@ -175,6 +171,31 @@ gb_node *gb_clamp(gb_graph *g, gb_node *x, const double *low, const double *high
     limit[c + k] = (gb_real)high[k];
   }
   return gb_graph_apply(g, &clamp_op, limit, x->shape, 1, &x);
+}
+
+static gb_err scale_forward(gb_node *y)
+{
+  const gb_real *scale = y->ctx;
+  for (size_t i = 0; i < y->rows * y->width; i++) y->v[i] = scale[i % y->shape.c] * y->in[0]->v[i];
+  return GB_OK;
+}
+
+static gb_err scale_vjp(gb_node *y)
+{
+  const gb_real *scale = y->ctx;
+  for (size_t i = 0; i < y->rows * y->width; i++) y->in[0]->g[i] += scale[i % y->shape.c] * y->g[i];
+  return GB_OK;
+}
+
+static const gb_op scale_op = {"scale", scale_forward, scale_vjp};
+
+gb_node *gb_scaled(gb_graph *g, gb_node *x, const double *scale)
+{
+  if (!x) return NULL;
+  gb_real *kept = gb_graph_context(g, x->shape.c * sizeof *kept);
+  if (!kept) return NULL;
+  for (size_t k = 0; k < x->shape.c; k++) kept[k] = (gb_real)scale[k];
+  return gb_graph_apply(g, &scale_op, kept, x->shape, 1, &x);
 }
 
 /* bar += f (a - b) */
@@ -276,13 +297,15 @@ gb_node *gb_multiplied_distance(gb_graph *g, gb_node *a, gb_node *b, double scal
 
 static gb_err repeat_forward(gb_node *y)
 {
-  for (size_t r = 0; r < y->rows; r++) memcpy(y->v + r * y->width, y->in[0]->v, y->width * sizeof *y->v);
+  size_t n = y->in[0]->width;
+  for (size_t i = 0; i < y->rows * y->width; i += n) memcpy(y->v + i, y->in[0]->v, n * sizeof *y->v);
   return GB_OK;
 }
 
 static gb_err repeat_vjp(gb_node *y)
 {
-  gb_node_sum_rows(y, y->in[0], y->rows, y->width, y->g, NULL);
+  size_t n = y->in[0]->width;
+  gb_node_sum_rows(y, y->in[0], y->rows * (y->width / n), n, y->g, NULL);
   return GB_OK;
 }
 
@@ -291,17 +314,24 @@ static const gb_op repeat_op = {"repeat", repeat_forward, repeat_vjp};
 gb_node *gb_repeat(gb_graph *g, gb_node *weights, gb_shape shape)
 {
   if (!weights) return NULL;
-  GB_ASSERT(weights->is_param && weights->width == gb_shape_width(shape));
+  GB_ASSERT(weights->is_param && gb_shape_width(shape) % weights->width == 0);
   return gb_graph_apply(g, &repeat_op, NULL, shape, 1, &weights);
+}
+
+static gb_real mean_of(size_t n, const gb_real *x)
+{
+  gb_real sum = 0;
+  for (size_t k = 0; k < n; k++) sum += x[k];
+  return sum / (gb_real)n;
 }
 
 static gb_err mix_forward(gb_node *y)
 {
   size_t c = y->in[0]->shape.c;
   for (size_t i = 0; i < y->rows * y->width; i++) {
-    const gb_real *x = y->in[0]->v + i * c, *w = y->in[1]->v + i / y->width * c;
-    gb_real sum = 0;
-    for (size_t k = 0; k < c; k++) sum += x[k] * w[k];
+    const gb_real *x = y->in[0]->v + i * c, *w = y->in[1]->v + i / y->width * (c + 1);
+    gb_real mean = mean_of(c, x), sum = mean + w[c];
+    for (size_t k = 0; k < c; k++) sum += w[k] * (x[k] - mean);
     y->v[i] = sum;
   }
   return GB_OK;
@@ -312,9 +342,11 @@ static gb_err mix_vjp(gb_node *y)
   gb_node *x = y->in[0], *w = y->in[1];
   size_t c = x->shape.c;
   for (size_t i = 0; i < y->rows * y->width; i++) {
-    size_t at = i * c, of = i / y->width * c;
-    for (size_t k = 0; k < c && x->g; k++) x->g[at + k] += y->g[i] * w->v[of + k];
-    for (size_t k = 0; k < c && w->g; k++) w->g[of + k] += y->g[i] * x->v[at + k];
+    size_t at = i * c, of = i / y->width * (c + 1);
+    gb_real grey = mean_of(c, x->v + at), rest = 1 / (gb_real)c - mean_of(c, w->v + of);
+    for (size_t k = 0; k < c && x->g; k++) x->g[at + k] += y->g[i] * (w->v[of + k] + rest);
+    for (size_t k = 0; k < c && w->g; k++) w->g[of + k] += y->g[i] * (x->v[at + k] - grey);
+    if (w->g) w->g[of + c] += y->g[i];
   }
   return GB_OK;
 }
@@ -324,6 +356,6 @@ static const gb_op mix_op = {"mix_channels", mix_forward, mix_vjp};
 gb_node *gb_mix_channels(gb_graph *g, gb_node *x, gb_node *w)
 {
   if (!x || !w) return NULL;
-  GB_ASSERT(w->width == x->shape.c);
+  GB_ASSERT(w->width == x->shape.c + 1);
   return gb_graph_apply(g, &mix_op, NULL, (gb_shape){x->shape.h, x->shape.w, 1}, 2, (gb_node *[]){x, w});
 }

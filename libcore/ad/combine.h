@@ -34,6 +34,11 @@ gb_node *gb_slice(gb_graph *g, gb_node *x, size_t first, gb_shape shape);
  *  @param[in] low, high  [channels of x] low <= high, copied; may be infinite */
 gb_node *gb_clamp(gb_graph *g, gb_node *x, const double *low, const double *high);
 
+/** y = scale x, channel by channel.
+ *  Local.
+ *  @param[in] scale  [channels of x], copied */
+gb_node *gb_scaled(gb_graph *g, gb_node *x, const double *scale);
+
 /** Loss term scale * sum_k |a[k] - b[k]|^2 over all numbers of a row, summed in double.
  *  Local.
  *  @param[in] n     pairs, 1 to GB_NODE_INPUTS / 2
@@ -46,11 +51,13 @@ gb_node *gb_squared_distance(gb_graph *g, int n, gb_node *const a[], gb_node *co
  *  @param[in] lambda  a multiplier (gb_params_add_multiplier()) of no other op */
 gb_node *gb_multiplied_distance(gb_graph *g, gb_node *a, gb_node *b, double scale, gb_node *lambda);
 
-/** The same numbers for every row: a weight tensor as a node of this shape.
- *  Local. */
+/** The same numbers for every row: a weight tensor as a node of this shape, as often as it fits: one number for each
+ * channel is one for each channel of all pixels.
+ *  Local. The width of the shape is a multiple of that of the weights. */
 gb_node *gb_repeat(gb_graph *g, gb_node *weights, gb_shape shape);
 
-/** One channel from many: at every pixel the sum over channels of x [h, w, c] times w [c], which each sample has of its
- *  own.
- *  Local. */
+/** One channel from many: at every pixel of x [h, w, c] a weighted mean of the channels and a pedestal, m + sum_k w[k]
+ *  (x[k] - m) + w[c], m the plain mean. The weights of the channels so have the sum 1, whatever w is.
+ *  Local.
+ *  @param[in] w  [c + 1], which each sample has of its own */
 gb_node *gb_mix_channels(gb_graph *g, gb_node *x, gb_node *w);

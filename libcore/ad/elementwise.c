@@ -10,11 +10,11 @@ static void pass_on(gb_node *x, size_t n, const gb_real *restrict g)
 {
   gb_real *restrict to = x->g;
   if (!to) return;
-  if (x->born)
+  if (gb_node_is_born(x))
     for (size_t i = 0; i < n; i++) to[i] += g[i];
   else
     memcpy(to, g, n * sizeof *to);
-  x->born = true;
+  gb_node_bear(x);
 }
 
 typedef struct addition {

@@ -144,6 +144,15 @@ gb_node *gb_graph_apply_to_copies(gb_graph *g, const gb_op *op, void *ctx, gb_sh
   return add(g, node);
 }
 
+gb_node *gb_graph_view(gb_graph *g, const gb_op *op, gb_node *x, gb_shape shape)
+{
+  if (!x) return NULL;
+  GB_ASSERT(gb_shape_width(shape) == x->width && !x->is_param);
+  gb_node *y = gb_graph_apply(g, op, NULL, shape, 1, &x);
+  if (y) y->of = x->of ? x->of : x;
+  return y;
+}
+
 gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[])
 {
   return gb_graph_apply(g, op, ctx, (gb_shape){1, 1, 0}, n_in, in);
@@ -262,10 +271,12 @@ static size_t place_gradients(const gb_graph *g, size_t first, size_t place[MOST
   for (int i = g->n - 1; i >= 0; i--) {
     const gb_node *y = g->node[i];
     if (place[i] == nowhere) continue; /* no term is reached from there */
-    for (int k = 0; k < y->n_in; k++)
+    for (int k = 0; k < y->n_in; k++) {
+      const gb_node *x = y->in[k], *root = x->of ? x->of : x;
       for (int j = 0; j < i; j++)
-        if (g->node[j] == y->in[k] && y->in[k]->g && !y->in[k]->is_param && place[j] == nowhere)
-          place[j] = take(&l, gradient_size(g, g->node[j]));
+        if (g->node[j] == root && x->g && !x->is_param && place[j] == nowhere)
+          place[j] = take(&l, gradient_size(g, root));
+    }
     give_back(&l, place[i], gradient_size(g, y));
   }
   return l.end;
@@ -281,8 +292,8 @@ static void lay_out(gb_graph *g)
     n->scratch = g->scratch;
     if (n->n_scratch > g->n_scratch) g->n_scratch = n->n_scratch;
     if (n->is_param) continue;
-    n->v = g->arena ? g->arena + used : NULL;
-    used += padded(g->rows * n->copies * n->width);
+    n->v = n->of ? n->of->v : g->arena ? g->arena + used : NULL;
+    if (!n->of) used += padded(g->rows * n->copies * n->width);
     n->work = g->arena && n->n_work ? g->arena + used : NULL;
     used += padded(g->rows * n->copies * n->n_work);
     if (is_term(n)) {
@@ -293,7 +304,8 @@ static void lay_out(gb_graph *g)
   }
   used = place_gradients(g, used, place);
   for (int i = 0; i < g->n && g->arena; i++)
-    if (g->node[i]->g && !g->node[i]->is_param) g->node[i]->g = place[i] < used ? g->arena + place[i] : NULL;
+    if (g->node[i]->g && !g->node[i]->is_param)
+      g->node[i]->g = g->node[i]->of ? g->node[i]->of->g : place[i] < used ? g->arena + place[i] : NULL;
   g->n_arena = used;
   g->n_terms = terms;
 }
@@ -423,7 +435,7 @@ static void bear(const gb_node *y)
 {
   for (int k = 0; k < y->n_in && !y->starts; k++) {
     const gb_node *x = y->in[k];
-    if (x->g && !x->born && !(x->is_param && y->add))
+    if (x->g && !gb_node_is_born(x) && !(x->is_param && y->add))
       memset(x->g, 0, (x->is_param ? 1 : x->rows) * x->width * sizeof *x->g);
   }
 }
@@ -453,10 +465,11 @@ gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const 
   for (int i = g->n - 1; i >= 0; i--) {
     gb_node *y = g->node[i];
     if (!y->op) continue;
-    if (y->born) {
+    if (y->g && gb_node_is_born(y)) {
       bear(y);
       GB_TRY(timed(g, y, VJP));
-      for (int k = 0; k < y->n_in; k++) y->in[k]->born = y->in[k]->g != NULL;
+      for (int k = 0; k < y->n_in; k++)
+        if (y->in[k]->g) gb_node_bear(y->in[k]);
     } else
       pass_by(y);
     if (out->done) out->done(out->ctx, g->final_from[i]);

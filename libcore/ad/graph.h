@@ -68,6 +68,7 @@ struct gb_node {
   bool add;
   bool is_param;
   size_t first;              /* of weights: place in the block */
+  gb_node *of;               /* NULL, or the node whose v and g these are, and whose `born` counts: gb_graph_view() */
   gb_real *v;                /* [rows, width] value */
   gb_real *g;                /* [rows, width] gradient; NULL if nothing below it has weights */
   double *term;              /* [rows] of a loss term */
@@ -75,11 +76,12 @@ struct gb_node {
                                 without a tangent t is NULL, it is 0 */
   gb_real *t;                /* [rows, directions, width] tangents; NULL if none come here */
   size_t directions;
-  bool starts; /* set by the builder: its vjp looks at in[]->born, and a gradient not born holds nothing, not even 0 */
-  bool born;   /* has anything been added into g in this backward pass? */
-  gb_real *work;    /* scratch that survives from forward to vjp */
-  size_t n_work;    /* its size per row */
-  void *scratch;    /* shared by all ops: of use within one call */
+  bool starts;   /* set by the builder: its vjp asks gb_node_is_born(in[]), and a gradient not born holds nothing, not
+                    even 0 */
+  bool born;     /* has anything been added into g in this backward pass? */
+  gb_real *work; /* scratch that survives from forward to vjp */
+  size_t n_work; /* its size per row */
+  void *scratch; /* shared by all ops: of use within one call */
   size_t n_scratch; /* its size in bytes */
   int n_in;
   gb_node *in[GB_NODE_INPUTS];
@@ -114,6 +116,25 @@ gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape,
  *  Local. */
 gb_node *gb_graph_apply_to_copies(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, size_t copies, int n_in,
                                   gb_node *const in[]);
+
+/** The same numbers in another shape, of as many numbers: nothing is moved.
+ *  Local.
+ *  @param[in] op  its name; without a vjp no gradient passes */
+gb_node *gb_graph_view(gb_graph *g, const gb_op *op, gb_node *x, gb_shape shape);
+
+/** Has anything been added into x->g in this backward pass?
+ *  Local. */
+static inline bool gb_node_is_born(const gb_node *x)
+{
+  return x->of ? x->of->born : x->born;
+}
+
+/** From now on, yes.
+ *  Local. x->g is not NULL. */
+static inline void gb_node_bear(gb_node *x)
+{
+  *(x->of ? &x->of->born : &x->born) = true;
+}
 
 /** A loss term: of inputs with one copy, or an input of another op, which passes its gradient on.
  *  Local. */

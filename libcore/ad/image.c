@@ -64,12 +64,12 @@ static gb_err pool_vjp(gb_node *y)
   const pool *p = y->ctx;
   size_t c = y->shape.c, s = p->size, at = 0;
   for (size_t r = 0; x->g && r < y->rows; r++) {
-    if (!x->born) zero_rest(y, x->g + r * x->width);
+    if (!gb_node_is_born(x)) zero_rest(y, x->g + r * x->width);
     for (size_t i = 0; i < y->shape.h; i++)
       for (size_t j = 0; j < y->shape.w; j++, at += c)
         for (size_t k = 0; k < s * s; k++) {
           size_t from = r * x->width + pixel(x->shape, i * s + k / s, j * s + k % s);
-          give_to(c, x->born, x->v + from, y->v + at, y->g + at, x->g + from);
+          give_to(c, gb_node_is_born(x), x->v + from, y->v + at, y->g + at, x->g + from);
         }
   }
   return GB_OK;

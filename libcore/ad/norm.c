@@ -194,8 +194,8 @@ static gb_err batch_vjp(gb_node *y)
     const gb_real *g = y->g + p * numbers, *xhat = y->work + p * numbers;
     piece_sums(n, c, g, xhat, k.g + p * c, k.g_x + p * c);
     if (x->g)
-      batch_input(n, c, own, x->born, own ? k.variance + p * c : y->in[VARIANCE]->v, y->in[GAMMA]->v, k.g + p * c,
-                  k.g_x + p * c, g, xhat, x->g + p * numbers);
+      batch_input(n, c, own, gb_node_is_born(x), own ? k.variance + p * c : y->in[VARIANCE]->v, y->in[GAMMA]->v,
+                  k.g + p * c, k.g_x + p * c, g, xhat, x->g + p * numbers);
   }
   as_gradients(y, n, k);
   gb_node_sum_rows(y, y->in[GAMMA], y->parts, c, k.g_x, NULL); /* one "row" for each piece */
@@ -306,8 +306,8 @@ static gb_err layer_vjp(gb_node *y)
     const gb_real *g = y->g + r * c, *xhat = y->work + r * c;
     double sum, product;
     dot(c, g, gamma, xhat, &sum, &product);
-    layer_input(c, x->born, inverse[r], (gb_real)(sum / (double)c), (gb_real)(product / (double)c), gamma, g, xhat,
-                x->g + r * c);
+    layer_input(c, gb_node_is_born(x), inverse[r], (gb_real)(sum / (double)c), (gb_real)(product / (double)c), gamma, g,
+                xhat, x->g + r * c);
   }
   return GB_OK;
 }

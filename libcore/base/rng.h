@@ -31,6 +31,8 @@ typedef enum gb_purpose {
   GB_RNG_NOISE,      /* noise of observations */
   GB_RNG_PARAMETER,  /* parameters of the known part, drawn to train an encoder */
   GB_RNG_SPLIT,      /* which rows of a foreign file are for training, validation and test */
+  GB_RNG_DRAWN,      /* noise of samples of the known part that train an encoder */
+  GB_RNG_SURROUND,   /* what surrounds the known image in them */
 } gb_purpose;
 
 #define GB_RNG_INDEX_MAX (((uint64_t)1 << 44) - 1) /* limits of index and step: they share a counter word */

@@ -39,7 +39,7 @@ static const gb_field fields[] = {
     GB_WORD(gb_hybrid_opts, unmixer, "residual", "nothing|residual|frames|channels", GB_FIXED,
             "How the sample is turned into what the known part alone would have made: not at all; sample + network of "
             "(sample, means of the other latents); a linear map of every frame + network of those means; of images, "
-            "one channel, mixed with weights from the features."),
+            "one channel, a weighted mean of them and a pedestal, from the features."),
     GB_WORD(gb_hybrid_opts, unmixer_layers, "[dense 128, dense 128]", NULL, GB_FIXED, "Its hidden layers."),
     GB_WORD(gb_hybrid_opts, activation, "elu", GB_ACTIVATIONS, GB_FIXED, "Activation of layers that name none."),
     GB_WORD(gb_hybrid_opts, inference, "encoder", "encoder|global", GB_FIXED,
@@ -65,7 +65,11 @@ static const gb_field regularizer_fields[] = {
         "Weight of the squared difference between the unmixed sample and the decode of the known part alone (R_DA1)."),
     GB_NUMBER(gb_regularizer_opts, augmentation, "0", 0, 1e12, "1", GB_FIXED,
               "Weight of the squared error of parameters that the encoder finds in solutions of the known part, drawn "
-              "with parameters uniform in their box (R_DA2); 0: none are drawn."),
+              "with parameters uniform in their box (R_DA2), of several relative to the widths of their boxes; 0: none "
+              "are drawn."),
+    GB_NUMBER(gb_regularizer_opts, augmentation_noise, "0", 0, 1e3, "unit of the samples", GB_FIXED,
+              "Standard deviation of Gaussian noise on those solutions: an encoder that has seen only noiseless ones "
+              "reads too much into observations."),
     GB_NUMBER(gb_regularizer_opts, network_norm, "0", 0, 1e12, "1", GB_FIXED,
               "Weight of the squared norm of the network in the equation relative to that of the state, on observed "
               "states (APHYNITY); with hybrid.inference: global."),
@@ -177,7 +181,8 @@ void gb_hybrid_destroy(gb_hybrid **h)
   gb_free(h);
 }
 
-/* Parameters of the known part, uniform in their box, for every row of this step. */
+/* Parameters of the known part, uniform in their box, for every row of this step; and what their samples have besides.
+ */
 static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
 {
   const gb_dims *d = &h->plan.sim->dims;
@@ -188,6 +193,15 @@ static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
     for (size_t j = 0; j < m; j++)
       h->of.drawn->v[r * m + j] = (gb_real)(d->low[j] + (d->high[j] - d->low[j]) * gb_rng_unit(word[j]));
   }
+  if (!h->of.drawn_noise) return;
+  const gb_image *image = h->plan.sim->kind->image;
+  gb_real sd = (gb_real)h->plan.regularizer->augmentation_noise, *v = h->of.drawn_noise->v;
+  size_t width = h->of.drawn_noise->width;
+  gb_normals(h->plan.seed, GB_RNG_DRAWN, pass.first_row, pass.step, n, width, width, v);
+  for (size_t i = 0; i < n * width; i++) v[i] *= sd;
+  if (!image || !image->surround) return;
+  for (size_t r = 0; r < n; r++)
+    image->surround(h->plan.sim->self, h->plan.seed, pass.first_row + r, pass.step, v + r * width);
 }
 
 static void load(gb_hybrid *h, size_t n, const float *x, gb_pass pass)

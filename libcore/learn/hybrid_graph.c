@@ -131,16 +131,11 @@ static gb_node *map_frames(builder *b, const char *key, const char *prefix, gb_n
   return y;
 }
 
-/* The mixture starts as nine tenths of the mean of the channels: from a dark image the encoder would learn that
- * parameters do not matter. */
+/* A weighted mean of the channels, which is as bright as the sample: else brightness would mean something else for
+ * each; and a pedestal, since the sky has no place in the known image. */
 static gb_node *mixed_channels(builder *b, gb_node *seen)
 {
-  size_t n = b->sample.c;
-  double start[GB_NODE_INPUTS];
-  GB_ASSERT(n <= GB_NODE_INPUTS);
-  gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", b->o->unmixer_layers, seen, n, "tanh");
-  for (size_t k = 0; k < n; k++) start[k] = atanh(0.9 / (double)n);
-  if (w) start_about(b, "unmixer.output.0.bias", start);
+  gb_node *w = perceptron(b, "hybrid.unmixer_layers", "unmixer", b->o->unmixer_layers, seen, b->sample.c + 1, "tanh");
   return gb_mix_channels(b->g, b->out->x, w);
 }
 
@@ -193,6 +188,13 @@ static void start_in_box(builder *b)
   start_about(b, "parameters.logvar.output.0.bias", logvar);
 }
 
+/* Samples of the known part alone, of parameters that are drawn, with noise as it may be on observations. */
+static gb_node *drawn_samples(builder *b)
+{
+  gb_node *y = gb_stop(b->g, law_alone(b, b->out->drawn));
+  return b->out->drawn_noise ? gb_add(b->g, y, b->out->drawn_noise, GB_NONE) : y;
+}
+
 /* Parameters of the known part, from the unmixed sample; with augmentation also from samples of the known part alone,
  * whose parameters are known: the same weights on both. */
 static void infer_parameters(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
@@ -203,7 +205,7 @@ static void infer_parameters(builder *b, const posterior *inside, const posterio
   size_t n = out->n_parameter;
   out->unmixed = gb_is(b->o->unmixer, "nothing") ? out->x : unmix(b, inside, after, seen);
   gb_node *what = out->unmixed, *h, *mu;
-  if (out->drawn) what = gb_stack(g, 2, (gb_node *[]){out->unmixed, gb_stop(g, law_alone(b, out->drawn))});
+  if (out->drawn) what = gb_stack(g, 2, (gb_node *[]){out->unmixed, drawn_samples(b)});
   h = features(b, "parameters", what);
   mu = head(b, "parameters", "mean", h, n, "softplus");
   posterior q = {mu, NULL};
@@ -370,12 +372,24 @@ static void add_term(builder *b, const char *name, gb_node *node, double weight)
   b->out->term[b->out->n_terms++] = (gb_hybrid_term){name, node, weight, false};
 }
 
+/* Without its U-Net an image is the known one before a sky, of a learned colour: light that is everywhere must not
+ * count as light of an object, which would grow until it covers the sky. */
+static gb_node *before_sky(builder *b, gb_node *image)
+{
+  gb_param id;
+  gb_err e = gb_params_add_constant(gb_graph_params(b->g), "reduced_model.sky", b->sample.c, 0, &id);
+  if (e) return gb_graph_fail(b->g, e);
+  return gb_add(b->g, replicated(b, image), gb_repeat(b->g, gb_graph_param(b->g, id), b->sample), GB_NONE);
+}
+
 /* The decodes that differ only by what a network adds, squared and averaged over the ways to add it. */
 static gb_node *reduced_model(builder *b)
 {
-  gb_node **y = b->out->decode;
-  gb_node *p = replicated(b, y[GB_DECODE_P]);
-  if (b->plan->sim->kind->image) return gb_squared_distance(b->g, 1, &y[GB_DECODE_PB], &p, 1);
+  gb_node **y = b->out->decode, *p = y[GB_DECODE_P];
+  if (b->plan->sim->kind->image) {
+    p = before_sky(b, p);
+    return gb_squared_distance(b->g, 1, &y[GB_DECODE_PB], &p, 1);
+  }
   gb_node *with[] = {y[GB_DECODE_PA], y[GB_DECODE_PB], y[GB_DECODE_PAB], y[GB_DECODE_PAB]};
   gb_node *without[] = {p, p, y[GB_DECODE_PA], y[GB_DECODE_PB]}, *a[4], *c[4];
   int n = 0;
@@ -405,6 +419,19 @@ static void global_terms(builder *b, const gb_ode_problem *p)
     add_term(b, "network_norm", gb_ode_network_norm(b->g, p, b->out->x, NULL), r->network_norm);
 }
 
+/* Errors of drawn parameters, each in units of the width of its box, so that none outweighs the others by its unit; the
+ * geometric mean of the widths is taken as 1, so that the error of a single parameter has its own unit. */
+static gb_node *augmentation(builder *b)
+{
+  const gb_dims *d = &b->plan->sim->dims;
+  size_t n = b->out->n_parameter;
+  double whole = 1, scale[GB_MOST_PARAMETERS] = {0};
+  for (size_t j = 0; j < n; j++) whole *= d->high[j] - d->low[j];
+  for (size_t j = 0; j < n; j++) scale[j] = pow(whole, 1 / (double)n) / (d->high[j] - d->low[j]);
+  gb_node *found = gb_scaled(b->g, b->found, scale), *drawn = gb_scaled(b->g, b->out->drawn, scale);
+  return gb_squared_distance(b->g, 1, &found, &drawn, 1 / (double)n);
+}
+
 static void terms(builder *b, const gb_ode_problem *p)
 {
   gb_hybrid_graph *out = b->out;
@@ -418,9 +445,7 @@ static void terms(builder *b, const gb_ode_problem *p)
   double sigma = b->o->sigma;
   out->term[out->n_terms++] =
       (gb_hybrid_term){"kl", divergence(b), 2 * sigma * sigma * (1 + r->reduced_model_kl), .times_beta = true};
-  if (b->found)
-    add_term(b, "augmentation", gb_squared_distance(b->g, 1, &b->found, &out->drawn, 1 / (double)out->n_parameter),
-             r->augmentation);
+  if (b->found) add_term(b, "augmentation", augmentation(b), r->augmentation);
   if (!has_law(b)) return;
   gb_node *pair[] = {out->unmixed, gb_stop(b->g, out->decode[GB_DECODE_P])};
   if (out->unmixed != out->x) add_term(b, "unmixing", gb_squared_distance(b->g, 1, &pair[0], &pair[1], 1), r->unmixing);
@@ -452,6 +477,7 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   builder b = {.g = g, .plan = plan, .o = o, .out = out};
   b.style = (gb_style){&out->draws, o->activation, GB_INIT_FAN_IN, table};
   b.sample = k->image ? (gb_shape){d->shape[0], d->shape[1], d->shape[2]} : (gb_shape){d->frames, 1, d->seen};
+  gb_shape known = k->image ? (gb_shape){d->shape[0], d->shape[1], k->image->channels} : b.sample;
   b.frames = plan->frames ? plan->frames : d->frames;
   out->draws.seed = plan->seed;
   out->n_parameter = has_law(&b) ? d->n_parameter : 0;
@@ -463,6 +489,8 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   } else {
     out->eps = gb_graph_data(g, flat(out->n_parameter + out->n_inside + out->n_after));
     if (out->n_parameter && plan->regularizer->augmentation > 0) out->drawn = gb_graph_data(g, flat(out->n_parameter));
+    if (out->drawn && (plan->regularizer->augmentation_noise > 0 || (k->image && k->image->surround)))
+      out->drawn_noise = gb_graph_data(g, known);
     encoder(&b);
   }
   gb_ode_problem p = {0};

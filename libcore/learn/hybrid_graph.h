@@ -15,6 +15,7 @@ typedef struct gb_hybrid_graph {
   gb_draws draws;
   gb_node *x, *eps;                /* data: samples; noise of all latents, parameters first */
   gb_node *drawn;                  /* data: parameters drawn to train the encoder (augmentation); or NULL */
+  gb_node *drawn_noise;            /* data: noise and surroundings of their samples, or NULL */
   gb_node *theta, *inside, *after; /* latents, or NULL */
   gb_node *last_latent;            /* decoding begins after it; NULL: from the start */
   gb_node *unmixed;                /* or NULL */

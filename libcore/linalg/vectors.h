@@ -1,5 +1,6 @@
 /* linalg/vectors.h - vectors of network numbers, for the kernels of products. */
 #pragma once
+#include <stdint.h>
 #include <string.h>
 
 #include "base/lanes.h"
@@ -15,7 +16,12 @@ enum { GB_VR_BYTES = 32 };
 #endif
 enum { GB_VR = GB_VR_BYTES / (int)sizeof(gb_real) }; /* numbers in a vector */
 typedef gb_real gb_vr __attribute__((vector_size(GB_VR_BYTES), aligned(sizeof(gb_real)), may_alias));
-typedef __typeof__((gb_vr){0} == (gb_vr){0}) gb_vr_mask;
+#if defined(GB_DOUBLE)
+typedef int64_t gb_vr_int;
+#else
+typedef int32_t gb_vr_int;
+#endif
+typedef gb_vr_int gb_vr_lanes __attribute__((vector_size(GB_VR_BYTES))); /* numbers of lanes */
 
 /** a b + c, rounded once, lane by lane. Local. */
 GB_INLINE gb_vr gb_vr_fma(gb_vr a, gb_vr b, gb_vr c)
@@ -80,13 +86,12 @@ GB_INLINE void gb_vr_put(gb_real *p, size_t n, gb_vr v)
 /** GB_VR vectors become the columns of what they were the rows of. Local. */
 static inline void gb_vr_transpose(gb_vr v[GB_VR])
 {
+  static const gb_vr_int numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  gb_vr_lanes lane;
+  memcpy(&lane, numbers, sizeof lane);
 #pragma GCC unroll 4
   for (int s = GB_VR / 2; s > 0; s /= 2) {
-    gb_vr_mask low, high;
-    for (int e = 0; e < GB_VR; e++) {
-      low[e] = e & s ? GB_VR + e - s : e;
-      high[e] = e & s ? GB_VR + e : e + s;
-    }
+    gb_vr_lanes odd = (lane & s) != 0, low = lane + (odd & (GB_VR - s)), high = lane + (s & ~odd) + (odd & GB_VR);
 #pragma GCC unroll 16
     for (int i = 0; i < GB_VR; i++) {
       if (i & s) continue;

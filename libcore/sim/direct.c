@@ -95,11 +95,23 @@ static void axpy(size_t n, double c, const double *restrict x, double *restrict 
     for (size_t i = 0; i < n; i++) y[i] += c * x[i];
 }
 
-/* Where the state of a stage of the block is kept. */
+/* y = x + c d; y may be x */
+static void move(size_t n, const double *x, double c, const double *restrict d, double *y)
+{
+#pragma GCC ivdep
+  for (size_t i = 0; i < n; i++) y[i] = x[i] + c * d[i];
+}
+
+/* Where the state of a stage of the block is, if it is kept. */
 static double *state_of(const gb_direct *d, size_t stage)
 {
-  size_t n = d->f->size;
-  return d->kept ? d->states + (d->f->first * d->stages + stage * d->f->rows) * n : d->at;
+  return d->states + (d->f->first * d->stages + stage * d->f->rows) * d->f->size;
+}
+
+/* Where the state before a step is: that of its first stage. */
+static double *before_step(const gb_direct *d, size_t step)
+{
+  return d->kept && step < d->steps ? state_of(d, step * d->rk->n) : d->u;
 }
 
 static double time_of(const gb_direct *d, size_t step, size_t i)
@@ -112,14 +124,15 @@ static void step_forward(gb_direct *d, const gb_tape *tape, size_t step)
 {
   const tableau *k = d->rk;
   size_t n = d->f->size * d->f->rows;
+  double *u = before_step(d, step), *next = before_step(d, step + 1);
   for (size_t i = 0; i < k->n; i++) {
     size_t stage = step * k->n + i;
-    double *at = state_of(d, stage);
-    memcpy(at, d->u, n * sizeof *at);
-    for (size_t j = 0; j < i; j++) axpy(n, d->h * k->a[i][j], d->rate + j * n, at);
+    double *at = i == 0 ? u : d->kept ? state_of(d, stage) : d->at;
+    for (size_t j = 0; j < i; j++)
+      if (k->a[i][j] != 0 || j == 0) move(n, j ? at : u, d->h * k->a[i][j], d->rate + j * n, at);
     gb_rhs_rate(d->f, tape, d->kept ? stage : 0, time_of(d, step, i), at, d->rate + i * n);
   }
-  for (size_t i = 0; i < k->n; i++) axpy(n, d->h * k->b[i], d->rate + i * n, d->u);
+  for (size_t i = 0; i < k->n; i++) move(n, i ? next : u, d->h * k->b[i], d->rate + i * n, next);
 }
 
 /* u holds the gradient of the state after the step; then that before it. */
@@ -138,14 +151,21 @@ static void step_backward(gb_direct *d, const gb_tape *tape, size_t step)
   for (size_t i = 0; i < k->n; i++) axpy(n, 1, d->rate + i * n, d->u);
 }
 
+/* A block may reach over the end of a piece of the rows. */
+static size_t block_rows(const gb_rhs *f, const gb_node *y, size_t first)
+{
+  return y->rows - first < f->most ? y->rows - first : f->most;
+}
+
 static gb_err forward_block(gb_direct *d, gb_node *y, const gb_tape *tape)
 {
   size_t m = (size_t)d->f->p.opts->substeps;
-  gb_rhs_start(d->f, d->u);
+  gb_rhs_start(d->f, before_step(d, 0));
   for (size_t step = 0;; step++) {
+    const double *u = before_step(d, step);
     if (step % m == 0) {
-      GB_TRY(gb_rhs_check(d->f, time_of(d, step, 0), d->u));
-      gb_rhs_put_frame(d->f, y, step / m, d->u);
+      GB_TRY(gb_rhs_check(d->f, time_of(d, step, 0), u));
+      gb_rhs_put_frame(d->f, y, step / m, u);
     }
     if (step == d->steps) return GB_OK;
     step_forward(d, tape, step);
@@ -163,7 +183,7 @@ gb_err gb_direct_forward(gb_direct *d, gb_node *y)
     GB_TRY(gb_rhs_grow(&d->states, &d->n_states, y->rows * d->stages * f->size, sizeof *d->states));
   }
   for (size_t first = 0; first < y->rows; first += f->rows) {
-    gb_rhs_block(f, first, gb_rhs_rows(y, first, f->most));
+    gb_rhs_block(f, first, block_rows(f, y, first));
     gb_tape tape = d->kept ? gb_rhs_tape_from(f, &d->tape, first) : f->probe;
     GB_TRY(forward_block(d, y, &tape));
   }
@@ -177,7 +197,7 @@ gb_err gb_direct_vjp(gb_direct *d, gb_node *y)
   GB_ASSERT(d->kept && d->parts == y->parts);
   gb_rhs_pack(f, true);
   for (size_t first = 0; first < y->rows; first += f->rows) {
-    gb_rhs_block(f, first, gb_rhs_rows(y, first, f->most));
+    gb_rhs_block(f, first, block_rows(f, y, first));
     gb_tape tape = gb_rhs_tape_from(f, &d->tape, first);
     GB_TRY(gb_rhs_deltas(f, &tape));
     memset(d->u, 0, f->size * f->rows * sizeof *d->u);

@@ -157,6 +157,9 @@ typedef struct gb_image {
                gb_real *y /* [rows, shape[0], shape[1], channels] */);
   /** theta_bar += (dy/dtheta)^T ybar. */
   void (*draw_vjp)(void *self, size_t rows, const gb_real *theta, const gb_real *ybar, gb_real *theta_bar);
+  /** Add to one image what may surround it and is not described by theta, at random: a function of (seed, row, step).
+   *  Images that train an encoder have it, which so learns to look past it. NULL: nothing is known of that. */
+  void (*surround)(void *self, uint64_t seed, uint64_t row, uint64_t step, gb_real *y);
 } gb_image;
 
 typedef struct gb_physics {

@@ -7,9 +7,10 @@
 #include "base/mem.h"
 #include "linalg/gemm.h"
 #include "linalg/narrow.h"
+#include "linalg/small.h"
 #include "linalg/vmath.h"
 
-enum { LINE = GB_ALIGN, LONG = 1024 /* rows of a sum over which gb_gemm_outer() needs all of its scratch */ };
+enum { LINE = GB_ALIGN, LINES = 64 /* of a tape, that are multiplied together */ };
 static const int32_t here[1] = {0};
 
 /* The next `bytes` of memory; counts only, while there is none. */
@@ -48,15 +49,10 @@ static void sizes(gb_rhs *f)
   GB_ASSERT(f->width[n] == f->n_out);
 }
 
-static size_t scratch_bytes(const gb_rhs *f)
+static size_t widest(const gb_rhs *f)
 {
   size_t most = 0;
-  for (int l = 0; l < f->p.network.n_layers; l++) {
-    gb_runs in = runs_of(f->width[l], f->width[l]), out = runs_of(f->width[l + 1], f->width[l + 1]);
-    size_t need[4] = {gb_gemm_rows_scratch(&in), gb_gemm_rows_scratch(&out),
-                      gb_gemm_outer_scratch(&in, LONG, f->width[l + 1]), gb_narrow_outer_scratch(&in, 1)};
-    for (int k = 0; k < 4; k++) most = need[k] > most ? need[k] : most;
-  }
+  for (int l = 0; l <= f->p.network.n_layers; l++) most = f->width[l] > most ? f->width[l] : most;
   return most;
 }
 
@@ -99,7 +95,10 @@ static size_t lay_out(gb_rhs *f, size_t pass_rows, char *m)
     f->packed[0][l] = carve(m, &used, gb_gemm_packed(f->width[l], f->width[l + 1]) * number);
     f->packed[1][l] = carve(m, &used, gb_gemm_packed(f->width[l + 1], f->width[l]) * number);
   }
-  f->scratch = carve(m, &used, scratch_bytes(f));
+  gb_runs wide = runs_of(widest(f), widest(f));
+  f->scratch = carve(m, &used, gb_narrow_outer_scratch(&wide, LINES));
+  f->values = carve(m, &used, (LINES * wide.c + GB_NARROW_ROOM) * number);
+  f->lines = carve(m, &used, LINES * wide.c * number);
   f->piece = carve(m, &used, f->n_weights * (f->n_levels + 2) * number);
   gb_real *values = carve(m, &used, r * (f->value_width + f->before_width) * number);
   gb_real *deltas = carve(m, &used, r * f->delta_width * number);
@@ -168,39 +167,40 @@ void gb_rhs_start(gb_rhs *f, double *u)
   if (f->p.reduced) memcpy(u + f->n * f->rows, u, f->n * f->rows * sizeof *u);
 }
 
+/* What an array of the tape has of width[l] at a stage: [rows, width[l]]. */
+static gb_real *at_stage(const gb_rhs *f, gb_real *const array[], int l, size_t stage)
+{
+  return array[l] + stage * f->rows * f->width[l];
+}
+
 static void put_inputs(const gb_rhs *f, const gb_tape *tape, size_t stage, double t, const double *u)
 {
-  size_t n = f->width[0], next = tape->stages * n;
-  gb_real *in = tape->value[0] + stage * n, clock[2] = {(gb_real)t, 0};
+  size_t n = f->width[0];
+  gb_real *in = at_stage(f, tape->value, 0, stage), clock[2] = {(gb_real)t, 0};
   const gb_real *z = f->n_latent ? f->latent_node->v + f->first * f->n_latent : NULL;
   if (f->p.clock == GB_CLOCK_CIRCLE) {
     clock[0] = (gb_real)sin(t);
     clock[1] = (gb_real)cos(t);
   }
-  for (size_t r = 0; r < f->rows; r++, in += next) {
-    size_t k = 0;
-    for (; k < f->n_latent; k++) in[k] = z[r * f->n_latent + k];
-    for (size_t i = 0; i < f->n; i++) in[k++] = (gb_real)u[i * f->rows + r];
-    for (size_t i = 0; k < n; i++) in[k++] = clock[i];
+  gb_small_to_rows(f->rows, f->n, u, in + f->n_latent, n);
+  for (size_t r = 0; r < f->rows; r++, in += n) {
+    for (size_t k = 0; k < f->n_latent; k++) in[k] = z[r * f->n_latent + k];
+    for (size_t k = f->n_latent + f->n, i = 0; k < n; i++) in[k++] = clock[i];
   }
 }
 
 static void layer(gb_rhs *f, const gb_tape *tape, size_t stage, int l)
 {
-  size_t in = f->width[l], out = f->width[l + 1], next = tape->stages * out;
+  size_t in = f->width[l], out = f->width[l + 1];
   gb_activation a = f->p.network.activation[l];
   bool at_once = gb_activation_is_monotone(a);
-  gb_real *y = tape->value[l + 1] + stage * out, *to = at_once ? y : tape->before[l] + stage * out;
-  gb_runs x = runs_of(in, tape->stages * in);
+  gb_real *y = at_stage(f, tape->value, l + 1, stage);
   gb_finish end = {.start = GB_START_BIAS,
                    .bias = f->p.network.b[l]->v,
                    .activate = at_once && a != GB_NONE ? gb_activate : NULL,
                    .kind = (int)a};
-  gb_gemm_rows(f->rows, &x, tape->value[l] + stage * in, out, f->packed[0][l], &end, to, next, NULL, f->scratch);
-  for (size_t r = 0; !at_once && r < f->rows; r++) {
-    memcpy(y + r * next, to + r * next, out * sizeof *y);
-    gb_activate((int)a, out, y + r * next);
-  }
+  gb_small_rows(f->rows, in, at_stage(f, tape->value, l, stage), out, f->packed[0][l], &end, y);
+  if (!at_once) gb_activate_kept(a, f->rows * out, y, tape->before[l] + stage * f->rows * out);
 }
 
 static void network(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const double *u)
@@ -209,10 +209,10 @@ static void network(gb_rhs *f, const gb_tape *tape, size_t stage, double t, cons
   for (int l = 0; l < f->p.network.n_layers; l++) layer(f, tape, stage, l);
 }
 
-/* Number i of the outputs of the network in row r, at one stage. */
-static gb_real *output(const gb_rhs *f, gb_real *const array[], const gb_tape *tape, size_t stage, size_t r)
+/* The outputs of the network in row r, at one stage. */
+static gb_real *output(const gb_rhs *f, gb_real *const array[], size_t stage, size_t r)
 {
-  return array[f->p.network.n_layers] + (r * tape->stages + stage) * f->n_out;
+  return at_stage(f, array, f->p.network.n_layers, stage) + r * f->n_out;
 }
 
 /* The parameters at a stage. */
@@ -220,7 +220,7 @@ static const double *parameters(gb_rhs *f, const gb_tape *tape, size_t stage)
 {
   if (f->p.inside != GB_INSIDE_PARAMETERS) return f->theta;
   for (size_t r = 0; r < f->rows; r++) {
-    const gb_real *out = output(f, tape->value, tape, stage, r);
+    const gb_real *out = output(f, tape->value, stage, r);
     for (size_t i = 0; i < f->n_out; i++)
       f->driven[i * f->rows + r] = f->theta[i * f->rows + r] * (double)gb_exp(out[i]);
   }
@@ -255,42 +255,32 @@ void gb_rhs_rate(gb_rhs *f, const gb_tape *tape, size_t stage, double t, const d
   known_rate(f, t, u, parameters(f, tape, stage), du);
   if (f->p.reduced) known_rate(f, t, u + half, f->theta, du + half);
   if (f->p.inside != GB_INSIDE_SUM) return;
-  double *driven = du + f->p.sim->dims.driven * f->rows;
-  for (size_t r = 0; r < f->rows; r++) {
-    const gb_real *out = output(f, tape->value, tape, stage, r);
-    for (size_t i = 0; i < f->n_out; i++) driven[i * f->rows + r] += (double)out[i];
-  }
+  gb_small_from_rows(f->rows, f->n_out, output(f, tape->value, stage, 0), f->n_out,
+                     du + f->p.sim->dims.driven * f->rows);
 }
 
 /* Back through the activation of layer l. */
 static void activation_vjp(const gb_rhs *f, const gb_tape *tape, size_t stage, int l)
 {
   gb_activation a = f->p.network.activation[l];
-  size_t n = f->width[l + 1], next = tape->stages * n, at = stage * n;
-  const gb_real *y = gb_activation_is_monotone(a) ? tape->value[l + 1] : tape->before[l];
-  for (size_t r = 0; a != GB_NONE && r < f->rows; r++, at += next)
-    gb_activate_vjp((int)a, n, y + at, tape->delta[l + 1] + at);
+  size_t n = f->rows * f->width[l + 1];
+  const gb_real *before = tape->before[l] ? tape->before[l] + stage * n : NULL;
+  gb_activate_kept_vjp(a, n, at_stage(f, tape->value, l + 1, stage), before, at_stage(f, tape->delta, l + 1, stage));
 }
 
 static void add_inputs(const gb_rhs *f, bool latents, double *ubar)
 {
   size_t n = f->width[0];
-  for (size_t r = 0; r < f->rows; r++) {
-    const gb_real *in = f->input_bar + r * n;
-    for (size_t i = 0; latents && i < f->n_latent; i++) f->latent_bar[i * f->rows + r] += (double)in[i];
-    for (size_t i = 0; ubar && i < f->n; i++) ubar[i * f->rows + r] += (double)in[f->n_latent + i];
-  }
+  if (latents) gb_small_from_rows(f->rows, f->n_latent, f->input_bar, n, f->latent_bar);
+  if (ubar) gb_small_from_rows(f->rows, f->n, f->input_bar + f->n_latent, n, ubar);
 }
 
 static void network_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, bool latents, double *ubar)
 {
   for (int l = f->p.network.n_layers - 1; l >= 0; l--) {
-    size_t out = f->width[l + 1], in = f->width[l];
-    gb_runs g = runs_of(out, tape->stages * out);
     activation_vjp(f, tape, stage, l);
-    gb_real *to = l ? tape->delta[l] + stage * in : f->input_bar;
-    gb_gemm_rows(f->rows, &g, tape->delta[l + 1] + stage * out, in, f->packed[1][l],
-                 &(gb_finish){.start = GB_START_ZERO}, to, l ? tape->stages * in : in, NULL, f->scratch);
+    gb_small_rows(f->rows, f->width[l + 1], at_stage(f, tape->delta, l + 1, stage), f->width[l], f->packed[1][l],
+                  &(gb_finish){.start = GB_START_ZERO}, l ? at_stage(f, tape->delta, l, stage) : f->input_bar);
   }
   add_inputs(f, latents, ubar);
 }
@@ -299,8 +289,8 @@ static void network_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, bool laten
 static void parameters_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, bool theta)
 {
   for (size_t r = 0; r < f->rows; r++) {
-    const gb_real *out = output(f, tape->value, tape, stage, r);
-    gb_real *delta = output(f, tape->delta, tape, stage, r);
+    const gb_real *out = output(f, tape->value, stage, r);
+    gb_real *delta = output(f, tape->delta, stage, r);
     for (size_t i = 0, at = r; i < f->n_out; i++, at += f->rows) {
       delta[i] = (gb_real)(f->driven_bar[at] * f->driven[at]);
       if (theta) f->theta_bar[at] += f->driven_bar[at] * (double)gb_exp(out[i]);
@@ -319,10 +309,8 @@ static void whole_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, double t, co
   } else
     known_vjp(f, t, u, f->theta, w, ubar, weights ? f->theta_bar : NULL);
   if (f->p.inside == GB_INSIDE_SUM)
-    for (size_t r = 0; r < f->rows; r++) {
-      gb_real *delta = output(f, tape->delta, tape, stage, r);
-      for (size_t i = 0; i < f->n_out; i++) delta[i] = (gb_real)w[(f->p.sim->dims.driven + i) * f->rows + r];
-    }
+    gb_small_to_rows(f->rows, f->n_out, w + f->p.sim->dims.driven * f->rows, output(f, tape->delta, stage, 0),
+                     f->n_out);
   if (f->n_out) network_vjp(f, tape, stage, weights, ubar);
 }
 
@@ -379,8 +367,7 @@ size_t gb_rhs_bytes(const gb_rhs *f, size_t rows, size_t stages)
 
 gb_err gb_rhs_tape(gb_rhs *f, size_t rows, size_t stages, gb_tape *out)
 {
-  GB_TRY(gb_rhs_grow(&f->tape, &f->n_tape, rows * stages * (f->value_width + f->before_width) + GB_NARROW_ROOM,
-                     sizeof *f->tape));
+  GB_TRY(gb_rhs_grow(&f->tape, &f->n_tape, rows * stages * (f->value_width + f->before_width), sizeof *f->tape));
   place_values(f, rows, stages, f->tape, out);
   return GB_OK;
 }
@@ -405,8 +392,7 @@ gb_tape gb_rhs_tape_from(const gb_rhs *f, const gb_tape *tape, size_t row)
 void gb_rhs_no_deltas(const gb_rhs *f, const gb_tape *tape, size_t first, size_t count)
 {
   for (int l = 1; l <= f->p.network.n_layers; l++)
-    for (size_t r = 0; r < f->rows; r++)
-      memset(tape->delta[l] + (r * tape->stages + first) * f->width[l], 0, count * f->width[l] * sizeof(gb_real));
+    memset(at_stage(f, tape->delta, l, first), 0, count * f->rows * f->width[l] * sizeof(gb_real));
 }
 
 static void add_rows(size_t rows, size_t n, const gb_real *restrict a, bool add, gb_real *restrict sum)
@@ -435,21 +421,56 @@ static void finish_piece(gb_rhs *f, size_t piece, gb_node *weight, gb_real *sum)
   memcpy(weight->g, sum, n * sizeof *sum);
 }
 
-static void collect_weights(gb_rhs *f, const gb_node *y, const gb_tape *tape)
+/* Lines first ... first + count of the rows of the block from row `at` on, [row, stage]; a tape has [stage, row]. */
+static void gather(const gb_rhs *f, const gb_tape *tape, gb_real *const array[], int l, size_t at, size_t first,
+                   size_t count, gb_real *to)
 {
-  size_t n = f->rows * tape->stages, rows = y->rows / y->parts, piece = f->first / rows;
-  bool first = f->first == piece * rows, last = f->first + f->rows == (piece + 1) * rows, whole = y->parts == 1;
-  bool add = !first || y->add;
+  size_t n = f->width[l], end = first + count;
+  for (size_t i = first, some; i < end; i += some, to += some * n) {
+    size_t stage = i % tape->stages;
+    some = tape->stages - stage < end - i ? tape->stages - stage : end - i;
+    gb_small_gather(some, n, at_stage(f, array, l, stage) + (at + i / tape->stages) * n, f->rows * n, to);
+  }
+}
+
+/* From rows [at, at + rows) of the block, all of one piece: a chain over rows, and over the stages of a row. */
+static void collect_layer(gb_rhs *f, const gb_tape *tape, int l, size_t at, size_t rows, bool add, gb_real *w_sum,
+                          gb_real *b_sum)
+{
+  size_t n = f->width[l + 1], all = rows * tape->stages, count;
+  gb_runs in = runs_of(f->width[l], f->width[l]);
+  for (size_t first = 0; first < all; first += count, add = true) {
+    count = all - first < LINES ? all - first : LINES;
+    gather(f, tape, tape->value, l, at, first, count, f->values);
+    gather(f, tape, tape->delta, l + 1, at, first, count, f->lines);
+    if (n <= GB_NARROW)
+      gb_narrow_outer(count, 1, add, &in, f->values, n, f->lines, w_sum, f->scratch);
+    else
+      gb_small_outer(count, add, f->width[l], f->values, n, f->lines, w_sum);
+    add_rows(count, n, f->lines, add, b_sum);
+  }
+}
+
+static void collect_piece(gb_rhs *f, const gb_node *y, const gb_tape *tape, size_t at, size_t rows)
+{
+  size_t size = y->rows / y->parts, begin = f->first + at, piece = begin / size;
+  bool last = begin + rows == (piece + 1) * size, whole = y->parts == 1, add = begin % size || y->add;
   for (int l = 0; l < f->p.network.n_layers; l++) {
     gb_node *w = f->p.network.W[l], *b = f->p.network.b[l];
-    gb_real *w_sum = weights_of(f, f->piece, l, false), *b_sum = weights_of(f, f->piece, l, true);
-    gb_runs in = runs_of(f->width[l], f->width[l]);
-    (f->width[l + 1] <= GB_NARROW ? gb_narrow_outer : gb_gemm_outer)(
-        n, 1, add, &in, tape->value[l], f->width[l + 1], tape->delta[l + 1], whole ? w->g : w_sum, f->scratch);
-    add_rows(n, f->width[l + 1], tape->delta[l + 1], add, whole ? b->g : b_sum);
+    gb_real *w_sum = whole ? w->g : weights_of(f, f->piece, l, false);
+    gb_real *b_sum = whole ? b->g : weights_of(f, f->piece, l, true);
+    collect_layer(f, tape, l, at, rows, add, w_sum, b_sum);
     if (whole || !last) continue;
     finish_piece(f, piece, w, w_sum);
     finish_piece(f, piece, b, b_sum);
+  }
+}
+
+static void collect_weights(gb_rhs *f, const gb_node *y, const gb_tape *tape)
+{
+  for (size_t at = 0, rows; at < f->rows; at += rows) {
+    rows = gb_rhs_rows(y, f->first + at, f->rows - at);
+    collect_piece(f, y, tape, at, rows);
   }
 }
 
@@ -464,7 +485,7 @@ static void collect_rows(const gb_rhs *f, gb_node *to, size_t n, const double *b
  *  @param[out] scale  what |F|^2 is multiplied by */
 static double norm_at(const gb_rhs *f, const gb_tape *tape, size_t stage, size_t r, double *scale)
 {
-  const gb_real *out = output(f, tape->value, tape, stage, r);
+  const gb_real *out = output(f, tape->value, stage, r);
   double x2 = 0, f2 = 0;
   for (size_t i = 0; i < f->n; i++) x2 += f->observed[i * f->rows + r] * f->observed[i * f->rows + r];
   for (size_t i = 0; i < f->n_out; i++) f2 += (double)out[i] * (double)out[i];
@@ -504,8 +525,7 @@ static void norm_vjp(gb_rhs *f, const gb_tape *tape)
       norm_at(f, tape, at + k, r, &scale);
       scale *= 2 * (double)f->norm_weight[f->first + r];
       for (size_t i = 0; i < f->n_out; i++)
-        output(f, tape->delta, tape, at + k, r)[i] =
-            (gb_real)(scale * (double)output(f, tape->value, tape, at + k, r)[i]);
+        output(f, tape->delta, at + k, r)[i] = (gb_real)(scale * (double)output(f, tape->value, at + k, r)[i]);
     }
     network_vjp(f, tape, at + k, true, NULL);
   }
@@ -540,9 +560,11 @@ gb_err gb_rhs_refuse(const gb_rhs *f, size_t row, size_t component, double t, co
 
 gb_err gb_rhs_check(const gb_rhs *f, double t, const double *u)
 {
-  double sum = 0; /* 0 as long as all are finite */
-  for (size_t i = 0; i < f->size * f->rows; i++) sum += 0 * u[i];
-  if (sum == 0) return GB_OK;
+  double none[8] = {0}; /* as long as all are finite */
+  size_t n = f->size * f->rows;
+  for (size_t at = 0; at < n; at += 8)
+    for (size_t k = 0; k < 8 && at + k < n; k++) none[k] += 0 * u[at + k];
+  if (gb_eight_total(none) == 0) return GB_OK;
   for (size_t r = 0; r < f->rows; r++)
     for (size_t i = 0; i < f->size; i++)
       if (!isfinite(u[i * f->rows + r])) return gb_rhs_refuse(f, r, i, t, "is not finite");
@@ -551,20 +573,16 @@ gb_err gb_rhs_check(const gb_rhs *f, double t, const double *u)
 
 void gb_rhs_put_frame(const gb_rhs *f, const gb_node *y, size_t frame, const double *u)
 {
-  size_t seen = f->p.sim->dims.seen, half = y->width / 2;
-  for (size_t r = 0; r < f->rows; r++) {
-    gb_real *to = y->v + (f->first + r) * y->width + frame * seen;
-    for (size_t i = 0; i < seen; i++) to[i] = (gb_real)u[i * f->rows + r];
-    for (size_t i = 0; f->p.reduced && i < seen; i++) to[half + i] = (gb_real)u[(f->n + i) * f->rows + r];
-  }
+  size_t seen = f->p.sim->dims.seen;
+  gb_real *to = y->v + f->first * y->width + frame * seen;
+  gb_small_to_rows(f->rows, seen, u, to, y->width);
+  if (f->p.reduced) gb_small_to_rows(f->rows, seen, u + f->n * f->rows, to + y->width / 2, y->width);
 }
 
 void gb_rhs_take_frame(const gb_rhs *f, const gb_node *y, size_t frame, double *ubar)
 {
-  size_t seen = f->p.sim->dims.seen, half = y->width / 2;
-  for (size_t r = 0; r < f->rows; r++) {
-    const gb_real *from = y->g + (f->first + r) * y->width + frame * seen;
-    for (size_t i = 0; i < seen; i++) ubar[i * f->rows + r] += (double)from[i];
-    for (size_t i = 0; f->p.reduced && i < seen; i++) ubar[(f->n + i) * f->rows + r] += (double)from[half + i];
-  }
+  size_t seen = f->p.sim->dims.seen;
+  const gb_real *from = y->g + f->first * y->width + frame * seen;
+  gb_small_from_rows(f->rows, seen, from, y->width, ubar);
+  if (f->p.reduced) gb_small_from_rows(f->rows, seen, from + y->width / 2, y->width, ubar + f->n * f->rows);
 }

@@ -2,18 +2,18 @@
  * tape of what the network saw, from which the gradients of its weights follow in one large product per layer.
  *
  * A block is some rows that are integrated together. In it the state is [component, row] in double, of n components,
- * or 2 n if the known part alone is integrated beside the whole. The tape of a block is [row, stage, number]: an
- * element of a weight gradient is one chain over rows, and over the stages of a row, which any other block continues.
- * So it does not matter how rows are shared out to blocks and passes. */
+ * or 2 n if the known part alone is integrated beside the whole. The tape of a block is [stage, row, number]. An
+ * element of a weight gradient is one chain over rows, and over the stages of a row, which any other block continues:
+ * so it does not matter how rows are shared out to blocks and passes. */
 #pragma once
 #include "sim/ode.h"
 
 /* Stages of the rows of a block. value[0] are the inputs of the network, value[l + 1] the outputs of layer l. */
 typedef struct gb_tape {
   size_t stages;                     /* of a row */
-  gb_real *value[GB_ODE_LAYERS + 1]; /* [row, stage, width[l]] */
-  gb_real *before[GB_ODE_LAYERS];    /* [row, stage, width[l + 1]] before the activation, if its derivative needs it */
-  gb_real *delta[GB_ODE_LAYERS + 1]; /* [row, stage, width[l]] gradient before the activation; from 1 on */
+  gb_real *value[GB_ODE_LAYERS + 1]; /* [stage, row, width[l]] */
+  gb_real *before[GB_ODE_LAYERS];    /* [stage, row, width[l + 1]] before the activation, if its derivative needs it */
+  gb_real *delta[GB_ODE_LAYERS + 1]; /* [stage, row, width[l]] gradient before the activation; from 1 on */
 } gb_tape;
 
 typedef struct gb_rhs {
@@ -36,10 +36,11 @@ typedef struct gb_rhs {
 
   gb_real *packed[2][GB_ODE_LAYERS]; /* W, and transposed */
   void *scratch;                     /* of products */
+  gb_real *values, *lines;           /* what is multiplied: lines of the tape, and of its deltas */
   gb_real *piece;                    /* the gradients of a piece of the rows, and sums of finished pieces */
   size_t n_weights, n_levels;
 
-  /* A loss term may ask for the size of the network at observations: further stages, at the end of each row. */
+  /* A loss term may ask for the size of the network at observations: further stages, behind the others. */
   gb_node *norm_x;
   size_t norm_frames;   /* 0: there is none */
   bool norm_counts;     /* in this backward pass */

@@ -37,7 +37,8 @@ enum {
   DRAW_NEIGHBOUR = 32, /* of the first; DRAWS_EACH each */
   DRAWS_EACH = 8
 };
-enum { NEAR_X, NEAR_Y, NEAR_PEAK, NEAR_SIZE, NEAR_RATIO, NEAR_ANGLE };
+const double gb_galaxy_near_range[GB_GALAXY_NEAR][2] = {{-1, 1},      {-1, 1},  {0.05, 0.5},
+                                                        {0.01, 0.06}, {0.4, 1}, {0, M_PI}};
 
 typedef enum kind { EDGE_ON, EDGE_ON_BULGE, FACE_ON, SPIRAL, N_KIND } kind;
 
@@ -140,21 +141,38 @@ static void add_galaxy(const scene *s, double c, double sine, double x, double y
     out[k] += light * s->gain[0][k] * (1 + s->gradient * bluer[k] * (r / (1 + r) - neutral));
 }
 
-/* An elliptic Gaussian; the smallest are points, which the optics blur. */
-static void add_neighbour(const scene *s, uint32_t which, double *light)
+void gb_galaxy_add_neighbour(const gb_galaxy *g, const double *z, size_t channels, const double *gain, double *light)
 {
-  size_t n = s->g->size;
-  uint32_t first = DRAW_NEIGHBOUR + which * DRAWS_EACH;
-  double x0 = between(s, first + NEAR_X, -1, 1), y0 = between(s, first + NEAR_Y, -1, 1);
-  double peak = between(s, first + NEAR_PEAK, 0.05, 0.5), a = between(s, first + NEAR_SIZE, 0.01, 0.06);
-  double b = a * between(s, first + NEAR_RATIO, 0.4, 1), turn = between(s, first + NEAR_ANGLE, 0, M_PI);
-  double c = cos(turn), sine = sin(turn);
+  size_t n = g->size;
+  double peak = z[GB_GALAXY_NEAR_PEAK], a = z[GB_GALAXY_NEAR_SIZE], b = a * z[GB_GALAXY_NEAR_RATIO];
+  double c = cos(z[GB_GALAXY_NEAR_ANGLE]), sine = sin(z[GB_GALAXY_NEAR_ANGLE]);
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < n; j++) {
-      double x = (double)s->g->grid[j] - x0, y = -(double)s->g->grid[i] - y0;
+      double x = (double)g->grid[j] - z[GB_GALAXY_NEAR_X], y = -(double)g->grid[i] - z[GB_GALAXY_NEAR_Y];
       double p = (x * c - y * sine) / a, q = (x * sine + y * c) / b, f = peak * exp(-(p * p + q * q) / 2);
-      for (size_t k = 0; k < CHANNELS; k++) light[(i * n + j) * CHANNELS + k] += f * s->gain[1 + which][k];
+      for (size_t k = 0; k < channels; k++) light[(i * n + j) * channels + k] += f * gain[k];
     }
+}
+
+void gb_galaxy_surround(void *self, uint64_t seed, uint64_t row, uint64_t step, gb_real *y)
+{
+  const gb_galaxy *g = self;
+  size_t n = g->size * g->size;
+  uint32_t word[1 + MOST_NEIGHBOURS * GB_GALAXY_NEAR];
+  double z[GB_GALAXY_NEAR], gain = 1, *light = g->work;
+  gb_rng_words(gb_rng_key(seed, GB_RNG_SURROUND, row, step), 0, sizeof word / sizeof *word, word);
+  size_t near = (size_t)((double)(g->opts.known_neighbours + 1) * gb_rng_unit(word[0]));
+  if (!near) return;
+  memset(light, 0, n * sizeof *light);
+  for (size_t k = 0; k < near; k++) {
+    for (size_t i = 0; i < GB_GALAXY_NEAR; i++) {
+      const double *range = gb_galaxy_near_range[i];
+      z[i] = range[0] + (range[1] - range[0]) * gb_rng_unit(word[1 + k * GB_GALAXY_NEAR + i]);
+    }
+    gb_galaxy_add_neighbour(g, z, 1, &gain, light);
+  }
+  gb_galaxy_blur(g->opts.known_psf, g->size, 1, false, light, light + n);
+  for (size_t i = 0; i < n; i++) y[i] += (gb_real)light[i];
 }
 
 static void expose(const scene *s, double *light)
@@ -167,11 +185,16 @@ static void expose(const scene *s, double *light)
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < n; j++)
       add_galaxy(s, c, sine, (double)s->g->grid[j], -(double)s->g->grid[i], light + (i * n + j) * CHANNELS);
-  for (uint32_t k = 0; k < near; k++) add_neighbour(s, k, light);
+  for (uint32_t k = 0; k < near; k++) {
+    double z[GB_GALAXY_NEAR];
+    for (uint32_t i = 0; i < GB_GALAXY_NEAR; i++)
+      z[i] = between(s, DRAW_NEIGHBOUR + k * DRAWS_EACH + i, gb_galaxy_near_range[i][0], gb_galaxy_near_range[i][1]);
+    gb_galaxy_add_neighbour(s->g, z, CHANNELS, s->gain[1 + k], light);
+  }
 }
 
-/* Convolve n points, of `width` numbers each, with a Gaussian; beyond the ends it goes on as it ends. */
-static void blur_line(double sigma, size_t n, size_t width, const double *in, double *out)
+/* Convolve n points, of `width` numbers each. */
+static void blur_line(double sigma, size_t n, size_t width, bool transposed, const double *in, double *out)
 {
   enum { REACH = 4 };
   long reach = (long)ceil(REACH * sigma), last = (long)n - 1;
@@ -181,19 +204,19 @@ static void blur_line(double sigma, size_t n, size_t width, const double *in, do
   for (long d = -reach; d <= reach; d++) {
     double weight = exp(-(double)(d * d) / (2 * sigma * sigma)) / whole;
     for (long i = 0; i <= last; i++) {
-      long from = i + d < 0 ? 0 : i + d > last ? last : i + d;
-      for (size_t k = 0; k < width; k++) out[(size_t)i * width + k] += weight * in[(size_t)from * width + k];
+      size_t there = (size_t)(i + d < 0 ? 0 : i + d > last ? last : i + d) * width, here = (size_t)i * width;
+      size_t from = transposed ? here : there, to = transposed ? there : here;
+      for (size_t k = 0; k < width; k++) out[to + k] += weight * in[from + k];
     }
   }
 }
 
-static void blur(const scene *s, double *light, double *work)
+void gb_galaxy_blur(double sigma, size_t n, size_t channels, bool transposed, double *light, double *work)
 {
-  size_t n = s->g->size, width = n * CHANNELS;
-  double sigma = s->g->opts.psf;
+  size_t width = n * channels;
   if (!(sigma > 0)) return;
-  blur_line(sigma, n, width, light, work); /* down the columns: a point is a line of the image */
-  for (size_t i = 0; i < n; i++) blur_line(sigma, n, CHANNELS, work + i * width, light + i * width);
+  blur_line(sigma, n, width, transposed, light, work); /* down the columns: a point is a line of the image */
+  for (size_t i = 0; i < n; i++) blur_line(sigma, n, channels, transposed, work + i * width, light + i * width);
 }
 
 double gb_galaxy_poisson(double mean, double u)
@@ -250,7 +273,7 @@ gb_err gb_galaxy_simulate(void *self, uint64_t seed, uint64_t row, float *x, dou
   draw_normal(&s);
   draw_shape(&s, truth);
   expose(&s, light);
-  blur(&s, light, light + n);
+  gb_galaxy_blur(s.g->opts.psf, s.g->size, CHANNELS, false, light, light + n);
   gb_normals(seed, GB_RNG_NOISE, row, 0, 1, n, n, noise);
   gb_rng_words(gb_rng_key(seed, GB_RNG_NOISE, row, 1), 0, 2 * n, word);
   read_out(&s, n, light, noise, word, x);

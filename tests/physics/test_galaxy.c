@@ -4,8 +4,9 @@
 
 enum { SIZE = 69, N = SIZE * SIZE };
 
-/* Nothing but the disk: no place, colours, neighbours, sky, blur or noise. */
-#define BARE "dust: false, colour: false, neighbours: 0, sky: [0, 0], psf: 0, gain: [0, 0], read_noise: 0, jitter: 0"
+/* Nothing but the disk: no place, colours, neighbours, sky, noise or blur. */
+#define SHARP "dust: false, colour: false, neighbours: 0, sky: [0, 0], gain: [0, 0], read_noise: 0, jitter: 0"
+#define BARE  SHARP ", psf: 0"
 
 /* Floats: of the order of 1e-6 of I0. The same numbers to all digits: tests/unit/gradient_picture.c. */
 static void known_pixels(void **state)
@@ -49,10 +50,11 @@ static void bare_disk_is_the_known_image(void **state)
 {
   (void)state;
   static const char *const yaml[] = {"galaxy: {" BARE "}", "galaxy: {profile: gaussian, class: face_on, " BARE "}",
-                                     "galaxy: {profile: sersic, sersic_index: 2, " BARE "}"};
+                                     "galaxy: {profile: sersic, sersic_index: 2, " BARE "}",
+                                     "galaxy: {psf: 1.5, known_psf: 1.5, " SHARP "}"};
   static float x[N * 3];
   static gb_real y[N];
-  for (int k = 0; k < 3; k++) {
+  for (int k = 0; k < 4; k++) {
     bed b;
     bed_open(&b, "galaxy", yaml[k]);
     for (uint64_t row = 0; row < 5; row++) {
@@ -193,13 +195,49 @@ static void derivatives(void **state)
 {
   (void)state;
   static const char *const yaml[] = {"galaxy: {size: 24}", "galaxy: {size: 24, profile: gaussian}",
-                                     "galaxy: {size: 24, profile: sersic, sersic_index: 2}"};
-  for (int k = 0; k < 3; k++) {
+                                     "galaxy: {size: 24, profile: sersic, sersic_index: 2}",
+                                     "galaxy: {size: 24, known_psf: 1}"};
+  for (int k = 0; k < 4; k++) {
     bed b;
     bed_open(&b, "galaxy", yaml[k]);
     bed_check_image(&b.sim);
     bed_close(&b);
   }
+}
+
+/* What surrounds images that train an encoder: none to three neighbours, equally often, a function of row and step. */
+static void surroundings(void **state)
+{
+  (void)state;
+  enum { S = 24, ROWS = 500 };
+  static gb_real y[S * S], again[S * S];
+  int empty = 0, equal = 0;
+  bed b;
+  bed_open(&b, "galaxy", "galaxy: {size: 24, known_neighbours: 3, known_psf: 1}");
+  const gb_image *image = b.sim.kind->image;
+  for (uint64_t r = 0; r < ROWS; r++) {
+    double light = 0;
+    memset(y, 0, sizeof y);
+    memset(again, 0, sizeof again);
+    image->surround(b.sim.self, 7, r, 3, y);
+    image->surround(b.sim.self, 7, r, 3, again);
+    CHECK(!memcmp(y, again, sizeof y));
+    for (size_t i = 0; i < S * S; i++) {
+      CHECK(y[i] >= 0 && y[i] <= 1.5f);
+      light += (double)y[i];
+    }
+    empty += light <= 0;
+    image->surround(b.sim.self, 7, r, 4, again);
+    equal += !memcmp(y, again, sizeof y);
+  }
+  CHECK_NEAR(empty / (double)ROWS, 0.25, 5 * sqrt(0.25 * 0.75 / ROWS));
+  CHECK_NEAR(equal / (double)ROWS, 0.25, 5 * sqrt(0.25 * 0.75 / ROWS)); /* nothing was added at step 4 */
+  bed_close(&b);
+  bed_open(&b, "galaxy", "galaxy: {size: 24}");
+  memset(y, 0, sizeof y);
+  image->surround(b.sim.self, 7, 0, 3, y);
+  for (size_t i = 0; i < S * S; i++) CHECK(y[i] == 0);
+  bed_close(&b);
 }
 
 static void bad_ranges_are_refused(void **state)
@@ -208,14 +246,22 @@ static void bad_ranges_are_refused(void **state)
   bed_refused("galaxy", "galaxy: {intensity: [0.9, 0.5]}", "galaxy.intensity = [0.9, 0.5]");
   bed_refused("galaxy", "galaxy: {edge_on_ellipticity: [0.5, 1]}", "galaxy.edge_on_ellipticity");
   bed_refused("galaxy", "galaxy: {gain: [1]}", "galaxy.gain has 1 numbers");
+  bed_refused("galaxy", "galaxy: {ellipticity_box: [0.9, 0.5]}", "galaxy.ellipticity_box = [0.9, 0.5]");
   bed_refused("galaxy", "galaxy: {class: round}", "galaxy.class");
 }
 
 int main(int argc, char **argv)
 {
-  const struct CMUnitTest tests[] = {TEST(known_pixels), TEST(half_light),  TEST(bare_disk_is_the_known_image),
-                                     TEST(parts),        TEST(mixed_rows),  TEST(poisson),
-                                     TEST(noise),        TEST(derivatives), TEST(bad_ranges_are_refused)};
+  const struct CMUnitTest tests[] = {TEST(known_pixels),
+                                     TEST(half_light),
+                                     TEST(bare_disk_is_the_known_image),
+                                     TEST(parts),
+                                     TEST(mixed_rows),
+                                     TEST(poisson),
+                                     TEST(noise),
+                                     TEST(derivatives),
+                                     TEST(surroundings),
+                                     TEST(bad_ranges_are_refused)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   MPI_Finalize();

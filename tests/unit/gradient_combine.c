@@ -86,6 +86,56 @@ static void clamps(void **state)
   end(&b);
 }
 
+static void scales(void **state)
+{
+  (void)state;
+  static const double scale[] = {0.5, -2, 3};
+  bench b;
+  begin(&b);
+  gb_node *x = source(&b, "x", (gb_shape){1, 4, 3}), *y = gb_scaled(b.g, x, scale);
+  probe_node(&b, y);
+  start(&b);
+  for (size_t i = 0; i < b.rows * x->width; i++) CHECK(y->v[i] == scale[i % 3] * x->v[i]);
+  compare(&b);
+  end(&b);
+}
+
+/* Three weights for all six pixels, and for the whole. */
+static void repeats(void **state)
+{
+  (void)state;
+  for (size_t pixels = 1; pixels <= 6; pixels += 5) {
+    bench b;
+    begin_rows(&b, 4, 2);
+    gb_node *w = weights(&b, "w", 1, (size_t[]){3}, 1), *y = gb_repeat(b.g, w, (gb_shape){pixels, 1, 3});
+    probe_node(&b, y);
+    start(&b);
+    for (size_t i = 0; i < b.rows * y->width; i++) CHECK(y->v[i] == w->v[i % 3]);
+    compare(&b);
+    end(&b);
+  }
+}
+
+/* Channels with weights of each sample, and a pedestal. */
+static void mixtures(void **state)
+{
+  (void)state;
+  bench b;
+  begin(&b);
+  gb_node *x = source(&b, "x", (gb_shape){2, 3, 3}), *w = source(&b, "w", (gb_shape){1, 1, 4});
+  gb_node *y = gb_mix_channels(b.g, x, w);
+  probe_node(&b, y);
+  start(&b);
+  for (size_t r = 0; r < b.rows; r++)
+    for (size_t i = 0; i < 6; i++) {
+      const gb_real *p = x->v + r * 18 + i * 3, *u = w->v + r * 4;
+      double m = (p[0] + p[1] + p[2]) / 3, rest = (1 - u[0] - u[1] - u[2]) / 3; /* weights with the sum 1 */
+      CHECK_NEAR(y->v[r * 6 + i], p[0] * u[0] + p[1] * u[1] + p[2] * u[2] + 3 * m * rest + u[3], 1e-13);
+    }
+  compare(&b);
+  end(&b);
+}
+
 static void distances(void **state)
 {
   (void)state;
@@ -125,7 +175,9 @@ static void any_gaussian(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(shared_weights), TEST(shared_windows),      TEST(parts_of_rows), TEST(clamps),
-                                     TEST(distances),      TEST(multiplied_distance), TEST(any_gaussian)};
+  const struct CMUnitTest tests[] = {TEST(shared_weights), TEST(shared_windows), TEST(parts_of_rows),
+                                     TEST(clamps),         TEST(scales),         TEST(repeats),
+                                     TEST(mixtures),       TEST(distances),      TEST(multiplied_distance),
+                                     TEST(any_gaussian)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

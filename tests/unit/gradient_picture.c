@@ -31,9 +31,9 @@ static void pixels(void **state)
   bed_close(&b);
 }
 
-static const char *const profile[] = {"galaxy: {size: 9}", "galaxy: {size: 10, profile: gaussian}",
-                                      "galaxy: {size: 9, profile: sersic, sersic_index: 4}",
-                                      "galaxy: {size: 131, profile: sersic, sersic_index: 1.5}"};
+static const char *const profile[] = {
+    "galaxy: {size: 9}", "galaxy: {size: 10, profile: gaussian}", "galaxy: {size: 9, profile: sersic, sersic_index: 4}",
+    "galaxy: {size: 131, profile: sersic, sersic_index: 1.5}", "galaxy: {size: 9, known_psf: 1.3}"};
 
 static void derivatives(void **state)
 {

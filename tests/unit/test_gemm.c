@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "check.h"
+#include "linalg/small.h"
 
 static float *numbers(size_t n, uint64_t stream)
 {
@@ -182,6 +183,75 @@ static void weight_gradients_are_trees_of_chains(void **state)
       }
 }
 
+static void small_kernels_give_the_same_bits(void **state)
+{
+  (void)state;
+  enum { MOST = 8 * 33 }; /* rows */
+  static const size_t few[] = {1, 2, 5, 8, 19, 33};
+  for (size_t i = 0; i < sizeof depth / sizeof *depth; i++)
+    for (size_t j = 0; j < sizeof width / sizeof *width; j++) {
+      size_t k = depth[i], n = width[j];
+      gb_runs a = {.rows = 1, .taps = 1, .c = k, .offset = (int32_t[]){0}, .image = k};
+      product p = room(&a, MOST, n);
+      float *c = numbers(MOST * n, 7), *d = numbers(k * n, 8), *other = numbers(k * n, 8);
+      void *scratch = gb_alloc(gb_small_sums_scratch(8, k, n), 1);
+      gb_gemm_pack(1, k, n, p.b, NULL, n, false, p.packed);
+      for (size_t r = 0; r < sizeof few / sizeof *few; r++) {
+        for (gb_start start = GB_START_ZERO; start <= GB_START_ADD; start++) {
+          gb_finish f = {start, p.bias, start == GB_START_BIAS ? twice : NULL, 2};
+          memcpy(p.c, c, few[r] * n * sizeof *c);
+          gb_gemm_rows(few[r], &a, p.x, n, p.packed, &f, p.c, n, NULL, p.scratch);
+          gb_small_rows(few[r], k, p.x, n, p.packed, &f, c);
+          CHECK(!memcmp(c, p.c, few[r] * n * sizeof *c));
+        }
+        for (int add = 0; add < 2; add++) {
+          gb_gemm_outer(few[r], 1, add, &a, p.x, n, c, d, p.scratch);
+          gb_small_outer(few[r], add, k, p.x, n, c, other);
+          CHECK(!memcmp(d, other, k * n * sizeof *d));
+        }
+        for (size_t parts = 1; parts <= 8; parts *= 2) {
+          gb_gemm_outer(8 * few[r], parts, false, &a, p.x, n, c, d, p.scratch);
+          gb_small_sums(8 * few[r], parts, false, k, p.x, n, c, other, scratch);
+          CHECK(!memcmp(d, other, k * n * sizeof *d));
+        }
+      }
+      gb_free(&scratch);
+      gb_free(&c);
+      gb_free(&d);
+      gb_free(&other);
+      leave(&p);
+    }
+}
+
+/* Numbers beside those that are meant stay as they are. */
+static void components_and_rows_change_places(void **state)
+{
+  (void)state;
+  static const size_t sizes[] = {1, 7, 8, 16, 20, 33};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+      size_t rows = sizes[i], n = sizes[j], next = n + 2;
+      double *u = gb_alloc(n * rows, sizeof *u);
+      float *x = numbers(rows * next, 9), *kept = numbers(rows * next, 9), *lines = gb_alloc(rows * n, sizeof *lines);
+      for (size_t k = 0; k < n * rows; k++) u[k] = 1.0 / (double)(k + 3);
+      gb_small_to_rows(rows, n, u, x + 1, next);
+      for (size_t r = 0; r < rows; r++) {
+        for (size_t k = 0; k < n; k++) CHECK(x[r * next + 1 + k] == (float)u[k * rows + r]);
+        CHECK(x[r * next] == kept[r * next] && x[r * next + n + 1] == kept[r * next + n + 1]);
+      }
+      gb_small_from_rows(rows, n, kept + 1, next, u);
+      for (size_t r = 0; r < rows; r++)
+        for (size_t k = 0; k < n; k++)
+          CHECK(u[k * rows + r] == 1.0 / (double)(k * rows + r + 3) + (double)kept[r * next + 1 + k]);
+      gb_small_gather(rows, n, x + 1, next, lines);
+      for (size_t r = 0; r < rows; r++) CHECK(!memcmp(lines + r * n, x + r * next + 1, n * sizeof *lines));
+      gb_free(&u);
+      gb_free(&x);
+      gb_free(&kept);
+      gb_free(&lines);
+    }
+}
+
 /* k x k windows on a lattice of h x h sites: as runs, and as taps. */
 static gb_runs square_windows(gb_lattice *l, int k, size_t n, int32_t *offset, const float *zeros, gb_tap *tap)
 {
@@ -254,7 +324,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(every_element_is_a_chain),          TEST(rows_know_nothing_of_each_other),
       TEST(a_transposed_matrix_packs_alike),   TEST(weight_gradients_are_trees_of_chains),
-      TEST(narrow_kernels_give_the_same_bits),
+      TEST(narrow_kernels_give_the_same_bits), TEST(small_kernels_give_the_same_bits),
+      TEST(components_and_rows_change_places),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
