@@ -7,6 +7,7 @@
 #include "io/h5.h"
 #include "learn/experiment.h"
 #include "registry.h"
+#include "report/analysis.h"
 #include "report/report.h"
 #include "sim/chains.h"
 #include "sim/petsc.h"
@@ -22,6 +23,7 @@ const gb_schema *const *gb_app_sections(void)
   all[n++] = &gb_chains_schema;
   all[n++] = &gb_simulate_schema;
   for (size_t i = 0; gb_experiment_sections[i]; i++) all[n++] = gb_experiment_sections[i];
+  all[n++] = &gb_analyze_schema;
   all[n++] = &gb_report_schema;
   all[n++] = &gb_h5_schema;
   GB_ASSERT(n < MOST);

@@ -169,6 +169,12 @@ void gb_comm_merge(gb_comm c, double *v, size_t n)
     MPI_Allreduce(MPI_IN_PLACE, v + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_DOUBLE, MPI_SUM, c.mpi);
 }
 
+void gb_comm_sum(gb_comm c, double *v, size_t n)
+{
+  gb_comm_merge(c, v, n); /* the same operation, of which less is asked there */
+  gb_comm_bcast(c, v, n * sizeof *v);
+}
+
 bool gb_comm_any(gb_comm c, bool mine)
 {
   int v = mine;

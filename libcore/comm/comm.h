@@ -79,6 +79,10 @@ void gb_comm_max(gb_comm c, double *v, size_t n);
  *  Collective over c. */
 void gb_comm_sum_i64(gb_comm c, int64_t *v, size_t n);
 
+/** Sum over the ranks, element by element, the same on all of them; its last bits depend on how many there are.
+ *  Collective over c. */
+void gb_comm_sum(gb_comm c, double *v, size_t n);
+
 /** Put together an array of which each element is set on exactly one rank and 0 on the others.
  *  Collective over c. Exact: only zeros are added. */
 void gb_comm_merge(gb_comm c, double *v, size_t n);

@@ -90,7 +90,7 @@ gb_objective_kind gb_objective_kind_of(const gb_objective_opts *o)
 {
   if (gb_is(o->kind, "relbo")) return gb_is(o->gradient, "stop") ? GB_RELBO : GB_RENYI_SAMPLED;
   if (gb_is(o->kind, "vr") || gb_is(o->kind, "iwae")) return GB_RENYI_SAMPLED;
-  if (gb_is(o->kind, "relbo-escort")) return GB_ESCORT;
+  if (gb_is(o->kind, "relbo-escort")) return GB_RELBO_ESCORT;
   return gb_is(o->kind, "renyi-prior") ? GB_RENYI_PRIOR : GB_ELBO;
 }
 

@@ -15,6 +15,7 @@
 #include "learn/network.h"
 #include "learn/relbo.h"
 #include "linalg/normals.h"
+#include "linalg/planar.h"
 #include "linalg/renyi.h"
 #include "linalg/vmath.h"
 #include "linalg/von_mises.h"
@@ -100,7 +101,7 @@ static gb_node *sample_latents(gb_vae *v)
   v->eps = gb_graph_data(v->graph, (gb_shape){1, 1, (size_t)v->opts.latent});
   if (!v->eps) return NULL;
   v->eps->copies = gb_objective_samples(&v->objective);
-  if (v->kind == GB_ESCORT) return gb_bound_escort(v->graph, alpha, v->mu, v->logvar, v->eps);
+  if (v->kind == GB_RELBO_ESCORT) return gb_bound_escort(v->graph, alpha, v->mu, v->logvar, v->eps);
   if (v->kind == GB_RENYI_SAMPLED) return gb_bound_samples(v->graph, v->mu, v->logvar, v->eps);
   if (v->kind == GB_RELBO) return gb_bound_scaled(v->graph, &v->relbo.loss, v->mu, v->logvar, v->eps);
   return gb_latent_sample(v->graph, v->mu, v->logvar, v->eps);
@@ -183,9 +184,9 @@ enum { NOTE_ACTIVE, NOTE_OUTSIDE, NOTE_LEAST, NOTE_LINEAR, NOTE_SAMPLED, NOTES }
 
 static int notes_before_kl(const gb_vae *v)
 {
-  return v->kind == GB_RELBO                                 ? NOTES
-         : v->kind == GB_ESCORT || v->kind == GB_RENYI_PRIOR ? NOTE_OUTSIDE + 1
-                                                             : NOTE_ACTIVE + 1;
+  return v->kind == GB_RELBO                                       ? NOTES
+         : v->kind == GB_RELBO_ESCORT || v->kind == GB_RENYI_PRIOR ? NOTE_OUTSIDE + 1
+                                                                   : NOTE_ACTIVE + 1;
 }
 
 static void name_notes(gb_vae *v)
@@ -262,50 +263,13 @@ gb_params *gb_vae_params(gb_vae *v)
   return v->params;
 }
 
-/* Turn n vectors by (c, s). */
-static void turn(size_t n, double c, double s, gb_real *restrict v)
-{
-  gb_real tc = (gb_real)c, ts = (gb_real)s;
-  for (size_t i = 0; i < n; i++) {
-    gb_real x = v[2 * i], y = v[2 * i + 1];
-    v[2 * i] = x * tc - y * ts;
-    v[2 * i + 1] = y * tc + x * ts;
-  }
-}
-
-/* The vectors of n angles, and their sum. */
-static void unit_vectors(size_t n, const float *restrict angle, gb_real *restrict v, double sum[2])
-{
-  enum { STRIP = 128 };
-  gb_real c[STRIP], s[STRIP];
-  sum[0] = sum[1] = 0;
-  for (size_t i = 0, m; i < n; i += m) {
-    m = n - i < STRIP ? n - i : STRIP;
-    for (size_t k = 0; k < m; k++) gb_circle((gb_real)angle[i + k], &c[k], &s[k]);
-    for (size_t k = 0; k < m; k++) {
-      v[2 * (i + k)] = c[k];
-      v[2 * (i + k) + 1] = s[k];
-    }
-    sum[0] += gb_sum(m, c);
-    sum[1] += gb_sum(m, s);
-  }
-}
-
 /* Fill the data nodes with n samples. */
 static void load(gb_vae *v, size_t n, const float *x)
 {
   for (size_t r = 0; r < n; r++) {
     gb_real *vector = v->vectors->v + 2 * r * v->sites;
-    double sum[2], c, s;
-    unit_vectors(v->sites, x + r * v->sites, vector, sum);
-    v->turned[r] = v->opts.align ? atan2(sum[1], sum[0]) : 0;
-    if (v->opts.align) {
-      sincos(-v->turned[r], &s, &c);
-      turn(v->sites, c, s, vector);
-    }
-    if (!v->turns) continue;
-    gb_real *restrict turns = v->turns->v + r * v->sites;
-    for (size_t i = 0; i < v->sites; i++) turns[i] = gb_angle(vector[2 * i], vector[2 * i + 1]) * (gb_real)(1 / M_PI);
+    v->turned[r] = gb_planar_vectors(v->sites, x + r * v->sites, v->opts.align, vector);
+    if (v->turns) gb_planar_half_turns(v->sites, vector, v->turns->v + r * v->sites);
   }
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|ode|train|io|allreduce|scale|hybrid ...]   (all of these if none is
+# Measure speed: one JSON object a line. Usage: tests/bench/run.sh [mc|farm|spread|ode|linear|train|io|allreduce|scale|hybrid ...]   (all of these if none is
 # named; soak: a long training; rng: the random words under dieharder, an hour)
 # What train, hybrid and scale compare with, OpenBLAS, PyTorch and SimGrid: jobs/install.sh bench. Without PyTorch, train and
 # hybrid have our figures only. hybrid also times the published code where PHYSVAE_REPO and TORCHDIFFEQ_REPO name checkouts.
@@ -83,6 +83,14 @@ ode() {
   "$build/tests/bench_ode" "$rate"
 }
 
+# Principal components by ScaLAPACK, beside dgemm; the fastest of its rounds.
+linear() {
+  for ranks in 1 2; do
+    OPENBLAS_NUM_THREADS=1 mpirun -n $ranks --bind-to core "$build/tests/bench_linear" 512 16384 "$rounds"
+    OPENBLAS_NUM_THREADS=1 mpirun -n $ranks --bind-to core "$build/tests/bench_linear" 2048 8192 1
+  done
+}
+
 # Training: ours, PyTorch's where it is installed, and sgemm's flop rate; the communication; a long run; ranks at scale, simulated.
 needs_openblas() {
   [ -x "$build/tests/bench_gemm" ] || { echo "run.sh: $1 compares with OpenBLAS: jobs/install.sh bench" >&2 && exit 2; }
@@ -126,10 +134,10 @@ io() {
   done
 }
 
-[ $# -gt 0 ] || set -- mc farm spread ode train io allreduce scale hybrid
+[ $# -gt 0 ] || set -- mc farm spread ode linear train io allreduce scale hybrid
 for group; do
   case $group in
-  mc | farm | spread | ode | train | io | allreduce | scale | hybrid | soak | rng) $group ;;
-  *) echo "run.sh: no group $group; there are: mc farm spread ode train io allreduce scale hybrid soak rng" >&2 && exit 2 ;;
+  mc | farm | spread | ode | linear | train | io | allreduce | scale | hybrid | soak | rng) $group ;;
+  *) echo "run.sh: no group $group; there are: mc farm spread ode linear train io allreduce scale hybrid soak rng" >&2 && exit 2 ;;
   esac
 done

@@ -18,6 +18,9 @@ LIST
   # jansson, which writes reports and logs, may be used in several files of io and report, but never in an interface
   grep -rnE '#[[:space:]]*include[[:space:]]*[<"]jansson\.h' --include='*.h' libcore physics apps |
     sed 's|$|   <- not in a header|'
+  # ScaLAPACK and BLACS have no headers
+  grep -rnE '(^|[^A-Za-z0-9_])(Cblacs_|Csys2blacs_|Cpd|p[ds][a-z0-9]+_)[a-z0-9_]*[[:space:]]*\(' --include='*.[ch]' libcore physics apps |
+    grep -vE '^libcore/linalg/dist\.c:' | sed 's|$|   <- only libcore/linalg/dist.c calls ScaLAPACK|'
   # calls, not the words of a comment
   grep -rnE '(^|[^A-Za-z0-9_])MPI_[A-Z][a-z_]+[[:space:]]*\(' --include='*.[ch]' libcore physics |
     grep -vE '^libcore/comm/[a-z0-9_]+\.c:|^libcore/io/run\.c:[0-9]+:[[:space:]]*MPI_Get_library_version\(' |

@@ -126,6 +126,19 @@ static void merge(void **state)
   for (size_t i = 0; i < N; i++) CHECK(v[i] == 1 / (3.0 + (double)i));
 }
 
+static void sums_of_doubles(void **state)
+{
+  (void)state;
+  double v[3] = {world.rank, 0.1, 1e-3 * world.rank}, n = world.size, first[3];
+  gb_comm_sum(world, v, 3);
+  CHECK_NEAR(v[0], n * (n - 1) / 2, 0);
+  CHECK_NEAR(v[1], 0.1 * n, 1e-15);
+  CHECK_NEAR(v[2], 1e-3 * n * (n - 1) / 2, 1e-17);
+  memcpy(first, v, sizeof v);
+  gb_comm_bcast(world, first, sizeof first);
+  CHECK(!memcmp(first, v, sizeof v)); /* the same bits everywhere */
+}
+
 /* For any number of ranks, more than there are here: every item has one owner, shares differ by at most one. */
 static void shares(void **state)
 {
@@ -180,6 +193,7 @@ static const struct CMUnitTest tests[] = {
     TEST(broadcast_text),
     TEST(extremes_and_sums),
     TEST(merge),
+    TEST(sums_of_doubles),
     TEST(shares),
     TEST(sub_communicators),
 };

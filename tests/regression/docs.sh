@@ -10,7 +10,7 @@ done
 # Every shipped config is right for every program, the template too.
 "$BUILD/bin/greybox-describe" template >template.yaml
 for config in "$SOURCE"/configs/*.yaml template.yaml; do
-  for program in generate train; do
+  for program in generate train analyze; do
     run 0 "$BUILD/bin/greybox-$program" "$config" --dry-run
     expect 0 "^# greybox-$program would need"
   done
