@@ -81,8 +81,8 @@ static void whiten(gb_noise noise, const gb_node *u, const gb_node *l, double fi
                 x + 2 * first, count, &k);
   for (size_t d = 0; d < n; d++) {
     whiten_angles(count, &k, u->t + (row * n + d) * u->width + 2 * first, s->row[d]);
-    const gb_real *tl = l ? l->t + (row * n + d) * l->width + first : NULL;
-    for (size_t i = 0; l && i < count; i++) s->row[d][STRIP + i] = (double)(k.root_spread[i] * tl[i]);
+    const gb_real *tl = l && l->t ? l->t + (row * n + d) * l->width + first : NULL;
+    for (size_t i = 0; tl && i < count; i++) s->row[d][STRIP + i] = (double)(k.root_spread[i] * tl[i]);
   }
   for (size_t i = 0; i < count; i++) {
     s->row[n][i] = (double)k.residual_angle[i];
@@ -102,7 +102,7 @@ void gb_rotor_pull_back(gb_noise noise, const gb_node *u, const gb_node *l, doub
                         double *score, double *information)
 {
   strip s;
-  size_t n = u->directions, sites = u->width / 2;
+  size_t n = u->directions, sites = u->width / 2, seen = l && l->t ? 2 * STRIP : STRIP;
   GB_ASSERT(n <= MOST);
   for (size_t i = 0; i < n * n; i++) information[i] = 0;
   for (size_t i = 0; i < n; i++) score[i] = 0;
@@ -110,8 +110,8 @@ void gb_rotor_pull_back(gb_noise noise, const gb_node *u, const gb_node *l, doub
     count = sites - first < STRIP ? sites - first : STRIP;
     whiten(noise, u, l, fixed, row, x, first, count, &s);
     for (size_t a = 0; a < n; a++) {
-      for (size_t b = a; b < n; b++) information[a * n + b] += product(l ? 2 * STRIP : STRIP, s.row[a], s.row[b]);
-      score[a] += product(l ? 2 * STRIP : STRIP, s.row[a], s.row[n]);
+      for (size_t b = a; b < n; b++) information[a * n + b] += product(seen, s.row[a], s.row[b]);
+      score[a] += product(seen, s.row[a], s.row[n]);
     }
   }
   for (size_t a = 0; a < n; a++)

@@ -237,6 +237,31 @@ static gb_err spread_jvp(gb_node *l)
   return GB_OK;
 }
 
+double gb_rotor_spread_slope(double l)
+{
+  double bent = (l - (double)middle) / (double)reach;
+  return 1 - bent * bent;
+}
+
+/* The context is what is bent into the first l. */
+static gb_err shared_forward(gb_node *l)
+{
+  gb_real raw = (gb_real) * (const double *)l->ctx + *l->in[0]->v;
+  gb_real v = middle + reach * gb_tanh((raw - middle) / reach);
+  for (size_t i = 0; i < l->rows * l->width; i++) l->v[i] = v;
+  return GB_OK;
+}
+
+static gb_err shared_vjp(gb_node *l)
+{
+  double slope = gb_rotor_spread_slope((double)*l->v);
+  for (size_t r = 0; r < l->rows; r++) l->work[r] = (gb_real)(slope * gb_sum(l->width, l->g + r * l->width));
+  gb_node_sum_rows(l, l->in[0], l->rows, 1, l->work, NULL);
+  return GB_OK;
+}
+
+static const gb_op shared_op = {"shared spread", shared_forward, shared_vjp};
+
 static const gb_op from_vector_op = {"direction of a vector", from_vector_forward, from_vector_vjp};
 static const gb_op from_angle_op = {"direction of an angle", from_angle_forward, from_angle_vjp};
 static const gb_op spread_op = {"spread", spread_forward, spread_vjp};
@@ -262,6 +287,19 @@ gb_node *gb_rotor_from_angle(gb_graph *g, gb_node *raw)
 gb_node *gb_rotor_spread(gb_graph *g, gb_node *raw)
 {
   return per_site(g, &spread_op, spread_jvp, raw, 1);
+}
+
+gb_node *gb_rotor_shared_spread(gb_graph *g, gb_node *weight, gb_shape shape, size_t copies, double start)
+{
+  double *raw = gb_graph_context(g, sizeof *raw);
+  if (!raw || !weight) return NULL;
+  GB_ASSERT(weight->is_param && weight->width == 1 && start > GB_SPREAD_LOW && start < GB_SPREAD_HIGH);
+  *raw = (double)middle + (double)reach * atanh((start - (double)middle) / (double)reach);
+  gb_node *l = gb_graph_apply(g, &shared_op, raw, shape, 1, &weight);
+  if (!l) return NULL;
+  l->copies = copies;
+  l->n_work = 1;
+  return l;
 }
 
 static void *make_context(gb_graph *g, gb_noise noise, double fixed, const gb_draws *draws)

@@ -23,6 +23,17 @@ gb_node *gb_rotor_from_angle(gb_graph *g, gb_node *raw);
  *  Local. */
 gb_node *gb_rotor_spread(gb_graph *g, gb_node *raw);
 
+/** One l for all sites of all samples, a learned weight: l(weight), bent as above.
+ *  Local.
+ *  @param[in] weight  one number; 0 gives l = start
+ *  @param[in] shape   sites
+ *  @param[in] copies  of each sample */
+gb_node *gb_rotor_shared_spread(gb_graph *g, gb_node *weight, gb_shape shape, size_t copies, double start);
+
+/** dl/dweight at l.
+ *  Local. */
+double gb_rotor_spread_slope(double l);
+
 /** Loss term -ln p(x | u, l) of the angles of x [sites, 2], in nats, summed over sites; of each copy of u.
  *  Local. x has one copy.
  *  @param[in] fixed  ln sigma^2 where l is NULL */

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "ad/graph.h"
+#include "data/dataset.h"
 
 enum { GB_MOST_TERMS = 8, GB_MOST_NOTES = 72 };
 
@@ -26,6 +27,9 @@ typedef struct gb_model {
   unsigned idle;           /* bit k: term k has no weight at any step, and training passes leave it out */
   bool whole_shards;       /* statistics over the rows of a shard: a training pass must hold whole ones */
 
+  /** NULL, or look at the training data, of which the loss is a number: before the first pass over a data set.
+   *  Collective over c. */
+  gb_err (*prepare)(void *self, gb_comm c, gb_dataset *data);
   /** Compute the terms of n samples.
    *  Local.
    *  @param[in]  parts  equal pieces of the samples over which statistics are taken, if the model has such

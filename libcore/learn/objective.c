@@ -3,10 +3,11 @@
 
 static const gb_field fields[] = {
     GB_WORD(
-        gb_objective_opts, kind, "elbo", "elbo|relbo|relbo-escort|renyi-prior|vr|iwae", GB_FIXED,
+        gb_objective_opts, kind, "elbo", "elbo|relbo|relbo-escort|relbo-joint|renyi-prior|vr|iwae", GB_FIXED,
         "The bound. relbo: ELBO plus KL - D_alpha from the posterior of the decoder; relbo-escort: nll under the "
-        "escort of q and prior, D_alpha from the prior; renyi-prior: D_alpha from the prior; vr: the sampled "
-        "variational Renyi bound (arXiv:1602.02311); iwae: that at alpha 0 (arXiv:1509.00519). The two relbo are our "
+        "escort of q and prior, D_alpha from the prior; relbo-joint: D_alpha between the joint laws of data and "
+        "encoder and of the model, for linear models; renyi-prior: D_alpha from the prior; vr: the sampled "
+        "variational Renyi bound (arXiv:1602.02311); iwae: that at alpha 0 (arXiv:1509.00519). The three relbo are our "
         "derivations (docs/theory/renyi.md), consistent with the published abstract of arXiv:2312.06828, not a copy "
         "of its formula."),
     GB_NUMBER(gb_objective_opts, alpha, "0.5", -100, 100, "1", GB_FIXED,
@@ -68,6 +69,16 @@ static gb_err check_renyi(const gb_objective_opts *o)
       "objective.beta_warmup and objective.beta_cycle change beta during the training, which objective.kind: %s does "
       "not allow: it bounds a likelihood to the power 1/beta. Set both to 0.",
       o->kind);
+  if (kind != GB_RELBO_JOINT) return GB_OK;
+  GB_CHECK(o->beta == 1 && !o->beta_warmup && !o->beta_cycle, GB_ERR_CONFIG,
+           "objective.beta = %g with objective.beta_warmup = %lld and objective.beta_cycle = %lld, but objective.kind: "
+           "relbo-joint is one divergence, of which no part has a weight. Set beta to 1 and the others to 0.",
+           o->beta, (long long)o->beta_warmup, (long long)o->beta_cycle);
+  GB_CHECK(
+      o->energy_weight == 0, GB_ERR_CONFIG,
+      "objective.energy_weight = %g, but objective.kind: relbo-joint is for linear models, which energies are not. "
+      "Set it to 0, or take another kind.",
+      o->energy_weight);
   return GB_OK;
 }
 
@@ -91,6 +102,7 @@ gb_objective_kind gb_objective_kind_of(const gb_objective_opts *o)
   if (gb_is(o->kind, "relbo")) return gb_is(o->gradient, "stop") ? GB_RELBO : GB_RENYI_SAMPLED;
   if (gb_is(o->kind, "vr") || gb_is(o->kind, "iwae")) return GB_RENYI_SAMPLED;
   if (gb_is(o->kind, "relbo-escort")) return GB_RELBO_ESCORT;
+  if (gb_is(o->kind, "relbo-joint")) return GB_RELBO_JOINT;
   return gb_is(o->kind, "renyi-prior") ? GB_RENYI_PRIOR : GB_ELBO;
 }
 

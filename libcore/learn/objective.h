@@ -21,6 +21,7 @@ typedef enum gb_objective_kind {
   GB_RELBO,         /* the decoder linearised, its posterior held fixed */
   GB_RENYI_SAMPLED, /* several samples: relbo with sampled gradients, vr, iwae */
   GB_RELBO_ESCORT,
+  GB_RELBO_JOINT, /* of linear models, from moments of the data */
   GB_RENYI_PRIOR
 } gb_objective_kind;
 

@@ -260,6 +260,7 @@ gb_err gb_train_evaluate(gb_comm c, const gb_model *model, gb_dataset *data, gb_
   double lowest[GB_MOST_TERMS + GB_MOST_NOTES];
   sums s = {.n = (size_t)(model->n_terms + model->n_notes), .lowest = lowest};
   for (size_t k = 0; k < s.n; k++) lowest[k] = -INFINITY;
+  if (model->prepare) GB_TRY(model->prepare(model->self, c, data));
   gb_err e = gb_new(&s.sum, n * s.n);
   if (!e) e = evaluate_groups(model, data, split, gb_comm_share(c, n), &s);
   e = gb_comm_agree(c, e);
@@ -439,6 +440,7 @@ gb_err gb_train(gb_comm c, const gb_train_opts *opts, const gb_optim_opts *optim
   t.n_sums = (size_t)(opts->shards * model->n_terms);
   t.log_time = gb_clock_now();
   GB_ASSERT(model->n_terms <= GB_MOST_TERMS && model->rows > 0);
+  if (model->prepare) GB_TRY(model->prepare(model->self, c, data));
   gb_err e = prepare(&t, seed);
   if (!e) e = run_loop(&t);
   *out = (gb_train_result){t.state.step, t.state.best_step, t.state.best, t.times};

@@ -12,6 +12,7 @@
 #include "ad/rotor.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "learn/joint.h"
 #include "learn/network.h"
 #include "learn/relbo.h"
 #include "linalg/normals.h"
@@ -39,10 +40,12 @@ static const gb_field vae_fields[] = {
     GB_WORD(
         gb_vae_opts, likelihood, "gaussian", "gaussian|von_mises", GB_FIXED,
         "Noise about the decoded direction: Gaussian of the wrapped residual, or von Mises with kappa = 1/sigma^2."),
-    GB_WORD(gb_vae_opts, spread, "learned", "learned|fixed", GB_FIXED,
-            "sigma per site from the decoder (the G of HG-VAE), or model.sigma everywhere."),
+    GB_WORD(gb_vae_opts, spread, "learned", "learned|shared|fixed", GB_FIXED,
+            "Noise. learned: sigma per site from the decoder (the G of HG-VAE); shared: one sigma for all sites and "
+            "samples, a weight (homoscedastic; the shared variance of sigma-VAE, arXiv:2006.13202); fixed: "
+            "model.sigma everywhere."),
     GB_NUMBER(gb_vae_opts, sigma, "0.5", 0.01, 7, "rad", GB_FIXED,
-              "Standard deviation of the noise where it is fixed."),
+              "Standard deviation of the noise where it is fixed, and at the start where it is shared."),
     {0}};
 const gb_schema gb_vae_schema = {"model", "The variational autoencoder.", sizeof(gb_vae_opts), vae_fields, NULL};
 
@@ -58,9 +61,10 @@ struct gb_vae {
   gb_params *params;
   gb_graph *graph;
   gb_node *vectors, *turns; /* data: (cos x, sin x) [sites, 2], x / pi [sites] (or NULL) */
-  gb_node *eps, *mu, *logvar, *z, *direction, *spread, *term[GB_VAE_TERMS];
+  gb_node *eps, *mu, *logvar, *z, *output, *direction, *spread, *term[GB_VAE_TERMS];
   gb_node *decoded[2]; /* direction and spread of all samples; spread may be NULL */
   gb_objective_kind kind;
+  gb_joint_loss joint;   /* of GB_RELBO_JOINT */
   gb_relbo relbo;        /* of GB_RELBO, and its check by samples: */
   gb_real *noise;        /* [rows, samples, latent] */
   double *log_w;         /* [rows, samples] */
@@ -120,6 +124,7 @@ static void add_bound(gb_vae *v)
   case GB_ELBO:
     if (v->objective.free_bits > 0) *last = gb_latent_free_bits(g, v->mu, v->logvar, v->objective.free_bits);
     break;
+  case GB_RELBO_JOINT:
   case GB_RELBO: *last = gb_bound_given(g, &v->relbo.loss, v->mu, v->logvar); break;
   case GB_RENYI_SAMPLED: *last = gb_bound_sampled(g, alpha, beta, nll, v->z, v->mu, v->logvar, v->eps); break;
   default: *last = gb_bound_prior(g, alpha, v->mu, v->logvar);
@@ -147,6 +152,22 @@ static void carry_tangents(gb_vae *v)
                                     lacks->op->name));
 }
 
+/* Of all samples alike: the encoder of relbo-joint is linear. */
+static gb_node *constant_logvar(gb_vae *v, gb_shape latent)
+{
+  gb_param id;
+  gb_err e = gb_params_add(v->params, "logvar.bias", 1, &latent.c, 0, &id);
+  return e ? gb_graph_fail(v->graph, e) : gb_repeat(v->graph, gb_graph_param(v->graph, id), latent);
+}
+
+static gb_node *shared_spread(gb_vae *v, gb_shape site, size_t copies)
+{
+  gb_param id;
+  gb_err e = gb_params_add(v->params, "spread.bias", 1, (size_t[]){1}, 0, &id);
+  if (e) return gb_graph_fail(v->graph, e);
+  return gb_rotor_shared_spread(v->graph, gb_graph_param(v->graph, id), site, copies, fixed_spread(v));
+}
+
 static void build(gb_vae *v, gb_text *table)
 {
   gb_graph *g = v->graph;
@@ -159,15 +180,18 @@ static void build(gb_vae *v, gb_text *table)
   gb_style style = {&v->draws, v->opts.activation, GB_INIT_GAIN, table};
   gb_node *h = gb_network_build(g, &style, "model.encoder", NULL, v->opts.encoder, vector ? v->vectors : v->turns);
   v->mu = gb_network_dense_head(g, &style, "mu", h, latent);
-  v->logvar = gb_network_dense_head(g, &style, "logvar", h, latent);
+  v->logvar =
+      v->kind == GB_RELBO_JOINT ? constant_logvar(v, latent) : gb_network_dense_head(g, &style, "logvar", h, latent);
   v->z = sample_latents(v);
   h = gb_network_build(g, &style, "model.decoder", NULL, v->opts.decoder, v->z);
-  h = gb_network_site_head(g, &style, "output", h, raw);
+  v->output = h = gb_network_site_head(g, &style, "output", h, raw);
   v->decoded[0] = v->direction = vector ? gb_rotor_from_vector(g, h) : gb_rotor_from_angle(g, h);
-  v->decoded[1] = v->spread = learned ? gb_rotor_spread(g, h) : NULL;
+  v->decoded[1] = v->spread = learned                                ? gb_rotor_spread(g, h)
+                              : h && gb_is(v->opts.spread, "shared") ? shared_spread(v, site, h->copies)
+                                                                     : NULL;
   if (h && h->copies > 1) {
     v->direction = gb_pick(g, v->direction, 0);
-    if (learned) v->spread = gb_pick(g, v->spread, 0);
+    if (v->spread) v->spread = gb_pick(g, v->spread, 0);
   }
   carry_tangents(v);
   add_bound(v);
@@ -210,6 +234,36 @@ static gb_err prepare_check(gb_vae *v)
   return gb_new(&v->delta, v->rows);
 }
 
+enum { JOINT_MOST = 256 }; /* sites: beyond, a pass would take seconds */
+
+/* Is the model linear, and its noise the same for all samples? */
+static gb_err check_linear(const gb_vae_opts *o, size_t sites)
+{
+  static const char cure[] = "Change that, or take another kind: relbo for other decoders.";
+  static const char why[] = "objective.kind: relbo-joint is for linear-Gaussian models, but";
+  GB_CHECK(!o->encoder.n && !o->decoder.n, GB_ERR_CONFIG,
+           "%s model.%s[0] is `%s`: it wants encoder: [] and decoder: []. %s", why,
+           o->encoder.n ? "encoder" : "decoder", o->encoder.n ? o->encoder.v[0] : o->decoder.v[0], cure);
+  GB_CHECK(gb_is(o->encoding, "angle"), GB_ERR_CONFIG, "%s model.encoding = %s: it wants angle. %s", why, o->encoding,
+           cure);
+  GB_CHECK(gb_is(o->likelihood, "gaussian"), GB_ERR_CONFIG, "%s model.likelihood = %s: it wants gaussian. %s", why,
+           o->likelihood, cure);
+  GB_CHECK(!gb_is(o->spread, "learned"), GB_ERR_CONFIG,
+           "%s model.spread = learned depends on the latents: it wants shared or fixed. %s", why, cure);
+  GB_CHECK(sites <= JOINT_MOST, GB_ERR_CONFIG,
+           "%s samples have %zu sites, whose covariance it factorises at every step: at most %d. Take a smaller "
+           "lattice, or another kind.",
+           why, sites, JOINT_MOST);
+  return GB_OK;
+}
+
+static gb_err prepare_joint(gb_vae *v)
+{
+  const gb_joint_maps maps = {v->mu, v->output, v->logvar->in[0], v->spread, fixed_spread(v)};
+  GB_TRY(gb_new(&v->relbo.loss.value, v->rows));
+  return gb_joint_loss_create(v->params, &maps, v->objective.alpha, &v->joint);
+}
+
 gb_err gb_vae_create(const gb_vae_opts *opts, const gb_objective_opts *objective, const gb_sim *sim, size_t rows,
                      uint64_t seed, gb_text *table, gb_vae **out)
 {
@@ -223,6 +277,7 @@ gb_err gb_vae_create(const gb_vae_opts *opts, const gb_objective_opts *objective
       gb_objective_kind_of(objective) != GB_RELBO || opts->latent <= GB_RENYI_MOST, GB_ERR_CONFIG,
       "model.latent = %lld: objective.kind: relbo takes up to %d latents. Take objective.gradient: sampled for more.",
       (long long)opts->latent, GB_RENYI_MOST);
+  if (gb_objective_kind_of(objective) == GB_RELBO_JOINT) GB_TRY(check_linear(opts, sim->dims.n));
   GB_TRY(gb_new(&v, 1));
   *v = (gb_vae){.opts = *opts, .objective = *objective, .sim = sim, .seed = seed, .rows = rows, .sites = sim->dims.n};
   v->draws.seed = seed;
@@ -235,6 +290,7 @@ gb_err gb_vae_create(const gb_vae_opts *opts, const gb_objective_opts *objective
   build(v, table ? table : &unused);
   GB_GOTO(e, gb_params_freeze(v->params, seed), failed);
   GB_GOTO(e, gb_graph_plan(v->graph), failed);
+  if (v->kind == GB_RELBO_JOINT) GB_GOTO(e, prepare_joint(v), failed);
   gb_text_free(&unused);
   *out = v;
   return GB_OK;
@@ -251,6 +307,7 @@ void gb_vae_destroy(gb_vae **vae)
   gb_params_destroy(&(*vae)->params);
   gb_free(&(*vae)->turned);
   gb_relbo_destroy(&(*vae)->relbo);
+  gb_joint_loss_destroy(&(*vae)->joint);
   gb_free(&(*vae)->noise);
   gb_free(&(*vae)->log_w);
   gb_free(&(*vae)->bound);
@@ -339,6 +396,28 @@ static void use_bounds(gb_vae *v, size_t n)
   }
 }
 
+/* A number of all rows: what nll and kl are not of it is the rest. */
+static gb_err use_joint(gb_vae *v, size_t n)
+{
+  GB_TRY(gb_joint_loss_forward(&v->joint));
+  for (size_t r = 0; r < n; r++)
+    v->term[GB_VAE_RENYI]->term[r] = v->joint.value - v->term[GB_VAE_NLL]->term[r] - v->term[GB_VAE_KL]->term[r];
+  return GB_OK;
+}
+
+static const gb_real *half_turns(void *self, size_t n, const float *x)
+{
+  gb_vae *v = self;
+  load(v, n, x);
+  return v->turns->v;
+}
+
+static gb_err prepare(void *self, gb_comm c, gb_dataset *data)
+{
+  gb_vae *v = self;
+  return gb_joint_loss_prepare(&v->joint, c, data, v->rows, half_turns, v);
+}
+
 static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
 {
   gb_vae *v = self;
@@ -358,6 +437,7 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
   }
   GB_TRY(gb_graph_run(v->graph, v->kind == GB_RELBO ? v->logvar : NULL, out ? last : NULL, n, parts));
   if (v->kind == GB_RELBO && !pass.training) use_bounds(v, n);
+  if (v->kind == GB_RELBO_JOINT) GB_TRY(use_joint(v, n));
   for (int k = 0; k < n_terms(v); k++) term[k] = out >> k & 1 ? NULL : v->term[k]->term;
   return GB_OK;
 }
@@ -379,6 +459,7 @@ static void note_row(const void *self, size_t row, double *note)
   for (int k = first; k < v->n_notes; k++) note[k] = kl_of_latent(v, row, (size_t)(k - first));
   note[NOTE_ACTIVE] = 0;
   if (first > NOTE_OUTSIDE) note[NOTE_OUTSIDE] = gb_renyi_alpha(alpha, top) != alpha;
+  if (v->kind == GB_RELBO_JOINT) note[NOTE_OUTSIDE] = v->joint.used != v->joint.alpha;
   if (v->kind != GB_RELBO) return;
   note[NOTE_OUTSIDE] = alpha > 1 && v->relbo.least[row] < GB_RENYI_LEAST;
   note[NOTE_LEAST] = v->relbo.least[row];
@@ -401,6 +482,10 @@ static gb_err backward(void *self, const double *weight, const gb_gradient *out)
   gb_node *term[GB_VAE_TERMS];
   double of[GB_VAE_TERMS];
   int n = 0;
+  if (v->kind == GB_RELBO_JOINT) {
+    gb_joint_loss_backward(&v->joint, weight[GB_VAE_RENYI], v->last_rows, out);
+    return GB_OK;
+  }
   for (int k = 0; k < n_terms(v); k++) {
     if (weight[k] == 0) continue;
     term[n] = v->term[k];
@@ -438,6 +523,7 @@ gb_model gb_vae_model(gb_vae *v)
                     .term = v->kind == GB_ELBO ? term_names : renyi_names,
                     .idle = idle(v),
                     .whole_shards = gb_params_have_statistics(v->params),
+                    .prepare = v->kind == GB_RELBO_JOINT ? prepare : NULL,
                     .forward = forward,
                     .backward = backward,
                     .weights = weights,

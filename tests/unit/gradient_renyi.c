@@ -5,6 +5,7 @@
 #include "ad/latent.h"
 #include "ad/rotor.h"
 #include "gradient_bench.h"
+#include "learn/joint.h"
 #include "learn/network.h"
 #include "learn/relbo.h"
 #include "linalg/renyi.h"
@@ -437,11 +438,78 @@ static void information_is_the_spread_of_scores(void **state)
   }
 }
 
+/* A linear VAE of angles whose weights are those of two dense layers, ln gamma and ln sigma^2. */
+static void joint_loss_has_its_gradient(void **state)
+{
+  (void)state;
+  enum { N = 4, M = 2 };
+  static const double h = 1e-4, alphas[] = {0.4, 1, 1.1};
+  const gb_shape site = {2, 2, 1}, latent = {1, 1, M};
+  const size_t shape[][2] = {{N, M}, {M, N}}, m = M, n = N, one = 1;
+  double mean[N] = {0.2, -0.1, 0.3, 0.1}, covariance[N * N];
+  for (size_t i = 0; i < N * N; i++) covariance[i] = i % (N + 1) == 0 ? 0.4 + 0.1 * (double)(i / N) : 0.1;
+  for (int k = 0; k < 3; k++) {
+    gb_params *p;
+    gb_graph *g;
+    gb_param id[6];
+    gb_joint_loss l;
+    CHECK_OK(gb_params_create(&p));
+    CHECK_OK(gb_params_add(p, "V", 2, shape[0], 2, &id[0]));
+    CHECK_OK(gb_params_add(p, "b", 1, &m, 0.5, &id[1]));
+    CHECK_OK(gb_params_add(p, "l", 1, &m, 1, &id[2]));
+    CHECK_OK(gb_params_add(p, "W", 2, shape[1], 0.3, &id[3]));
+    CHECK_OK(gb_params_add(p, "c", 1, &n, 0.1, &id[4]));
+    CHECK_OK(gb_params_add(p, "s", 1, &one, 0.5, &id[5]));
+    CHECK_OK(gb_graph_create(p, 4, &g));
+    gb_node *x = gb_graph_data(g, site), *w[6];
+    for (int i = 0; i < 6; i++) w[i] = gb_graph_param(g, id[i]);
+    gb_node *mu = gb_dense(g, x, w[0], w[1], latent, GB_NONE);
+    gb_node *output = gb_dense(g, mu, w[3], w[4], site, GB_NONE);
+    gb_node *spread = gb_rotor_shared_spread(g, w[5], site, 1, -0.5);
+    CHECK_OK(gb_params_freeze(p, 4));
+    CHECK_OK(gb_graph_plan(g));
+    CHECK_OK(gb_joint_loss_create(p, &(gb_joint_maps){mu, output, w[2], spread, 0}, alphas[k], &l));
+    CHECK_FAILS(gb_joint_loss_forward(&l), GB_ERR_CONFIG, "has not seen");
+    CHECK_OK(gb_joint_data(&l.law, mean, covariance));
+    l.known = true;
+    size_t size = gb_params_size(p);
+    double *grad = gb_alloc(size, sizeof *grad), *more = gb_alloc(size, sizeof *more), *value = gb_params_value(p);
+    CHECK_OK(gb_graph_run(g, NULL, NULL, 4, 1));
+    CHECK_OK(gb_joint_loss_forward(&l));
+    CHECK(l.used == l.alpha);
+    gb_joint_loss_backward(&l, 0.7, 4, &(gb_gradient){.block = grad, .parts = 2});
+    gb_joint_loss_backward(&l, 0.7, 3, &(gb_gradient){.block = more, .parts = 1});
+    gb_joint_loss_backward(&l, 0.7, 1, &(gb_gradient){.block = more, .parts = 1, .add = true});
+    for (int t = 0; t < gb_params_n(p); t++) {
+      const gb_param_info *info = gb_params_info(p, t);
+      for (size_t i = info->first; i < info->first + info->count; i++) {
+        double kept = value[i], slope = 0;
+        for (int s = 0; s < 4; s++) {
+          value[i] = kept + stencil[s].at * h;
+          CHECK_OK(gb_graph_run(g, NULL, NULL, 4, 1));
+          CHECK_OK(gb_joint_loss_forward(&l));
+          slope += stencil[s].c * l.value / h;
+        }
+        value[i] = kept;
+        CHECK_NEAR(grad[i], 4 * 0.7 * slope, 1e-8 * (1 + fabs(grad[i])));
+        CHECK_NEAR(more[i], grad[i], 1e-14 * fabs(grad[i]));
+        CHECK(fabs(grad[i]) > 1e-6);
+      }
+    }
+    gb_free(&grad);
+    gb_free(&more);
+    gb_joint_loss_destroy(&l);
+    gb_graph_destroy(&g);
+    gb_params_destroy(&p);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       TEST(layers_carry_tangents),      TEST(heads_carry_tangents),    TEST(batch_norm_does_not),
       TEST(terms_have_their_gradients), TEST(escort_of_the_example),   TEST(samples_of_the_example),
-      TEST(relbo_of_the_example),       TEST(gradient_of_the_example), TEST(information_is_the_spread_of_scores)};
+      TEST(relbo_of_the_example),       TEST(gradient_of_the_example), TEST(information_is_the_spread_of_scores),
+      TEST(joint_loss_has_its_gradient)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

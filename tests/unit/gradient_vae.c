@@ -181,6 +181,33 @@ static void all_models(void **state)
   close_world(&w);
 }
 
+/* One sigma for all, a weight: with every likelihood, energy and way to have samples. */
+static void shared_spread(void **state)
+{
+  (void)state;
+  static const double weight[GB_VAE_TERMS] = {0.9, 1.7, 0.6, 1.7};
+  static const char *const modes[] = {"mean", "sample", "expected"}, *const kinds[] = {"elbo", "relbo-escort", "vr"};
+  world w;
+  open_world(&w);
+  for (int i = 0; i < 12; i++)
+    for (int k = 0; k < 3; k++) {
+      bool vector = i & 1, von_mises = i & 2;
+      if (von_mises && i / 4 == 1) continue; /* as above */
+      gb_vae_opts o = {.encoding = vector ? "cossin" : "angle",
+                       .encoder = {1, dense_encoder},
+                       .decoder = {2, dense_decoder},
+                       .activation = "softplus",
+                       .latent = 2,
+                       .likelihood = von_mises ? "von_mises" : "gaussian",
+                       .spread = "shared",
+                       .sigma = 0.6};
+      gb_objective_opts objective = {
+          .kind = kinds[k], .alpha = 0.6, .samples = 3, .beta = 1.7, .energy_weight = 1, .energy_mode = modes[i / 4]};
+      check_objective(&w, &o, &objective, weight);
+    }
+  close_world(&w);
+}
+
 /* The energy term is skipped if its weight is 0, as in a plain VAE; weights of terms may be 0 during warm-up. */
 static void terms_alone(void **state)
 {
@@ -235,9 +262,8 @@ static void renyi_objectives(void **state)
 /* With a posterior held fixed the decoder's gradient is that of the ELBO, to the bit; the encoder's is that of nll +
  * beta (kl + renyi), renyi being a function of mu and logvar whose derivatives are those of gb_renyi_gradient(). Of a
  * decoder that is nearly linear about a narrow q, -renyi is what many samples say. */
-static void relbo_with_a_fixed_posterior(void **state)
+static void fixed_posterior(const char *spread)
 {
-  (void)state;
   enum { M = 3, SAMPLES = 4000 };
   static const double weight[GB_VAE_TERMS] = {1, 1.3, 0, 1.3};
   static const char *const kinds[] = {"elbo", "relbo"};
@@ -247,7 +273,8 @@ static void relbo_with_a_fixed_posterior(void **state)
                    .activation = "softplus",
                    .latent = M,
                    .likelihood = "gaussian",
-                   .spread = "learned"};
+                   .spread = spread,
+                   .sigma = 0.6};
   world w;
   open_world(&w);
   bench b[2];
@@ -300,6 +327,13 @@ static void relbo_with_a_fixed_posterior(void **state)
   for (int k = 0; k < 2; k++) gb_vae_destroy(&b[k].v);
   for (int k = 0; k < 2; k++) gb_free(&grad[k]);
   close_world(&w);
+}
+
+static void relbo_with_a_fixed_posterior(void **state)
+{
+  (void)state;
+  fixed_posterior("learned");
+  fixed_posterior("shared");
 }
 
 /* Term: the energy per site of a field. */
@@ -481,6 +515,7 @@ static void likelihoods_are_densities(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {TEST(all_models),
+                                     TEST(shared_spread),
                                      TEST(terms_alone),
                                      TEST(renyi_objectives),
                                      TEST(relbo_with_a_fixed_posterior),
