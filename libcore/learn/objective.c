@@ -18,6 +18,10 @@ static const gb_field fields[] = {
     GB_NUMBER(gb_objective_opts, samples, "8", 1, 4096, "1", GB_FIXED,
               "Latent samples per row of vr, iwae and sampled gradients, and of the check of relbo at validations: the "
               "decoder's work grows with it."),
+    GB_NUMBER(gb_objective_opts, linearise_every, "1", 1, 65536, "rows", GB_FIXED,
+              "Of relbo with gradient: stop. The decoder is linearised for every so many-th row of a batch, and only "
+              "these rows, with so many times their weight, move the encoder: the same gradient in the mean, with that "
+              "much more variance, for so many times less work on Jacobians. The decoder learns from all rows."),
     GB_NUMBER(gb_objective_opts, beta, "1", 0, 1e6, "1", GB_FIXED, "Weight of the KL term; 1 is the ELBO."),
     GB_NUMBER(gb_objective_opts, beta_warmup, "0", 0, 1e12, "steps", GB_FIXED,
               "The weight of the KL term rises linearly from 0 to beta over so many steps."),
@@ -69,6 +73,10 @@ static gb_err check_renyi(const gb_objective_opts *o)
       "objective.beta_warmup and objective.beta_cycle change beta during the training, which objective.kind: %s does "
       "not allow: it bounds a likelihood to the power 1/beta. Set both to 0.",
       o->kind);
+  GB_CHECK(kind == GB_RELBO || o->linearise_every == 1, GB_ERR_CONFIG,
+           "objective.linearise_every = %lld, but only objective.kind: relbo with gradient: stop linearises a decoder. "
+           "Set it to 1.",
+           (long long)o->linearise_every);
   if (kind != GB_RELBO_JOINT) return GB_OK;
   GB_CHECK(o->beta == 1 && !o->beta_warmup && !o->beta_cycle, GB_ERR_CONFIG,
            "objective.beta = %g with objective.beta_warmup = %lld and objective.beta_cycle = %lld, but objective.kind: "

@@ -5,7 +5,7 @@
 typedef struct gb_objective_opts {
   const char *kind, *gradient;
   double alpha;
-  int64_t samples;
+  int64_t samples, linearise_every;
   double beta;
   int64_t beta_warmup, beta_cycle, beta_cycles;
   double beta_ramp, free_bits;

@@ -3,6 +3,7 @@
 #include "learn/relbo.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "linalg/jacobi.h"
@@ -48,7 +49,7 @@ static void stack(gb_relbo *r, size_t l, size_t n, const gb_real *logvar)
       double v = i == j;
       if (l < n) {
         v += r->information[(l * m + i) * m + j] / r->beta;
-        v *= exp(((double)logvar[l * m + i] + (double)logvar[l * m + j]) / 2);
+        v *= exp(((double)logvar[i] + (double)logvar[j]) / 2);
       }
       r->work[(i * m + j) * LANES + l] = v;
     }
@@ -56,7 +57,7 @@ static void stack(gb_relbo *r, size_t l, size_t n, const gb_real *logvar)
 
 /* Gradients of the KL term, mu and (gamma - 1) / 2, are those of the prior's part of g and Lambda: A acts on them, too.
  */
-static void one_row(gb_relbo *r, size_t l, size_t row, const gb_real *mu, const gb_real *logvar)
+static void one_row(gb_relbo *r, size_t l, size_t row, double times, const gb_real *mu, const gb_real *logvar)
 {
   enum { MOST = GB_RENYI_MOST };
   size_t m = r->latent;
@@ -74,24 +75,38 @@ static void one_row(gb_relbo *r, size_t l, size_t row, const gb_real *mu, const 
     }
   }
   double alpha = gb_renyi_alpha(r->alpha, top);
-  r->loss.value[row] = -gb_renyi_gradient(m, alpha, rho, O, h, A, wider);
+  r->loss.value[row] = -times * gb_renyi_gradient(m, alpha, rho, O, h, A, wider);
   r->least[row] = INFINITY;
   for (size_t i = 0; i < m; i++) r->least[row] = fmin(r->least[row], 1 + (1 - r->alpha) * (rho[i] - 1));
   for (size_t j = 0; j < m; j++) {
     double along = 0;
     for (size_t k = 0; k < m; k++) {
+      A[j * m + k] *= times;
       along += A[j * m + k] * sqrt(gamma[k] / gamma[j]) * (double)mu[k];
       r->loss.A[(row * m + j) * m + k] = (gb_real)A[j * m + k];
     }
     r->loss.by_mu[row * m + j] = (gb_real)(along - (double)mu[j]);
-    r->loss.by_log_var[row * m + j] = (gb_real)((A[j * m + j] - 1) * (gamma[j] - 1) / 2 - wider[j]);
+    r->loss.by_log_var[row * m + j] = (gb_real)((A[j * m + j] - 1) * (gamma[j] - 1) / 2 - times * wider[j]);
   }
 }
 
-void gb_relbo_group(gb_relbo *r, size_t first, size_t n, const gb_real *mu, const gb_real *logvar)
+void gb_relbo_group(gb_relbo *r, size_t n, const size_t *row, double times, const gb_real *mu, const gb_real *logvar)
 {
   size_t m = r->latent;
-  for (size_t l = 0; l < LANES; l++) stack(r, l, n, logvar + first * m);
+  for (size_t l = 0; l < LANES; l++) stack(r, l, n, l < n ? logvar + row[l] * m : NULL);
   gb_jacobi(m, r->work, r->vectors);
-  for (size_t l = 0; l < n; l++) one_row(r, l, first + l, mu + (first + l) * m, logvar + (first + l) * m);
+  for (size_t l = 0; l < n; l++) one_row(r, l, row[l], times, mu + row[l] * m, logvar + row[l] * m);
+}
+
+/* As one_row() with times = 0. */
+void gb_relbo_leave_out(gb_relbo *r, size_t row, const gb_real *mu, const gb_real *logvar)
+{
+  size_t m = r->latent;
+  r->loss.value[row] = 0;
+  r->least[row] = INFINITY;
+  for (size_t j = 0; j < m; j++) {
+    r->loss.by_mu[row * m + j] = -mu[row * m + j];
+    r->loss.by_log_var[row * m + j] = (gb_real)((1 - exp((double)logvar[row * m + j])) / 2);
+  }
+  memset(r->loss.A + row * m * m, 0, m * m * sizeof *r->loss.A);
 }

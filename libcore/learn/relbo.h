@@ -19,7 +19,12 @@ enum { GB_RELBO_GROUP = 8 }; /* rows that are worked on together */
 gb_err gb_relbo_create(size_t rows, size_t latent, double alpha, double beta, gb_relbo *out);
 void gb_relbo_destroy(gb_relbo *r);
 
-/** Rows first, ..., first + n - 1 from what r->score and r->information hold of them: J' grad ln p(x|z) and J' F J at z
+/** Rows row[0], ..., row[n - 1] from what r->score and r->information hold of them: J' grad ln p(x|z) and J' F J at z
  * = mu (gb_rotor_pull_back()). Local. n <= GB_RELBO_GROUP.
+ *  @param[in] times       what these rows count, in value and gradient: they stand for so many
  *  @param[in] mu, logvar  [rows, latent] of all rows */
-void gb_relbo_group(gb_relbo *r, size_t first, size_t n, const gb_real *mu, const gb_real *logvar);
+void gb_relbo_group(gb_relbo *r, size_t n, const size_t *row, double times, const gb_real *mu, const gb_real *logvar);
+
+/** A row for which another one stands: its value is 0, and with the KL term it does not move the encoder.
+ *  Local. */
+void gb_relbo_leave_out(gb_relbo *r, size_t row, const gb_real *mu, const gb_real *logvar);

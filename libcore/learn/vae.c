@@ -208,9 +208,9 @@ enum { NOTE_ACTIVE, NOTE_OUTSIDE, NOTE_LEAST, NOTE_LINEAR, NOTE_SAMPLED, NOTES }
 
 static int notes_before_kl(const gb_vae *v)
 {
-  return v->kind == GB_RELBO                                       ? NOTES
-         : v->kind == GB_RELBO_ESCORT || v->kind == GB_RENYI_PRIOR ? NOTE_OUTSIDE + 1
-                                                                   : NOTE_ACTIVE + 1;
+  return v->kind == GB_RELBO                                 ? NOTES
+         : v->kind == GB_ELBO || v->kind == GB_RENYI_SAMPLED ? NOTE_ACTIVE + 1
+                                                             : NOTE_OUTSIDE + 1;
 }
 
 static void name_notes(gb_vae *v)
@@ -336,25 +336,38 @@ static unsigned idle(const gb_vae *v)
   return v->objective.energy_weight > 0 ? 0 : 1u << GB_VAE_ENERGY;
 }
 
+/* One row of a group: what its decoded sites say of its latents. */
+static void pull_back(gb_vae *v, size_t decoded, size_t lane, size_t row)
+{
+  size_t m = v->z->width;
+  gb_rotor_pull_back(noise_of(v), v->decoded[0], v->decoded[1], fixed_spread(v), decoded,
+                     v->vectors->v + 2 * row * v->sites, v->relbo.score + lane * m,
+                     v->relbo.information + lane * m * m);
+}
+
 /* The decoder and its Jacobian at the means of q, for the term that wants them: a few rows at a time, whose tangents
- * stay in the cache. The latents are overwritten. */
+ * stay in the cache. The latents are overwritten. Of a training batch, every so many-th row, counted from its first:
+ * batches come in an order drawn at random. */
 static gb_err linearise(gb_vae *v, size_t n, gb_pass pass)
 {
-  size_t m = v->z->width, most = rows_carried(v);
+  size_t m = v->z->width, most = rows_carried(v), every = pass.training ? (size_t)v->objective.linearise_every : 1;
+  size_t start = (every - pass.first_row % every) % every, all = start < n ? (n - start + every - 1) / every : 0;
   const gb_node *last = v->decoded[v->decoded[1] ? 1 : 0];
-  for (size_t first = 0, count; first < n; first += count) {
-    count = n - first < most ? n - first : most;
-    memcpy(v->z->v, v->mu->v + first * m, count * m * sizeof *v->z->v);
-    v->draws.first_row = pass.first_row + first;
+  for (size_t r = 0; r < n && every > 1; r++) gb_relbo_leave_out(&v->relbo, r, v->mu->v, v->logvar->v);
+  for (size_t first = 0, count; first < all; first += count) {
+    size_t row[GB_RELBO_GROUP];
+    count = all - first < most ? all - first : most;
+    for (size_t i = 0; i < count; i++)
+      memcpy(v->z->v + i * m, v->mu->v + (start + (first + i) * every) * m, m * sizeof *v->z->v);
+    v->draws.first_row = (pass.first_row + start) / every + first;
     GB_TRY(gb_graph_run(v->graph, v->z, last, count, 1));
     GB_TRY(gb_graph_push(v->graph));
-    for (size_t r = 0; r < count; r++) {
-      size_t lane = r % GB_RELBO_GROUP;
-      gb_rotor_pull_back(noise_of(v), v->decoded[0], v->decoded[1], fixed_spread(v), r,
-                         v->vectors->v + 2 * (first + r) * v->sites, v->relbo.score + lane * m,
-                         v->relbo.information + lane * m * m);
-      if (lane + 1 == GB_RELBO_GROUP || r + 1 == count)
-        gb_relbo_group(&v->relbo, first + r - lane, lane + 1, v->mu->v, v->logvar->v);
+    for (size_t i = 0; i < count; i++) {
+      size_t lane = i % GB_RELBO_GROUP;
+      row[lane] = start + (first + i) * every;
+      pull_back(v, i, lane, row[lane]);
+      if (lane + 1 == GB_RELBO_GROUP || i + 1 == count)
+        gb_relbo_group(&v->relbo, lane + 1, row, (double)every, v->mu->v, v->logvar->v);
     }
   }
   v->draws.first_row = pass.first_row;

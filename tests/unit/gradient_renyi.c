@@ -349,7 +349,7 @@ static void gradient_of_the_example(void **state)
   gb_node *term[3];
   CHECK_OK(gb_relbo_create(1, 2, 0.5, 1, &r));
   fill(&r, 0, 1);
-  gb_relbo_group(&r, 0, 1, mu, logvar);
+  gb_relbo_group(&r, 1, (size_t[]){0}, 1, mu, logvar);
   open_fixed(&f, 0.5, 1, RELBO, &r.loss);
   term[0] = f.nll;
   term[1] = f.bound;
@@ -382,7 +382,7 @@ static void relbo_of_the_example(void **state)
       double beta = tempered ? 4 : 1;
       CHECK_OK(gb_relbo_create(2, 2, delta[k][0], beta, &r));
       for (size_t row = 0; row < 2; row++) fill(&r, row, beta);
-      gb_relbo_group(&r, 0, 2, mu, logvar);
+      gb_relbo_group(&r, 2, (size_t[]){0, 1}, 1, mu, logvar);
       for (size_t row = 0; row < 2; row++) {
         CHECK_NEAR(r.loss.value[row], -delta[k][1], 1e-9);
         CHECK_NEAR(r.least[row], 1 + (1 - delta[k][0]) * ((delta[k][0] < 1 ? 0.80355737 : 0.91244263) - 1), 1e-8);

@@ -259,6 +259,11 @@ static void renyi_objectives(void **state)
   close_world(&w);
 }
 
+static bool is_of_decoder(const gb_param_info *info)
+{
+  return !strncmp(info->name, "decoder", 7) || !strncmp(info->name, "output", 6) || !strncmp(info->name, "spread", 6);
+}
+
 /* With a posterior held fixed the decoder's gradient is that of the ELBO, to the bit; the encoder's is that of nll +
  * beta (kl + renyi), renyi being a function of mu and logvar whose derivatives are those of gb_renyi_gradient(). Of a
  * decoder that is nearly linear about a narrow q, -renyi is what many samples say. */
@@ -314,7 +319,7 @@ static void fixed_posterior(const char *spread)
   size_t decoder = 0, encoder = 0;
   for (int t = 0; t < gb_params_n(p); t++) {
     const gb_param_info *info = gb_params_info(p, t);
-    bool of_decoder = !strncmp(info->name, "decoder", 7) || !strncmp(info->name, "output", 6);
+    bool of_decoder = is_of_decoder(info);
     for (size_t i = info->first; i < info->first + info->count; i++) {
       if (of_decoder) CHECK(grad[0][i] == grad[1][i]);
       decoder += of_decoder;
@@ -334,6 +339,74 @@ static void relbo_with_a_fixed_posterior(void **state)
   (void)state;
   fixed_posterior("learned");
   fixed_posterior("shared");
+}
+
+/* The gradient of rows [first, first + n) of x in a training. */
+static void training_gradient(const world *w, int64_t every, size_t first, size_t n, const float *x, size_t size,
+                              double *grad)
+{
+  static const double weight[GB_VAE_TERMS] = {1, 1.3, 0, 1.3};
+  const gb_vae_opts o = {.encoding = "cossin",
+                         .encoder = {1, dense_encoder},
+                         .decoder = {2, dense_decoder},
+                         .activation = "softplus",
+                         .latent = 2,
+                         .likelihood = "gaussian",
+                         .spread = "shared",
+                         .sigma = 0.6};
+  const gb_objective_opts objective = {
+      .kind = "relbo", .gradient = "stop", .alpha = 0.6, .linearise_every = every, .beta = 1.3, .energy_mode = "mean"};
+  gb_vae *v;
+  double sum[GB_VAE_TERMS];
+  CHECK_OK(gb_vae_create(&o, &objective, &w->sim, ROOM, 11, NULL, &v));
+  gb_model m = gb_vae_model(v);
+  CHECK(gb_params_size(m.params) == size);
+  CHECK_OK(gb_model_sums(&m, n, x + first * N, (gb_pass){.step = 2, .first_row = first, .training = true}, sum));
+  CHECK_OK(m.backward(m.self, weight, &(gb_gradient){.block = grad, .parts = 1}));
+  gb_vae_destroy(&v);
+}
+
+/* Every second row stands for two: the encoder's gradient is twice that of these rows, the decoder's that of all. Rows
+ * have the same noise alone as together. */
+static void some_rows_stand_for_all(void **state)
+{
+  (void)state;
+  enum { SIZE = 1024 };
+  static double grad[SIZE], alone[SIZE], expected[SIZE];
+  float x[ROOM * N];
+  world w;
+  gb_vae *v;
+  open_world(&w);
+  CHECK_OK(gb_vae_create(&(gb_vae_opts){.encoding = "cossin",
+                                        .encoder = {1, dense_encoder},
+                                        .decoder = {2, dense_decoder},
+                                        .activation = "softplus",
+                                        .latent = 2,
+                                        .likelihood = "gaussian",
+                                        .spread = "shared",
+                                        .sigma = 0.6},
+                         &(gb_objective_opts){.kind = "elbo", .energy_mode = "mean"}, &w.sim, 1, 11, NULL, &v));
+  gb_params *p = gb_vae_params(v);
+  size_t size = gb_params_size(p);
+  CHECK(size <= SIZE);
+  for (size_t i = 0; i < ROOM * N; i++) x[i] = (float)(0.5 * sin((double)i * (double)i));
+  training_gradient(&w, 2, 0, ROOM, x, size, grad);
+  for (size_t r = 0; r < ROOM; r++) {
+    training_gradient(&w, 1, r, 1, x, size, alone);
+    for (int t = 0; t < gb_params_n(p); t++) {
+      const gb_param_info *info = gb_params_info(p, t);
+      double times = is_of_decoder(info) ? 1 : r % 2 ? 0 : 2;
+      for (size_t i = info->first; i < info->first + info->count; i++) expected[i] += times * alone[i];
+    }
+  }
+  size_t moved = 0;
+  for (size_t i = 0; i < size; i++) {
+    CHECK_NEAR(grad[i], expected[i], 1e-11 * (1 + fabs(expected[i])));
+    moved += fabs(grad[i]) > 1e-3;
+  }
+  CHECK(moved > 300);
+  gb_vae_destroy(&v);
+  close_world(&w);
 }
 
 /* Term: the energy per site of a field. */
@@ -519,6 +592,7 @@ int main(void)
                                      TEST(terms_alone),
                                      TEST(renyi_objectives),
                                      TEST(relbo_with_a_fixed_posterior),
+                                     TEST(some_rows_stand_for_all),
                                      TEST(noisy_energies_have_their_mean),
                                      TEST(kl_is_the_integral),
                                      TEST(likelihoods_are_densities)};

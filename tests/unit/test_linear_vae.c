@@ -105,6 +105,8 @@ static void linearise(model *v)
   size_t n = v->of->n, m = v->of->m, rows = 2 * n;
   double precision = exp(-(double)*v->log_s2->v);
   for (size_t first = 0; first < rows; first += GB_RELBO_GROUP) {
+    size_t row[GB_RELBO_GROUP];
+    for (size_t i = 0; i < GB_RELBO_GROUP; i++) row[i] = first + i;
     for (size_t r = first; r < first + GB_RELBO_GROUP; r++)
       for (size_t j = 0; j < m; j++) {
         double *score = v->relbo.score + (r - first) * m + j,
@@ -120,7 +122,7 @@ static void linearise(model *v)
           *score += w * d * precision;
         }
       }
-    gb_relbo_group(&v->relbo, first, GB_RELBO_GROUP, v->mu->v, v->logvar->v);
+    gb_relbo_group(&v->relbo, GB_RELBO_GROUP, row, 1, v->mu->v, v->logvar->v);
   }
 }
 
