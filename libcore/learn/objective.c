@@ -73,7 +73,7 @@ static gb_err check_renyi(const gb_objective_opts *o)
       "objective.beta_warmup and objective.beta_cycle change beta during the training, which objective.kind: %s does "
       "not allow: it bounds a likelihood to the power 1/beta. Set both to 0.",
       o->kind);
-  GB_CHECK(kind == GB_RELBO || o->linearise_every == 1, GB_ERR_CONFIG,
+  GB_CHECK(kind == GB_RELBO || o->linearise_every <= 1, GB_ERR_CONFIG,
            "objective.linearise_every = %lld, but only objective.kind: relbo with gradient: stop linearises a decoder. "
            "Set it to 1.",
            (long long)o->linearise_every);
