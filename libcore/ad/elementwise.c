@@ -44,6 +44,17 @@ static gb_err add_vjp(gb_node *y)
   return GB_OK;
 }
 
+static gb_err add_jvp(gb_node *y)
+{
+  const addition *s = y->ctx;
+  size_t n = y->rows * y->directions * y->width;
+  memset(y->t, 0, n * sizeof *y->t);
+  for (int k = 0; k < y->n_in; k++)
+    for (size_t i = 0; y->in[k]->t && i < n; i++) y->t[i] += y->in[k]->t[i];
+  gb_activate_kept_jvp(s->a, y->rows, y->directions, y->width, y->v, y->work, y->t);
+  return GB_OK;
+}
+
 static const gb_op add_op = {"add", add_forward, add_vjp}, activate_op = {"activate", add_forward, add_vjp};
 
 static gb_node *sum_of(gb_graph *g, const gb_op *op, int n, gb_node *const in[], gb_activation activation)
@@ -54,6 +65,7 @@ static gb_node *sum_of(gb_graph *g, const gb_op *op, int n, gb_node *const in[],
   gb_node *y = gb_graph_apply(g, op, s, in[0]->shape, n, in);
   if (!y) return NULL;
   y->starts = true;
+  y->jvp = add_jvp;
   if (!gb_activation_is_monotone(activation)) y->n_work = y->width;
   return y;
 }
@@ -70,17 +82,27 @@ gb_node *gb_activated(gb_graph *g, gb_node *x, gb_activation activation)
   return x ? sum_of(g, &activate_op, 1, &x, activation) : NULL;
 }
 
-static gb_err mean_forward(gb_node *y)
+static void means(const gb_node *y, size_t rows, const gb_real *x, gb_real *to)
 {
-  const gb_node *x = y->in[0];
-  size_t c = y->width, sites = x->width / c;
-  for (size_t r = 0; r < y->rows; r++)
+  size_t c = y->width, width = y->in[0]->width, sites = width / c;
+  for (size_t r = 0; r < rows; r++)
     for (size_t k = 0; k < c; k++) {
-      const gb_real *from = x->v + r * x->width + k;
+      const gb_real *from = x + r * width + k;
       double sum = 0;
       for (size_t i = 0; i < sites; i++) sum += (double)from[i * c];
-      y->v[r * c + k] = (gb_real)(sum / (double)sites);
+      to[r * c + k] = (gb_real)(sum / (double)sites);
     }
+}
+
+static gb_err mean_forward(gb_node *y)
+{
+  means(y, y->rows, y->in[0]->v, y->v);
+  return GB_OK;
+}
+
+static gb_err mean_jvp(gb_node *y)
+{
+  means(y, y->rows * y->directions, y->in[0]->t, y->t);
   return GB_OK;
 }
 
@@ -98,7 +120,9 @@ static const gb_op mean_op = {"mean", mean_forward, mean_vjp};
 
 gb_node *gb_mean(gb_graph *g, gb_node *x)
 {
-  return x ? gb_graph_apply(g, &mean_op, NULL, (gb_shape){1, 1, x->shape.c}, 1, &x) : NULL;
+  gb_node *y = x ? gb_graph_apply(g, &mean_op, NULL, (gb_shape){1, 1, x->shape.c}, 1, &x) : NULL;
+  if (y) y->jvp = mean_jvp;
+  return y;
 }
 
 typedef struct dropout {
@@ -146,6 +170,18 @@ static gb_err dropout_vjp(gb_node *y)
   return GB_OK;
 }
 
+static gb_err dropout_jvp(gb_node *y)
+{
+  const dropout *d = y->ctx;
+  const gb_real *t = y->in[0]->t;
+  size_t n = y->rows * y->directions, width = y->width;
+  for (size_t r = 0; r < n; r++) {
+    const gb_real *factor = y->work + r / y->directions * width;
+    for (size_t i = r * width, k = 0; k < width; i++, k++) y->t[i] = d->draws->training ? t[i] * factor[k] : t[i];
+  }
+  return GB_OK;
+}
+
 static const gb_op dropout_op = {"dropout", dropout_forward, dropout_vjp};
 
 gb_node *gb_dropout(gb_graph *g, gb_node *x, double rate, const char *name, const gb_draws *draws)
@@ -156,6 +192,7 @@ gb_node *gb_dropout(gb_graph *g, gb_node *x, double rate, const char *name, cons
   gb_node *y = gb_graph_apply(g, &dropout_op, d, x->shape, 1, &x);
   if (!y) return NULL;
   y->starts = true;
+  y->jvp = dropout_jvp;
   y->n_work = x->width;
   return y;
 }

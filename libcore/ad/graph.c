@@ -19,10 +19,12 @@ struct gb_graph {
   void (*destroy[MOST])(void *ctx); /* of a context, or NULL */
   gb_err failure;
   bool measure;
-  gb_real *arena;
+  const gb_node *carried_from; /* NULL: no tangents */
+  size_t carried_rows;
+  gb_real *arena, *tangents;
   double *terms;
   char *scratch;
-  size_t n_arena, n_terms, n_scratch, elsewhere;
+  size_t n_arena, n_tangents, n_terms, n_scratch, elsewhere;
 };
 
 gb_err gb_graph_create(gb_params *p, size_t rows, gb_graph **out)
@@ -43,6 +45,7 @@ void gb_graph_destroy(gb_graph **graph)
     gb_free(&g->context[i]);
   }
   gb_free(&g->arena);
+  gb_free(&g->tangents);
   gb_free(&g->terms);
   gb_free(&g->scratch);
   gb_free(graph);
@@ -128,6 +131,19 @@ gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape,
   return add(g, node);
 }
 
+gb_node *gb_graph_apply_to_copies(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, size_t copies, int n_in,
+                                  gb_node *const in[])
+{
+  gb_node node = {.op = op, .ctx = ctx, .shape = shape, .width = gb_shape_width(shape), .n_in = n_in, .copies = copies};
+  GB_ASSERT(n_in <= GB_NODE_INPUTS);
+  for (int i = 0; i < n_in; i++) {
+    if (!in[i]) return NULL;
+    GB_ASSERT(!in[i]->is_param);
+    node.in[i] = in[i];
+  }
+  return add(g, node);
+}
+
 gb_node *gb_graph_view(gb_graph *g, const gb_op *op, gb_node *x, gb_shape shape)
 {
   if (!x) return NULL;
@@ -139,9 +155,44 @@ gb_node *gb_graph_view(gb_graph *g, const gb_op *op, gb_node *x, gb_shape shape)
 
 gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[])
 {
-  gb_node *y = gb_graph_apply(g, op, ctx, (gb_shape){1, 1, 0}, n_in, in);
-  GB_ASSERT(!y || y->copies == 1);
-  return y;
+  return gb_graph_apply(g, op, ctx, (gb_shape){1, 1, 0}, n_in, in);
+}
+
+/* Is any of these among the inputs? */
+static bool reads(const gb_node *y, size_t n, gb_node *const x[], const bool marked[])
+{
+  for (int k = 0; k < y->n_in; k++)
+    for (size_t i = 0; i < n; i++)
+      if (marked[i] && x[i] == y->in[k]) return true;
+  return false;
+}
+
+/* Nodes that depend on `from`, and on which one of `to` depends. */
+static void find_way(const gb_graph *g, const gb_node *from, int n_to, gb_node *const to[], bool way[MOST])
+{
+  bool behind[MOST] = {false};
+  for (int i = 0; i < g->n; i++) behind[i] = g->node[i] == from || reads(g->node[i], (size_t)i, g->node, behind);
+  for (int i = g->n - 1; i >= 0; i--) {
+    way[i] = false;
+    for (int k = 0; k < n_to; k++) way[i] |= behind[i] && g->node[i] == to[k];
+    for (int j = i + 1; j < g->n; j++)
+      for (int k = 0; k < g->node[j]->n_in; k++) way[i] |= behind[i] && way[j] && g->node[j]->in[k] == g->node[i];
+  }
+}
+
+const gb_node *gb_graph_carry(gb_graph *g, gb_node *from, int n_to, gb_node *const to[], size_t rows)
+{
+  bool way[MOST];
+  if (g->failure) return NULL;
+  GB_ASSERT(!g->arena && !g->carried_from);
+  find_way(g, from, n_to, to, way);
+  for (int i = 0; i < g->n; i++)
+    if (way[i] && g->node[i] != from && !g->node[i]->jvp) return g->node[i];
+  for (int i = 0; i < g->n; i++)
+    if (way[i]) g->node[i]->directions = from->width;
+  g->carried_from = from;
+  g->carried_rows = rows < g->rows ? rows : g->rows;
+  return NULL;
 }
 
 static size_t padded(size_t n)
@@ -247,7 +298,7 @@ static void lay_out(gb_graph *g)
     used += padded(g->rows * n->copies * n->n_work);
     if (is_term(n)) {
       n->term = g->terms ? g->terms + terms : NULL;
-      terms += g->rows;
+      terms += g->rows * n->copies;
     }
     if (needs_gradient(n)) n->g = &mark;
   }
@@ -259,12 +310,25 @@ static void lay_out(gb_graph *g)
   g->n_terms = terms;
 }
 
+static void place_tangents(gb_graph *g)
+{
+  size_t used = 0;
+  for (int i = 0; i < g->n; i++) {
+    gb_node *n = g->node[i];
+    if (!n->directions) continue;
+    n->t = g->tangents ? g->tangents + used : NULL;
+    used += padded(g->carried_rows * n->copies * n->directions * n->width);
+  }
+  g->n_tangents = used;
+}
+
 /* Numbers of the arena, at most: in double, since absurd layers overflow a size_t. */
 static double wanted(const gb_graph *g)
 {
   double per_row = 0;
   for (int i = 0; i < g->n; i++) {
     const gb_node *n = g->node[i];
+    if (!n->is_param) per_row += (double)(n->directions * n->copies * n->width);
     if (!n->is_param) per_row += (double)n->copies * (2 * (double)(n->width + LINE) + (double)n->n_work);
   }
   return per_row * (double)(g->rows + LINE);
@@ -292,6 +356,9 @@ gb_err gb_graph_plan(gb_graph *g)
   GB_TRY(gb_new(&g->terms, g->n_terms));
   GB_TRY(gb_new(&g->scratch, g->n_scratch));
   lay_out(g);
+  place_tangents(g);
+  if (g->n_tangents) GB_TRY(gb_new(&g->tangents, g->n_tangents + GB_NARROW_ROOM));
+  place_tangents(g);
   find_final(g);
   return GB_OK;
 }
@@ -303,7 +370,7 @@ void gb_graph_will_hold(gb_graph *g, size_t bytes)
 
 size_t gb_graph_bytes(const gb_graph *g)
 {
-  return g->n_arena * sizeof(gb_real) + g->n_terms * sizeof(double) + g->n_scratch + g->elsewhere;
+  return (g->n_arena + g->n_tangents) * sizeof(gb_real) + g->n_terms * sizeof(double) + g->n_scratch + g->elsewhere;
 }
 
 void gb_graph_measure(gb_graph *g, bool on)
@@ -343,6 +410,22 @@ gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size
     if (on && n->op) GB_TRY(timed(g, n, FORWARD));
     on |= n == after;
     if (n == last) break;
+  }
+  return GB_OK;
+}
+
+gb_err gb_graph_push(gb_graph *g)
+{
+  for (int i = 0; i < g->n; i++) {
+    gb_node *n = g->node[i];
+    if (!n->directions) continue;
+    GB_ASSERT(n->rows <= g->carried_rows * n->copies);
+    if (n != g->carried_from) {
+      GB_TRY(n->jvp(n));
+      continue;
+    }
+    memset(n->t, 0, n->rows * n->width * n->width * sizeof *n->t);
+    for (size_t k = 0; k < n->rows * n->width; k++) n->t[k * n->width + k % n->width] = 1;
   }
   return GB_OK;
 }

@@ -5,6 +5,9 @@
  * Every node holds up to `rows` independent rows (samples); what mixes rows are only the sums over rows in the
  * gradients of weights. The loss is a weighted sum of terms; a term is a node with one double per row.
  *
+ * Derivatives also go forward, along given directions: gb_graph_carry() and gb_graph_push() give the Jacobian of a part
+ * of the graph, row by row, without a transposed pass per output.
+ *
  * A node may hold several copies of each sample (ad/combine.h, gb_stack()), laid out [row][copy]. To an op they are
  * rows like any other, so one layer serves them all: this is how weights are shared. */
 #pragma once
@@ -64,11 +67,15 @@ struct gb_node {
   size_t parts;  /* pieces of them, and whether the gradient of weights is continued: gb_gradient */
   bool add;
   bool is_param;
-  size_t first;  /* of weights: place in the block */
-  gb_node *of;   /* NULL, or the node whose v and g these are, and whose `born` counts: gb_graph_view() */
-  gb_real *v;    /* [rows, width] value */
-  gb_real *g;    /* [rows, width] gradient; NULL if nothing below it has weights */
-  double *term;  /* [rows] of a loss term */
+  size_t first;              /* of weights: place in the block */
+  gb_node *of;               /* NULL, or the node whose v and g these are, and whose `born` counts: gb_graph_view() */
+  gb_real *v;                /* [rows, width] value */
+  gb_real *g;                /* [rows, width] gradient; NULL if nothing below it has weights */
+  double *term;              /* [rows] of a loss term */
+  gb_err (*jvp)(gb_node *y); /* set by the builder, of an op whose rows are independent: in[]->t -> y->t. Of inputs
+                                without a tangent t is NULL, it is 0 */
+  gb_real *t;                /* [rows, directions, width] tangents; NULL if none come here */
+  size_t directions;
   bool starts;   /* set by the builder: its vjp asks gb_node_is_born(in[]), and a gradient not born holds nothing, not
                     even 0 */
   bool born;     /* has anything been added into g in this backward pass? */
@@ -105,6 +112,11 @@ gb_node *gb_graph_param(gb_graph *g, gb_param id);
  *  Local. */
 gb_node *gb_graph_apply(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, int n_in, gb_node *const in[]);
 
+/** The same, of a number of copies that the inputs need not have.
+ *  Local. */
+gb_node *gb_graph_apply_to_copies(gb_graph *g, const gb_op *op, void *ctx, gb_shape shape, size_t copies, int n_in,
+                                  gb_node *const in[]);
+
 /** The same numbers in another shape, of as many numbers: nothing is moved.
  *  Local.
  *  @param[in] op  its name; without a vjp no gradient passes */
@@ -124,7 +136,7 @@ static inline void gb_node_bear(gb_node *x)
   *(x->of ? &x->of->born : &x->born) = true;
 }
 
-/** A loss term, of inputs with one copy.
+/** A loss term: of inputs with one copy, or an input of another op, which passes its gradient on.
  *  Local. */
 gb_node *gb_graph_term(gb_graph *g, const gb_op *op, void *ctx, int n_in, gb_node *const in[]);
 
@@ -173,6 +185,18 @@ size_t gb_graph_bytes(const gb_graph *g);
  *  @param[in] rows   rows in use from now on; at most the graph's
  *  @param[in] parts  equal pieces of them: statistics over rows are taken over a piece */
 gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size_t rows, size_t parts);
+
+/** Let tangents be carried from a node, one for each of its numbers, to others behind it. Before gb_graph_plan().
+ *  Local.
+ *  @param[in] rows  most rows of a gb_graph_push(), copies not counted
+ *  @return NULL, or the first op on the way that cannot (gb_node.jvp); nothing is carried then */
+const gb_node *gb_graph_carry(gb_graph *g, gb_node *from, int n_to, gb_node *const to[], size_t rows);
+
+/** The Jacobian, after a gb_graph_run() of the same rows: tangent k of a row is the derivative by number k of the node
+ * where they begin.
+ *  Local.
+ *  Source: forward mode, A. Griewank and A. Walther, Evaluating Derivatives (2008), section 3.1. */
+gb_err gb_graph_push(gb_graph *g);
 
 /** Gradient of sum_k weight[k] * sum over rows of term[k], after gb_graph_run() of all terms.
  *  Local.

@@ -75,6 +75,22 @@ static gb_err pool_vjp(gb_node *y)
   return GB_OK;
 }
 
+/* The tangent of the pixel that gave its number: the first of equals. */
+static gb_err pool_jvp(gb_node *y)
+{
+  const gb_node *x = y->in[0];
+  const pool *p = y->ctx;
+  size_t c = y->shape.c, s = p->size, pixels = y->shape.h * y->shape.w;
+  for (size_t i = 0; i < y->rows * y->width; i++) {
+    size_t r = i / y->width, at = i / c % pixels, channel = i % c, k = 0, from;
+    do from = pixel(x->shape, at / y->shape.w * s + k / s, at % y->shape.w * s + k % s) + channel;
+    while (x->v[r * x->width + from] < y->v[i] && ++k < s * s);
+    for (size_t d = r * y->directions; d < (r + 1) * y->directions; d++)
+      y->t[d * y->width + i % y->width] = x->t[d * x->width + from];
+  }
+  return GB_OK;
+}
+
 static const gb_op pool_op = {"max pool", pool_forward, pool_vjp};
 
 gb_node *gb_max_pool(gb_graph *g, gb_node *x, size_t size)
@@ -84,7 +100,9 @@ gb_node *gb_max_pool(gb_graph *g, gb_node *x, size_t size)
   GB_ASSERT(size && size <= x->shape.h && size <= x->shape.w);
   p->size = size;
   gb_node *y = gb_graph_apply(g, &pool_op, p, (gb_shape){x->shape.h / size, x->shape.w / size, x->shape.c}, 1, &x);
-  if (y) y->starts = true;
+  if (!y) return NULL;
+  y->starts = true;
+  y->jvp = pool_jvp;
   return y;
 }
 
@@ -113,21 +131,32 @@ static void add_share(size_t n, gb_real share, const gb_real *restrict g, gb_rea
 }
 
 /* Rows are blended first, into y->scratch, then pixels of the row. */
-static gb_err upsample_forward(gb_node *y)
+static void upsampled(const gb_node *y, size_t rows, const gb_real *numbers, gb_real *to)
 {
   const gb_node *x = y->in[0];
   size_t c = x->shape.c, row = x->shape.w * c;
-  gb_real *blended = y->scratch, *to = y->v;
-  for (size_t r = 0; r < y->rows; r++)
+  gb_real *blended = y->scratch;
+  for (size_t r = 0; r < rows; r++)
     for (size_t i = 0; i < y->shape.h; i++) {
       between v = place(i, y->shape.h, x->shape.h);
-      const gb_real *from = x->v + r * x->width;
+      const gb_real *from = numbers + r * x->width;
       blend(row, v.share, from + v.first * row, from + v.second * row, blended);
       for (size_t j = 0; j < y->shape.w; j++, to += c) {
         between u = place(j, y->shape.w, x->shape.w);
         blend(c, u.share, blended + u.first * c, blended + u.second * c, to);
       }
     }
+}
+
+static gb_err upsample_forward(gb_node *y)
+{
+  upsampled(y, y->rows, y->in[0]->v, y->v);
+  return GB_OK;
+}
+
+static gb_err upsample_jvp(gb_node *y)
+{
+  upsampled(y, y->rows * y->directions, y->in[0]->t, y->t);
   return GB_OK;
 }
 
@@ -158,6 +187,8 @@ static const gb_op upsample_op = {"upsample", upsample_forward, upsample_vjp};
 gb_node *gb_upsample(gb_graph *g, gb_node *x, size_t h, size_t w)
 {
   gb_node *y = x ? gb_graph_apply(g, &upsample_op, NULL, (gb_shape){h, w, x->shape.c}, 1, &x) : NULL;
-  if (y) y->n_scratch = x->shape.w * x->shape.c * sizeof(gb_real);
+  if (!y) return NULL;
+  y->jvp = upsample_jvp;
+  y->n_scratch = x->shape.w * x->shape.c * sizeof(gb_real);
   return y;
 }

@@ -142,6 +142,28 @@ static void gradient_of_x(gb_node *y, direction *go)
   if (x->g) go(y, y->g, y->in[W]->v, &(gb_finish){.start = gb_node_is_born(x) ? GB_START_ADD : GB_START_ZERO}, x->g);
 }
 
+/* Tangents are rows like any other. */
+static void carry(const gb_node *y, direction *go)
+{
+  const gb_sliding *s = y->ctx;
+  gb_node all = *y;
+  all.rows *= y->directions;
+  go(&all, y->in[X]->t, y->in[W]->v, &(gb_finish){.start = GB_START_ZERO}, y->t);
+  gb_activate_kept_jvp(s->activation, y->rows, y->directions, y->width, y->v, y->work, y->t);
+}
+
+static gb_err conv_jvp(gb_node *y)
+{
+  carry(y, to_small);
+  return GB_OK;
+}
+
+static gb_err deconv_jvp(gb_node *y)
+{
+  carry(y, to_large);
+  return GB_OK;
+}
+
 static gb_err conv_forward(gb_node *y)
 {
   forward(y, to_small);
@@ -180,6 +202,7 @@ static gb_node *make(gb_graph *g, const gb_op *op, gb_sliding *s, gb_shape shape
   gb_node *y = s ? gb_graph_apply(g, op, s, shape, in[B] ? B + 1 : B, in) : NULL;
   if (!y) return NULL;
   y->starts = true;
+  y->jvp = op == &deconv_op ? deconv_jvp : conv_jvp;
   y->flops = 2 * (double)(s->positions.rows * s->positions.taps) * (double)(s->large.c * s->small.c);
   y->n_scratch = scratch_room(s, gb_graph_rows(g) * y->copies);
   if (!gb_activation_is_monotone(s->activation)) y->n_work = y->width;

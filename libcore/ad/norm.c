@@ -312,6 +312,23 @@ static gb_err layer_vjp(gb_node *y)
   return GB_OK;
 }
 
+static gb_err layer_jvp(gb_node *y)
+{
+  const norm *l = y->ctx;
+  size_t c = y->shape.c, n = sites(y), rows = y->rows * y->directions * n, values = y->rows * y->width;
+  const gb_real *gamma = y->in[GAMMA]->v, *inverse = inverses(y);
+  for (size_t r = 0; r < rows; r++) {
+    size_t site = r / (y->directions * n) * n + r % n;
+    const gb_real *x = y->in[X]->t + r * c, *xhat = y->work + site * c;
+    double sum, product;
+    dot(c, x, NULL, xhat, &sum, &product);
+    gb_real mean = (gb_real)(sum / (double)c), slope = (gb_real)(product / (double)c);
+    for (size_t i = 0; i < c; i++) y->t[r * c + i] = gamma[i] * (inverse[site] * (x[i] - mean - xhat[i] * slope));
+  }
+  gb_activate_kept_jvp(l->activation, y->rows, y->directions, y->width, y->v, y->work + values, y->t);
+  return GB_OK;
+}
+
 static const gb_op layer_op = {"layer norm", layer_forward, layer_vjp};
 
 gb_node *gb_layer_norm(gb_graph *g, gb_node *x, gb_node *gamma, gb_node *beta, gb_activation a)
@@ -321,6 +338,7 @@ gb_node *gb_layer_norm(gb_graph *g, gb_node *x, gb_node *gamma, gb_node *beta, g
   gb_node *y = gb_graph_apply(g, &layer_op, l, x->shape, 3, (gb_node *[]){x, gamma, beta});
   if (!y) return NULL;
   y->starts = true;
+  y->jvp = layer_jvp;
   y->n_work = values_kept(a) * x->width + x->shape.h * x->shape.w;
   return y;
 }

@@ -184,29 +184,122 @@ static gb_err spread_vjp(gb_node *l)
   return GB_OK;
 }
 
+/* Row and direction of each sample's tangents, whose sites stand one after another. */
+static size_t tangents_of(const gb_node *y)
+{
+  return y->rows * y->directions;
+}
+
+static gb_err from_vector_jvp(gb_node *u)
+{
+  const gb_node *raw = u->in[0];
+  size_t c = raw->shape.c, n = u->width / 2;
+  for (size_t d = 0; d < tangents_of(u); d++) {
+    const gb_real *restrict at = raw->v + d / u->directions * raw->width, *restrict t = raw->t + d * raw->width;
+    gb_real *restrict to = u->t + d * u->width;
+    for (size_t i = 0; i < n; i++) {
+      gb_real a = at[i * c], b = at[i * c + 1], s = scale_of(a, b), x = a * s, y = b * s;
+      gb_real ta = t[i * c], tb = t[i * c + 1], along = x * ta + y * tb;
+      to[2 * i] = s * (ta - x * along);
+      to[2 * i + 1] = s * (tb - y * along);
+    }
+  }
+  return GB_OK;
+}
+
+static gb_err from_angle_jvp(gb_node *u)
+{
+  const gb_node *raw = u->in[0];
+  size_t c = raw->shape.c, n = u->width / 2;
+  for (size_t d = 0; d < tangents_of(u); d++) {
+    const gb_real *restrict v = u->v + d / u->directions * u->width, *restrict t = raw->t + d * raw->width;
+    gb_real *restrict to = u->t + d * u->width;
+    for (size_t i = 0; i < n; i++) {
+      gb_real turn = (gb_real)M_PI * t[i * c];
+      to[2 * i] = -turn * v[2 * i + 1];
+      to[2 * i + 1] = turn * v[2 * i];
+    }
+  }
+  return GB_OK;
+}
+
+static gb_err spread_jvp(gb_node *l)
+{
+  const gb_node *raw = l->in[0];
+  size_t c = raw->shape.c, n = l->width;
+  for (size_t d = 0; d < tangents_of(l); d++) {
+    const gb_real *restrict v = l->v + d / l->directions * n, *restrict t = raw->t + d * raw->width + c - 1;
+    for (size_t i = 0; i < n; i++) {
+      gb_real bent = (v[i] - middle) / reach;
+      l->t[d * n + i] = t[i * c] * (1 - bent * bent);
+    }
+  }
+  return GB_OK;
+}
+
+double gb_rotor_spread_slope(double l)
+{
+  double bent = (l - (double)middle) / (double)reach;
+  return 1 - bent * bent;
+}
+
+/* The context is what is bent into the first l. */
+static gb_err shared_forward(gb_node *l)
+{
+  gb_real raw = (gb_real) * (const double *)l->ctx + *l->in[0]->v;
+  gb_real v = middle + reach * gb_tanh((raw - middle) / reach);
+  for (size_t i = 0; i < l->rows * l->width; i++) l->v[i] = v;
+  return GB_OK;
+}
+
+static gb_err shared_vjp(gb_node *l)
+{
+  double slope = gb_rotor_spread_slope((double)*l->v);
+  for (size_t r = 0; r < l->rows; r++) l->work[r] = (gb_real)(slope * gb_sum(l->width, l->g + r * l->width));
+  gb_node_sum_rows(l, l->in[0], l->rows, 1, l->work, NULL);
+  return GB_OK;
+}
+
+static const gb_op shared_op = {"shared spread", shared_forward, shared_vjp};
+
 static const gb_op from_vector_op = {"direction of a vector", from_vector_forward, from_vector_vjp};
 static const gb_op from_angle_op = {"direction of an angle", from_angle_forward, from_angle_vjp};
 static const gb_op spread_op = {"spread", spread_forward, spread_vjp};
 
-static gb_node *per_site(gb_graph *g, const gb_op *op, gb_node *raw, size_t channels)
+static gb_node *per_site(gb_graph *g, const gb_op *op, gb_err (*jvp)(gb_node *), gb_node *raw, size_t channels)
 {
   if (!raw) return NULL;
-  return gb_graph_apply(g, op, NULL, (gb_shape){raw->shape.h, raw->shape.w, channels}, 1, &raw);
+  gb_node *y = gb_graph_apply(g, op, NULL, (gb_shape){raw->shape.h, raw->shape.w, channels}, 1, &raw);
+  if (y) y->jvp = jvp;
+  return y;
 }
 
 gb_node *gb_rotor_from_vector(gb_graph *g, gb_node *raw)
 {
-  return per_site(g, &from_vector_op, raw, 2);
+  return per_site(g, &from_vector_op, from_vector_jvp, raw, 2);
 }
 
 gb_node *gb_rotor_from_angle(gb_graph *g, gb_node *raw)
 {
-  return per_site(g, &from_angle_op, raw, 2);
+  return per_site(g, &from_angle_op, from_angle_jvp, raw, 2);
 }
 
 gb_node *gb_rotor_spread(gb_graph *g, gb_node *raw)
 {
-  return per_site(g, &spread_op, raw, 1);
+  return per_site(g, &spread_op, spread_jvp, raw, 1);
+}
+
+gb_node *gb_rotor_shared_spread(gb_graph *g, gb_node *weight, gb_shape shape, size_t copies, double start)
+{
+  double *raw = gb_graph_context(g, sizeof *raw);
+  if (!raw || !weight) return NULL;
+  GB_ASSERT(weight->is_param && weight->width == 1 && start > GB_SPREAD_LOW && start < GB_SPREAD_HIGH);
+  *raw = (double)middle + (double)reach * atanh((start - (double)middle) / (double)reach);
+  gb_node *l = gb_graph_apply(g, &shared_op, raw, shape, 1, &weight);
+  if (!l) return NULL;
+  l->copies = copies;
+  l->n_work = 1;
+  return l;
 }
 
 static void *make_context(gb_graph *g, gb_noise noise, double fixed, const gb_draws *draws)
@@ -267,7 +360,7 @@ static gb_err nll_forward(gb_node *y)
 {
   const noisy *n = y->ctx;
   const gb_node *u = y->in[U], *l = spread_node(y, NLL_INPUTS), *x = y->in[y->n_in - 1];
-  size_t sites = x->width / 2;
+  size_t sites = x->width / 2, copies = y->copies;
   double constant = (double)sites * log(2 * M_PI) * (n->noise == GB_GAUSSIAN ? 0.5 : 1);
   strip s;
   for (size_t r = 0; r < y->rows; r++) {
@@ -277,7 +370,7 @@ static gb_err nll_forward(gb_node *y)
       size_t i = r * sites + k;
       m = strip_end(k, sites);
       split(m, u->v + 2 * i, s.uc, s.us);
-      split(m, x->v + 2 * i, s.xc, s.xs);
+      split(m, x->v + 2 * (r / copies * sites + k), s.xc, s.xs);
       take_spread(m, l, n, i, s.l);
       (n->noise == GB_GAUSSIAN ? gaussian_terms : von_mises_terms)(m, &s, work + k, work + sites + k);
       sum += gb_sum(m, s.t);
@@ -314,7 +407,7 @@ static gb_err nll_vjp(gb_node *y)
 {
   const noisy *n = y->ctx;
   gb_node *u = y->in[U], *x = y->in[y->n_in - 1], *l = spread_node(y, NLL_INPUTS);
-  size_t sites = x->width / 2;
+  size_t sites = x->width / 2, copies = y->copies;
   strip s;
   for (size_t r = 0; r < y->rows; r++) {
     const gb_real *work = y->work + 2 * r * sites;
@@ -322,7 +415,7 @@ static gb_err nll_vjp(gb_node *y)
       size_t i = r * sites + k;
       m = strip_end(k, sites);
       split(m, u->v + 2 * i, s.uc, s.us);
-      split(m, x->v + 2 * i, s.xc, s.xs);
+      split(m, x->v + 2 * (r / copies * sites + k), s.xc, s.xs);
       (n->noise == GB_GAUSSIAN ? gaussian_gradient : von_mises_gradient)(m, &s, y->g[r], work + k, work + sites + k);
       if (u->g) add_pairs(m, s.xc, s.xs, u->g + 2 * i);
       if (l && l->g) add_into(m, 1, s.t, l->g + i);
@@ -337,7 +430,8 @@ gb_node *gb_rotor_nll(gb_graph *g, gb_noise noise, gb_node *x, gb_node *u, gb_no
 {
   void *ctx = make_context(g, noise, fixed, NULL);
   gb_node *in[] = {u, l ? l : x, x};
-  gb_node *y = ctx ? gb_graph_term(g, &nll_op, ctx, l ? 3 : 2, in) : NULL;
+  gb_node *y =
+      ctx && u ? gb_graph_apply_to_copies(g, &nll_op, ctx, (gb_shape){1, 1, 0}, u->copies, l ? 3 : 2, in) : NULL;
   if (y) y->n_work = x->width;
   return y;
 }

@@ -23,10 +23,32 @@ gb_node *gb_rotor_from_angle(gb_graph *g, gb_node *raw);
  *  Local. */
 gb_node *gb_rotor_spread(gb_graph *g, gb_node *raw);
 
-/** Loss term -ln p(x | u, l) of the angles of x [sites, 2], in nats, summed over sites.
+/** One l for all sites of all samples, a learned weight: l(weight), bent as above.
  *  Local.
+ *  @param[in] weight  one number; 0 gives l = start
+ *  @param[in] shape   sites
+ *  @param[in] copies  of each sample */
+gb_node *gb_rotor_shared_spread(gb_graph *g, gb_node *weight, gb_shape shape, size_t copies, double start);
+
+/** dl/dweight at l.
+ *  Local. */
+double gb_rotor_spread_slope(double l);
+
+/** Loss term -ln p(x | u, l) of the angles of x [sites, 2], in nats, summed over sites; of each copy of u.
+ *  Local. x has one copy.
  *  @param[in] fixed  ln sigma^2 where l is NULL */
 gb_node *gb_rotor_nll(gb_graph *g, gb_noise noise, gb_node *x, gb_node *u, gb_node *l, double fixed);
+
+/** What one sample says about the numbers z that tangents belong to, after a gb_graph_push(): its score J' grad ln p(x
+ * | u, l) and the Fisher information J' F J of the noise, with J the Jacobian of angles and spreads. Of a site F is
+ * 1/sigma^2 of the angle and 1/2 of l (Gaussian), kappa A(kappa) and kappa^2 A'(kappa) (von Mises): their means over x
+ * are those of grad ln p grad ln p', without a cross term. Local.
+ *  @param[in]  row    of u and l
+ *  @param[in]  x      [sites, 2]
+ *  @param[out] score  [directions]
+ *  @param[out] information  [directions, directions] */
+void gb_rotor_pull_back(gb_noise noise, const gb_node *u, const gb_node *l, double fixed, size_t row, const gb_real *x,
+                        double *score, double *information);
 
 /** The field of mean spins s = r u, r = <cos of the noise>: exp(-sigma^2/2) or A(kappa). Its energy is the expected
  * energy of independently noisy spins. Local. */

@@ -60,6 +60,10 @@ static gb_err make_model(const experiment *x, const gb_sim *sim, size_t rows, si
     out->model = gb_vae_model(out->vae);
     return GB_OK;
   }
+  GB_CHECK(gb_is(x->objective.kind, "elbo"), GB_ERR_CONFIG,
+           "objective.kind: %s: a grey-box model (run.physics: %s) has the ELBO only. Take kind: elbo; objective.beta "
+           "weights its KL.",
+           x->objective.kind, sim->kind->name);
   gb_hybrid_plan plan = {.opts = &x->hybrid,
                          .regularizer = &x->regularizer,
                          .objective = &x->objective,
@@ -84,7 +88,12 @@ static gb_err symmetries_of(const experiment *x, const gb_sim *sim, unsigned *ou
                                                                : 0;
   if (strcmp(sim->dims.unit, "rad")) offered &= ~spins;
   if (sim->dims.shape[0] != sim->dims.shape[1]) offered &= ~(unsigned)GB_LATTICE_ROTATION;
-  return gb_symmetry_parse(x->data.augment, "data.augment", offered, sim->kind->name, out);
+  GB_TRY(gb_symmetry_parse(x->data.augment, "data.augment", offered, sim->kind->name, out));
+  GB_CHECK(
+      !*out || gb_objective_kind_of(&x->objective) != GB_RELBO_JOINT, GB_ERR_CONFIG,
+      "data.augment moves the samples, but objective.kind: relbo-joint is a number of the data as they are. Set it "
+      "to [], or take another kind.");
+  return GB_OK;
 }
 
 enum { MOST_SECTIONS = 16 };

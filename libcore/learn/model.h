@@ -3,8 +3,9 @@
 #include <stdint.h>
 
 #include "ad/graph.h"
+#include "data/dataset.h"
 
-enum { GB_MOST_TERMS = 8 };
+enum { GB_MOST_TERMS = 8, GB_MOST_NOTES = 72 };
 
 /* Which noise a pass draws: it is a function of (seed of the run, step, number of the row). */
 typedef struct gb_pass {
@@ -26,6 +27,9 @@ typedef struct gb_model {
   unsigned idle;           /* bit k: term k has no weight at any step, and training passes leave it out */
   bool whole_shards;       /* statistics over the rows of a shard: a training pass must hold whole ones */
 
+  /** NULL, or look at the training data, of which the loss is a number: before the first pass over a data set.
+   *  Collective over c. */
+  gb_err (*prepare)(void *self, gb_comm c, gb_dataset *data);
   /** Compute the terms of n samples.
    *  Local.
    *  @param[in]  parts  equal pieces of the samples over which statistics are taken, if the model has such
@@ -39,6 +43,17 @@ typedef struct gb_model {
   /** Weights of the terms at a step; at GB_PASS_FIXED those by which validations judge.
    *  Local. */
   void (*weights)(const void *self, uint64_t step, double *weight);
+
+  int n_notes;             /* numbers that validations log beside the terms; 0: none */
+  const char *const *note; /* their names, [n_notes] */
+  uint64_t least;          /* bit k, of the first 64: the least of note k over the samples, else the mean */
+  /** What the last forward pass, one of a validation, says of a row.
+   *  Local.
+   *  @param[out] note  [n_notes] */
+  void (*note_row)(const void *self, size_t row, double *note);
+  /** From means over all samples to what is logged, in place.
+   *  Local. */
+  void (*note_all)(const void *self, double *note);
 } gb_model;
 
 /** Let go of a model, and forget it.

@@ -1,8 +1,11 @@
-/* learn/objective.h - weights of the terms of a loss, and how they change over a training. */
+/* learn/objective.h - which bound is trained, the weights of the terms of its loss, and how they change. */
 #pragma once
 #include "config/schema.h"
 
 typedef struct gb_objective_opts {
+  const char *kind, *gradient;
+  double alpha;
+  int64_t samples, linearise_every;
   double beta;
   int64_t beta_warmup, beta_cycle, beta_cycles;
   double beta_ramp, free_bits;
@@ -11,6 +14,27 @@ typedef struct gb_objective_opts {
   const char *energy_mode;
 } gb_objective_opts;
 extern const gb_schema gb_objective_schema; /* section "objective" */
+
+/* What objective.kind and objective.gradient come to. */
+typedef enum gb_objective_kind {
+  GB_ELBO,
+  GB_RELBO,         /* the decoder linearised, its posterior held fixed */
+  GB_RENYI_SAMPLED, /* several samples: relbo with sampled gradients, vr, iwae */
+  GB_RELBO_ESCORT,
+  GB_RELBO_JOINT, /* of linear models, from moments of the data */
+  GB_RENYI_PRIOR
+} gb_objective_kind;
+
+/** Local. */
+gb_objective_kind gb_objective_kind_of(const gb_objective_opts *o);
+
+/** Its alpha: that of the options, but of ELBO 1 and of IWAE 0.
+ *  Local. */
+double gb_objective_alpha(const gb_objective_opts *o);
+
+/** Samples of the latents that a pass decodes for each row of the data.
+ *  Local. */
+size_t gb_objective_samples(const gb_objective_opts *o);
 
 /** A weight that is 0 before step `start` and rises linearly over the next `warmup` steps.
  *  Local. */

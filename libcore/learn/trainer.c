@@ -204,8 +204,26 @@ static gb_err step(loop *t, bool *stop)
 /* Rows are added in groups of fixed size, each by one rank, and groups in their order. */
 enum { GROUP = 16 };
 
+/* What is added up: terms, then notes. Of some notes the least is wanted. */
+typedef struct sums {
+  size_t n;       /* of a group */
+  double *sum;    /* [groups, n] */
+  double *lowest; /* [n], negative: of all groups of this rank */
+} sums;
+
+static void add_row(const gb_model *model, const double *const term[], size_t row, double *sum, double *lowest)
+{
+  double note[GB_MOST_NOTES];
+  for (int k = 0; k < model->n_terms; k++) sum[k] += term[k][row];
+  if (model->n_notes) model->note_row(model->self, row, note);
+  for (int k = 0; k < model->n_notes; k++) {
+    sum[model->n_terms + k] += note[k];
+    lowest[model->n_terms + k] = fmax(lowest[model->n_terms + k], -note[k]);
+  }
+}
+
 /* The terms of the groups of this rank, in passes of whatever size. */
-static gb_err evaluate_groups(const gb_model *model, gb_dataset *data, gb_split split, gb_range groups, double *sum)
+static gb_err evaluate_groups(const gb_model *model, gb_dataset *data, gb_split split, gb_range groups, const sums *s)
 {
   size_t rows = gb_dataset_rows(data, split), end = (groups.first + groups.count) * GROUP, n;
   size_t most = model->rows > GROUP ? model->rows / GROUP * GROUP : model->rows; /* passes begin with a group */
@@ -220,28 +238,38 @@ static gb_err evaluate_groups(const gb_model *model, gb_dataset *data, gb_split 
     for (size_t i = 0; i < n; i++) row[i] = first + i;
     e = gb_dataset_read(data, split, n, row, x);
     if (!e) e = model->forward(model->self, n, 1, x, (gb_pass){GB_PASS_FIXED, first, false}, term);
-    for (size_t i = 0; i < n && !e; i++)
-      for (int k = 0; k < model->n_terms; k++)
-        sum[(first + i) / GROUP * (size_t)model->n_terms + (size_t)k] += term[k][i];
+    for (size_t i = 0; i < n && !e; i++) add_row(model, term, i, s->sum + (first + i) / GROUP * s->n, s->lowest);
   }
   gb_free(&x);
   gb_free(&row);
   return e;
 }
 
+static void finish_means(const gb_model *model, const sums *s, size_t groups, size_t rows, double *mean)
+{
+  for (size_t k = 0; k < s->n; k++) mean[k] = 0;
+  for (size_t i = 0; i < groups * s->n; i++) mean[i % s->n] += s->sum[i] / (double)rows;
+  for (int k = 0; k < model->n_notes && k < 64; k++)
+    if (model->least >> k & 1) mean[model->n_terms + k] = -s->lowest[model->n_terms + k];
+  if (model->n_notes) model->note_all(model->self, mean + model->n_terms);
+}
+
 gb_err gb_train_evaluate(gb_comm c, const gb_model *model, gb_dataset *data, gb_split split, double *mean)
 {
-  size_t rows = gb_dataset_rows(data, split), n_terms = (size_t)model->n_terms, n = (rows + GROUP - 1) / GROUP;
-  double *sum = NULL;
-  gb_err e = gb_new(&sum, n * n_terms);
-  if (!e) e = evaluate_groups(model, data, split, gb_comm_share(c, n), sum);
+  size_t rows = gb_dataset_rows(data, split), n = (rows + GROUP - 1) / GROUP;
+  double lowest[GB_MOST_TERMS + GB_MOST_NOTES];
+  sums s = {.n = (size_t)(model->n_terms + model->n_notes), .lowest = lowest};
+  for (size_t k = 0; k < s.n; k++) lowest[k] = -INFINITY;
+  if (model->prepare) GB_TRY(model->prepare(model->self, c, data));
+  gb_err e = gb_new(&s.sum, n * s.n);
+  if (!e) e = evaluate_groups(model, data, split, gb_comm_share(c, n), &s);
   e = gb_comm_agree(c, e);
   if (!e) {
-    gb_comm_merge(c, sum, n * n_terms);
-    for (size_t k = 0; k < n_terms; k++) mean[k] = 0;
-    for (size_t i = 0; i < n * n_terms; i++) mean[i % n_terms] += sum[i] / (double)rows;
+    gb_comm_merge(c, s.sum, n * s.n);
+    gb_comm_max(c, lowest, s.n);
+    finish_means(model, &s, n, rows, mean);
   }
-  gb_free(&sum);
+  gb_free(&s.sum);
   return e;
 }
 
@@ -268,8 +296,8 @@ static gb_err judge(loop *t, double loss)
 
 static gb_err validate(loop *t)
 {
-  double mean[GB_MOST_TERMS], weight[GB_MOST_TERMS];
-  gb_kv kv[GB_MOST_TERMS + 4];
+  double mean[GB_MOST_TERMS + GB_MOST_NOTES], weight[GB_MOST_TERMS];
+  gb_kv kv[GB_MOST_TERMS + GB_MOST_NOTES + 4];
   size_t n = 0;
   if (!gb_dataset_rows(t->data, GB_VALIDATION)) return GB_OK;
   gb_times_begin(&t->times);
@@ -284,6 +312,7 @@ static gb_err validate(loop *t)
   kv[n++] = (gb_kv){"loss", loss, NULL};
   for (int k = 0; k < t->model->n_terms; k++) kv[n++] = (gb_kv){t->model->term[k], mean[k], NULL};
   kv[n++] = (gb_kv){"best", t->state.best, NULL};
+  for (int k = 0; k < t->model->n_notes; k++) kv[n++] = (gb_kv){t->model->note[k], mean[t->model->n_terms + k], NULL};
   gb_run_log(t->run, "validate", n, kv);
   return GB_OK;
 }
@@ -417,6 +446,7 @@ gb_err gb_train(gb_comm c, const gb_train_opts *opts, const gb_optim_opts *optim
   t.n_sums = (size_t)(opts->shards * model->n_terms);
   t.log_time = gb_clock_now();
   GB_ASSERT(model->n_terms <= GB_MOST_TERMS && model->rows > 0);
+  if (model->prepare) GB_TRY(model->prepare(model->self, c, data));
   gb_err e = prepare(&t, seed);
   if (!e) e = run_loop(&t);
   *out = (gb_train_result){t.state.step, t.state.best_step, t.state.best, t.times};

@@ -43,5 +43,5 @@ gb_err gb_train(gb_comm c, const gb_train_opts *opts, const gb_optim_opts *optim
 
 /** Mean of every term over all rows of a split, with fixed noise: the same on any number of ranks, in passes of any
  * size. Collective over c.
- *  @param[out] mean [model->n_terms] */
+ *  @param[out] mean [model->n_terms + model->n_notes]: terms, then notes */
 gb_err gb_train_evaluate(gb_comm c, const gb_model *model, gb_dataset *data, gb_split split, double *mean);

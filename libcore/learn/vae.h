@@ -3,7 +3,8 @@
  * Encoder: samples -> q(z|x) = N(mu, diag exp(logvar)). Decoder: z -> on every site a direction and a spread. Loss
  * terms in nats per sample: `nll` = -ln p(x|z) at one sampled z, `kl` = KL(q(z|x) || N(0, I)), `energy` = N (e(x) -
  * e(rec))^2, and with free bits `free_bits` = sum_j max(0, lambda - KL_j); loss = nll + beta (kl + free_bits) +
- * energy_weight energy. The ladder of arXiv:1705.09524 is two keys: model.spread
+ * energy_weight energy. Other objectives than the ELBO (objective.kind) have a term `renyi` instead of free_bits.
+ * The ladder of arXiv:1705.09524 is two keys: model.spread
  * (fixed: no G, learned: G) and objective.energy_weight (0: no H). Derivations: docs/theory/hgvae.md. */
 #pragma once
 #include "config/schema.h"
@@ -22,7 +23,8 @@ typedef struct gb_vae_opts {
 } gb_vae_opts;
 extern const gb_schema gb_vae_schema; /* section "model" */
 
-enum { GB_VAE_NLL, GB_VAE_KL, GB_VAE_ENERGY, GB_VAE_FREE, GB_VAE_TERMS }; /* the last one only with free bits */
+/* The last one only with free bits, or as `renyi` of objectives other than the ELBO: never both. */
+enum { GB_VAE_NLL, GB_VAE_KL, GB_VAE_ENERGY, GB_VAE_FREE, GB_VAE_TERMS, GB_VAE_RENYI = GB_VAE_FREE };
 
 typedef struct gb_vae gb_vae;
 
@@ -49,9 +51,11 @@ gb_params *gb_vae_params(gb_vae *v);
 /* What the last pass computed, row by row; borrowed, valid until the next. */
 typedef struct gb_vae_view {
   size_t rows, latent, sites;
-  const gb_real *mu, *logvar, *z; /* [rows, latent] */
-  const gb_real *direction;       /* [rows, sites, 2]: the mean field, in the frame of the model (aligned if so) */
-  const gb_real *spread;          /* [rows, sites] ln sigma^2; NULL if it is fixed */
+  const gb_real *mu, *logvar; /* [rows, latent] */
+  const gb_real *z;           /* [rows, samples, latent]; what follows is of the first sample */
+  size_t samples;
+  const gb_real *direction; /* [rows, sites, 2]: the mean field, in the frame of the model (aligned if so) */
+  const gb_real *spread;    /* [rows, sites] ln sigma^2; NULL if it is fixed */
   double fixed_spread;
   const double *term[GB_VAE_TERMS]; /* [rows]; NULL of free bits where there are none */
   const double *turned;             /* [rows] angle by which align turned each sample, rad */

@@ -88,3 +88,22 @@ void gb_activate_kept_vjp(gb_activation a, size_t n, const gb_real *y, const gb_
 {
   gb_activate_vjp((int)a, n, gb_activation_is_monotone(a) ? y : kept, g);
 }
+
+void gb_activate_kept_jvp(gb_activation a, size_t rows, size_t directions, size_t width, const gb_real *y,
+                          const gb_real *kept, gb_real *t)
+{
+  enum { STRIP = 128 };
+  const gb_real *of = gb_activation_is_monotone(a) ? y : kept;
+  if (a == GB_NONE) return;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t i = 0, m; i < width; i += m) {
+      gb_real slopes[STRIP];
+      m = width - i < STRIP ? width - i : STRIP;
+      for (size_t k = 0; k < m; k++) slopes[k] = 1;
+      gb_activate_vjp((int)a, m, of + r * width + i, slopes);
+      for (size_t d = 0; d < directions; d++) {
+        gb_real *restrict to = t + (r * directions + d) * width + i;
+        for (size_t k = 0; k < m; k++) to[k] *= slopes[k];
+      }
+    }
+}

@@ -44,3 +44,10 @@ void gb_activate_vjp(int kind, size_t n, const gb_real *y_or_x, gb_real *g);
  *  @param kept  [n] x; not used, and may be NULL, if gb_activation_is_monotone() */
 void gb_activate_kept(gb_activation a, size_t n, gb_real *y, gb_real *kept);
 void gb_activate_kept_vjp(gb_activation a, size_t n, const gb_real *y, const gb_real *kept, gb_real *g);
+
+/** t *= activation'(x) for several tangents of each row.
+ *  Local.
+ *  @param[in]     y, kept  [rows, width] as above
+ *  @param[in,out] t        [rows, directions, width] */
+void gb_activate_kept_jvp(gb_activation a, size_t rows, size_t directions, size_t width, const gb_real *y,
+                          const gb_real *kept, gb_real *t);

@@ -18,7 +18,7 @@ static const char *const split_name[GB_SPLITS] = {"training", "validation", "tes
 
 typedef struct result {
   size_t rows;
-  double loss, term[GB_MOST_TERMS];
+  double loss, term[GB_MOST_TERMS + GB_MOST_NOTES];
 } result;
 
 static gb_err one_split(gb_comm c, const gb_model *model, gb_dataset *data, gb_split split, result *out)
@@ -69,6 +69,8 @@ static json_t *as_json(const gb_trained *t, const char *path, const gb_model *mo
     json_object_set_new(one, "samples", json_integer((json_int_t)r[s].rows));
     json_object_set_new(one, "loss", json_real(r[s].loss));
     for (int k = 0; k < model->n_terms; k++) json_object_set_new(one, model->term[k], json_real(r[s].term[k]));
+    for (int k = 0; k < model->n_notes; k++)
+      json_object_set_new(one, model->note[k], json_real(r[s].term[model->n_terms + k]));
     json_object_set_new(splits, split_name[s], one);
   }
   json_object_set_new(o, "splits", splits);

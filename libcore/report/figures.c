@@ -21,7 +21,9 @@ gb_err gb_figure_loss(const gb_report *r, gb_text *svg)
   gb_text_add(&s.t, "set multiplot layout 1,%d\nset xlabel 'step'\nset format x '%%.0s%%c'\nset logscale y\n",
               model.n_terms);
   for (int k = 0; k < model.n_terms; k++) {
-    gb_text_add(&s.t, "set title '%s'\nset key %s\n", model.term[k], k == 0 ? "on top right" : "off");
+    bool any_sign = !strcmp(model.term[k], "renyi");
+    gb_text_add(&s.t, "%s logscale y\nset title '%s'\nset key %s\n", any_sign ? "unset" : "set", model.term[k],
+                k == 0 ? "on top right" : "off");
     gb_plot_begin(&s);
     for (size_t i = 0; i < r->n_models; i++) {
       gb_plot_curve(&s, train[i][k], "using 1:2 with points pt 7 ps 0.15", gb_plot_colour(i), NULL);

@@ -96,6 +96,8 @@ static gb_err derive(gb_report *r, gb_reported *m)
 static gb_err assess_model(gb_comm c, gb_report *r, gb_reported *m, gb_dataset *data, size_t n_prior)
 {
   GB_TRY(gb_models_open(c, m->dir, r->physics, PASS_ROWS, data, r->data_path, r->run, &m->m));
+  const gb_model *model = &m->m.built.model;
+  if (model->prepare) GB_TRY(model->prepare(model->self, c, data));
   GB_TRY(gb_assess(c, &m->m, data, n_prior, &m->a));
   return gb_comm_agree(c, derive(r, m));
 }

@@ -76,7 +76,7 @@ best = min((l for l in log if l["event"] == "validate"), key=lambda l: l["loss"]
 assert one["step"] == best["step"] and one["weights"] == "best.h5" and one["data_of_training"]
 assert not other["data_of_training"] and other["step"] == one["step"]
 assert {k: v["samples"] for k, v in one["splits"].items()} == {"training": 360, "validation": 120, "test": 240}
-for term in ("loss", "nll", "kl", "energy", "free_bits"):
+for term in ("loss", "nll", "kl", "energy", "free_bits", "active_units", "kl_0", "kl_1"):
     assert abs(one["splits"]["validation"][term] / best[term] - 1) < 1e-8, term
 for s in list(one["splits"].values()) + list(other["splits"].values()):
     assert abs(s["nll"] + s["kl"] + s["free_bits"] + 20 * s["energy"] - s["loss"]) < 1e-9 * abs(s["loss"]), s

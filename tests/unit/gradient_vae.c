@@ -134,15 +134,21 @@ static void compare(bench *b)
   gb_free(&u);
 }
 
-static void check_model(const world *w, const gb_vae_opts *opts, const char *energy_mode, const double *weight)
+static void check_objective(const world *w, const gb_vae_opts *opts, const gb_objective_opts *objective,
+                            const double *weight)
 {
-  bench b = {.weight = {weight[0], weight[1], weight[2]}};
-  gb_objective_opts objective = {.beta = 1, .energy_weight = 1, .energy_mode = energy_mode};
-  CHECK_OK(gb_vae_create(opts, &objective, &w->sim, ROOM, 11, NULL, &b.v));
+  bench b = {.weight = {weight[0], weight[1], weight[2], weight[3]}};
+  CHECK_OK(gb_vae_create(opts, objective, &w->sim, ROOM, 11, NULL, &b.v));
   b.m = gb_vae_model(b.v);
   choose_data(&b);
   compare(&b);
   gb_vae_destroy(&b.v);
+}
+
+static void check_model(const world *w, const gb_vae_opts *opts, const char *energy_mode, const double *weight)
+{
+  check_objective(
+      w, opts, &(gb_objective_opts){.kind = "elbo", .beta = 1, .energy_weight = 1, .energy_mode = energy_mode}, weight);
 }
 
 /* All combinations but one. von Mises noise is drawn by rejection: with a learned spread the accepted draw jumps when a
@@ -175,6 +181,33 @@ static void all_models(void **state)
   close_world(&w);
 }
 
+/* One sigma for all, a weight: with every likelihood, energy and way to have samples. */
+static void shared_spread(void **state)
+{
+  (void)state;
+  static const double weight[GB_VAE_TERMS] = {0.9, 1.7, 0.6, 1.7};
+  static const char *const modes[] = {"mean", "sample", "expected"}, *const kinds[] = {"elbo", "relbo-escort", "vr"};
+  world w;
+  open_world(&w);
+  for (int i = 0; i < 12; i++)
+    for (int k = 0; k < 3; k++) {
+      bool vector = i & 1, von_mises = i & 2;
+      if (von_mises && i / 4 == 1) continue; /* as above */
+      gb_vae_opts o = {.encoding = vector ? "cossin" : "angle",
+                       .encoder = {1, dense_encoder},
+                       .decoder = {2, dense_decoder},
+                       .activation = "softplus",
+                       .latent = 2,
+                       .likelihood = von_mises ? "von_mises" : "gaussian",
+                       .spread = "shared",
+                       .sigma = 0.6};
+      gb_objective_opts objective = {
+          .kind = kinds[k], .alpha = 0.6, .samples = 3, .beta = 1.7, .energy_weight = 1, .energy_mode = modes[i / 4]};
+      check_objective(&w, &o, &objective, weight);
+    }
+  close_world(&w);
+}
+
 /* The energy term is skipped if its weight is 0, as in a plain VAE; weights of terms may be 0 during warm-up. */
 static void terms_alone(void **state)
 {
@@ -190,6 +223,189 @@ static void terms_alone(void **state)
   world w;
   open_world(&w);
   for (size_t i = 0; i < sizeof weight / sizeof *weight; i++) check_model(&w, &o, "sample", weight[i]);
+  close_world(&w);
+}
+
+/* Renyi objectives whose gradient is that of their value. */
+static void renyi_objectives(void **state)
+{
+  (void)state;
+  static const double weight[GB_VAE_TERMS] = {1, 1.7, 0.2, 1.7};
+  static const struct {
+    const char *kind;
+    double alpha;
+  } c[] = {{"relbo", 0.4}, {"vr", -0.5}, {"vr", 1.2}, {"iwae", 0.5}, {"relbo-escort", 0.6}, {"renyi-prior", 1.01}};
+  world w;
+  open_world(&w);
+  for (size_t i = 0; i < sizeof c / sizeof *c; i++)
+    for (int conv = 0; conv < 2; conv++) {
+      gb_vae_opts o = {.encoding = "cossin",
+                       .encoder = {conv ? 2 : 1, conv ? conv_encoder : dense_encoder},
+                       .decoder = {2, conv ? conv_decoder : dense_decoder},
+                       .activation = "softplus",
+                       .latent = 2,
+                       .likelihood = conv ? "von_mises" : "gaussian",
+                       .spread = conv ? "fixed" : "learned",
+                       .sigma = 0.6};
+      gb_objective_opts objective = {.kind = c[i].kind,
+                                     .gradient = "sampled",
+                                     .alpha = c[i].alpha,
+                                     .samples = 3,
+                                     .beta = 1.7,
+                                     .energy_weight = 1,
+                                     .energy_mode = conv ? "sample" : "expected"};
+      check_objective(&w, &o, &objective, weight);
+    }
+  close_world(&w);
+}
+
+static bool is_of_decoder(const gb_param_info *info)
+{
+  return !strncmp(info->name, "decoder", 7) || !strncmp(info->name, "output", 6) || !strncmp(info->name, "spread", 6);
+}
+
+/* With a posterior held fixed the decoder's gradient is that of the ELBO, to the bit; the encoder's is that of nll +
+ * beta (kl + renyi), renyi being a function of mu and logvar whose derivatives are those of gb_renyi_gradient(). Of a
+ * decoder that is nearly linear about a narrow q, -renyi is what many samples say. */
+static void fixed_posterior(const char *spread)
+{
+  enum { M = 3, SAMPLES = 4000 };
+  static const double weight[GB_VAE_TERMS] = {1, 1.3, 0, 1.3};
+  static const char *const kinds[] = {"elbo", "relbo"};
+  gb_vae_opts o = {.encoding = "cossin",
+                   .encoder = {1, dense_encoder},
+                   .decoder = {2, dense_decoder},
+                   .activation = "softplus",
+                   .latent = M,
+                   .likelihood = "gaussian",
+                   .spread = spread,
+                   .sigma = 0.6};
+  world w;
+  open_world(&w);
+  bench b[2];
+  double *grad[2], delta[2] = {0};
+  for (int k = 0; k < 2; k++) {
+    gb_objective_opts objective = {
+        .kind = kinds[k], .gradient = "stop", .alpha = 0.9, .samples = SAMPLES, .beta = 1.3, .energy_mode = "mean"};
+    b[k] = (bench){.weight = {weight[0], weight[1], weight[2], weight[3]}};
+    CHECK_OK(gb_vae_create(&o, &objective, &w.sim, ROOM, 11, NULL, &b[k].v));
+    b[k].m = gb_vae_model(b[k].v);
+    gb_params *p = gb_vae_params(b[k].v);
+    for (int t = 0; t < gb_params_n(p); t++) { /* q with variances of 0.001 */
+      const gb_param_info *info = gb_params_info(p, t);
+      if (!strcmp(info->name, "logvar.bias"))
+        for (size_t i = 0; i < info->count; i++) gb_params_value(p)[info->first + i] = -7;
+    }
+    if (k == 0)
+      choose_data(&b[0]);
+    else
+      memcpy(b[k].x, b[0].x, sizeof b[0].x);
+    loss(&b[k]);
+    double note[GB_MOST_NOTES];
+    for (size_t r = 0; k == 1 && r < ROWS; r++) {
+      b[k].m.note_row(b[k].m.self, r, note);
+      for (int i = 0; i < b[k].m.n_notes; i++) {
+        if (!strcmp(b[k].m.note[i], "delta_linear")) delta[0] += note[i];
+        if (!strcmp(b[k].m.note[i], "delta_sampled")) delta[1] += note[i];
+        if (!strcmp(b[k].m.note[i], "outside")) CHECK(note[i] == 0);
+        if (!strcmp(b[k].m.note[i], "least_w")) CHECK(note[i] > 0.9 - 1e-12 && note[i] < 10);
+      }
+    }
+    grad[k] = gb_alloc(gb_params_size(p), sizeof *grad[k]);
+    CHECK_OK(b[k].m.backward(b[k].m.self, b[k].weight, &(gb_gradient){.block = grad[k], .parts = 1}));
+  }
+  assert_string_equal(b[1].m.term[GB_VAE_RENYI], "renyi");
+  gb_params *p = gb_vae_params(b[0].v);
+  size_t decoder = 0, encoder = 0;
+  for (int t = 0; t < gb_params_n(p); t++) {
+    const gb_param_info *info = gb_params_info(p, t);
+    bool of_decoder = is_of_decoder(info);
+    for (size_t i = info->first; i < info->first + info->count; i++) {
+      if (of_decoder) CHECK(grad[0][i] == grad[1][i]);
+      decoder += of_decoder;
+      encoder += !of_decoder && grad[0][i] != grad[1][i];
+    }
+  }
+  CHECK(decoder > 50 && encoder > 50);
+  CHECK(delta[0] > 0.05);
+  CHECK_NEAR(delta[0], delta[1], 0.1 * delta[0]);
+  for (int k = 0; k < 2; k++) gb_vae_destroy(&b[k].v);
+  for (int k = 0; k < 2; k++) gb_free(&grad[k]);
+  close_world(&w);
+}
+
+static void relbo_with_a_fixed_posterior(void **state)
+{
+  (void)state;
+  fixed_posterior("learned");
+  fixed_posterior("shared");
+}
+
+/* The gradient of rows [first, first + n) of x in a training. */
+static void training_gradient(const world *w, int64_t every, size_t first, size_t n, const float *x, size_t size,
+                              double *grad)
+{
+  static const double weight[GB_VAE_TERMS] = {1, 1.3, 0, 1.3};
+  const gb_vae_opts o = {.encoding = "cossin",
+                         .encoder = {1, dense_encoder},
+                         .decoder = {2, dense_decoder},
+                         .activation = "softplus",
+                         .latent = 2,
+                         .likelihood = "gaussian",
+                         .spread = "shared",
+                         .sigma = 0.6};
+  const gb_objective_opts objective = {
+      .kind = "relbo", .gradient = "stop", .alpha = 0.6, .linearise_every = every, .beta = 1.3, .energy_mode = "mean"};
+  gb_vae *v;
+  double sum[GB_VAE_TERMS];
+  CHECK_OK(gb_vae_create(&o, &objective, &w->sim, ROOM, 11, NULL, &v));
+  gb_model m = gb_vae_model(v);
+  CHECK(gb_params_size(m.params) == size);
+  CHECK_OK(gb_model_sums(&m, n, x + first * N, (gb_pass){.step = 2, .first_row = first, .training = true}, sum));
+  CHECK_OK(m.backward(m.self, weight, &(gb_gradient){.block = grad, .parts = 1}));
+  gb_vae_destroy(&v);
+}
+
+/* Every second row stands for two: the encoder's gradient is twice that of these rows, the decoder's that of all. Rows
+ * have the same noise alone as together. */
+static void some_rows_stand_for_all(void **state)
+{
+  (void)state;
+  enum { SIZE = 1024 };
+  static double grad[SIZE], alone[SIZE], expected[SIZE];
+  float x[ROOM * N];
+  world w;
+  gb_vae *v;
+  open_world(&w);
+  CHECK_OK(gb_vae_create(&(gb_vae_opts){.encoding = "cossin",
+                                        .encoder = {1, dense_encoder},
+                                        .decoder = {2, dense_decoder},
+                                        .activation = "softplus",
+                                        .latent = 2,
+                                        .likelihood = "gaussian",
+                                        .spread = "shared",
+                                        .sigma = 0.6},
+                         &(gb_objective_opts){.kind = "elbo", .energy_mode = "mean"}, &w.sim, 1, 11, NULL, &v));
+  gb_params *p = gb_vae_params(v);
+  size_t size = gb_params_size(p);
+  CHECK(size <= SIZE);
+  for (size_t i = 0; i < ROOM * N; i++) x[i] = (float)(0.5 * sin((double)i * (double)i));
+  training_gradient(&w, 2, 0, ROOM, x, size, grad);
+  for (size_t r = 0; r < ROOM; r++) {
+    training_gradient(&w, 1, r, 1, x, size, alone);
+    for (int t = 0; t < gb_params_n(p); t++) {
+      const gb_param_info *info = gb_params_info(p, t);
+      double times = is_of_decoder(info) ? 1 : r % 2 ? 0 : 2;
+      for (size_t i = info->first; i < info->first + info->count; i++) expected[i] += times * alone[i];
+    }
+  }
+  size_t moved = 0;
+  for (size_t i = 0; i < size; i++) {
+    CHECK_NEAR(grad[i], expected[i], 1e-11 * (1 + fabs(expected[i])));
+    moved += fabs(grad[i]) > 1e-3;
+  }
+  CHECK(moved > 300);
+  gb_vae_destroy(&v);
   close_world(&w);
 }
 
@@ -371,7 +587,14 @@ static void likelihoods_are_densities(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(all_models), TEST(terms_alone), TEST(noisy_energies_have_their_mean),
-                                     TEST(kl_is_the_integral), TEST(likelihoods_are_densities)};
+  const struct CMUnitTest tests[] = {TEST(all_models),
+                                     TEST(shared_spread),
+                                     TEST(terms_alone),
+                                     TEST(renyi_objectives),
+                                     TEST(relbo_with_a_fixed_posterior),
+                                     TEST(some_rows_stand_for_all),
+                                     TEST(noisy_energies_have_their_mean),
+                                     TEST(kl_is_the_integral),
+                                     TEST(likelihoods_are_densities)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

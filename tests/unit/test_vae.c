@@ -42,7 +42,7 @@ static const gb_vae_opts small = {.encoding = "cossin",
                                   .likelihood = "gaussian",
                                   .spread = "learned",
                                   .sigma = 0.4};
-static const gb_objective_opts hg = {.beta = 2, .energy_weight = 3, .energy_mode = "sample"};
+static const gb_objective_opts hg = {.kind = "elbo", .beta = 2, .energy_weight = 3, .energy_mode = "sample"};
 
 static gb_vae *create(const gb_vae_opts *o, const gb_objective_opts *objective, size_t rows, uint64_t seed)
 {
@@ -295,7 +295,8 @@ static void noise_has_its_width(void **state)
 static void weights_of_terms_warm_up(void **state)
 {
   (void)state;
-  gb_objective_opts o = {.beta = 3, .beta_warmup = 10, .energy_weight = 8, .energy_warmup = 4, .energy_mode = "mean"};
+  gb_objective_opts o = {
+      .kind = "elbo", .beta = 3, .beta_warmup = 10, .energy_weight = 8, .energy_warmup = 4, .energy_mode = "mean"};
   static const struct {
     uint64_t step;
     double kl, energy;
@@ -332,7 +333,8 @@ static void weights_of_terms_warm_up(void **state)
 static void beta_goes_in_cycles(void **state)
 {
   (void)state;
-  gb_objective_opts o = {.beta = 2, .beta_cycle = 10, .beta_cycles = 3, .beta_ramp = 0.4, .energy_mode = "mean"};
+  gb_objective_opts o = {
+      .kind = "elbo", .beta = 2, .beta_cycle = 10, .beta_cycles = 3, .beta_ramp = 0.4, .energy_mode = "mean"};
   double w[GB_VAE_TERMS];
   gb_vae *v = create(&small, &o, 1, 5);
   gb_model m = gb_vae_model(v);
