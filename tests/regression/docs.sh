@@ -15,9 +15,13 @@ for config in "$SOURCE"/configs/*.yaml template.yaml; do
     expect 0 "^# greybox-$program would need"
   done
 done
-run 0 "$BUILD/bin/greybox-sweep" "$SOURCE/configs/xy_sweep.yaml" --dry-run
-expect 0 "48 trials: a grid design of 24 points, 2 seeds each"
-if grep -q "will fail" out; then fail "configs/xy_sweep.yaml: $(grep "will fail" out)"; fi
+for study in "xy_sweep 48 trials: a grid design of 24 points, 2 seeds each" \
+  "xy_alpha_beta 192 trials: a grid design of 64 points, 3 seeds each"; do
+  config=configs/${study%% *}.yaml
+  run 0 "$BUILD/bin/greybox-sweep" "$SOURCE/$config" --dry-run
+  expect 0 "${study#* }"
+  if grep -q "will fail" out; then fail "$config: $(grep "will fail" out)"; fi
+done
 
 # Links to files lead somewhere.
 for page in "$SOURCE"/README.md "$SOURCE"/docs/*.md "$SOURCE"/docs/theory/*.md; do
