@@ -159,7 +159,7 @@ static void worked_example(void **state)
 /* A random q and p of m latents; wide: q is wider than p in some directions. */
 static pair random_pair(uint64_t seed, size_t m, bool wide, gaussian *q, gaussian *p)
 {
-  double lambda[MOST][MOST], factor[MOST][MOST], g[MOST], gamma[MOST], unit[MOST];
+  double lambda[MOST][MOST], factor[MOST][MOST], g[MOST] = {0}, gamma[MOST] = {0}, unit[MOST];
   uint32_t at = 0;
   *q = *p = (gaussian){.m = m};
   for (size_t i = 0; i < m; i++) {
