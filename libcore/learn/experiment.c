@@ -130,9 +130,8 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
   unsigned symmetries;
   double weights = (double)gb_params_size(model->params) * sizeof(gb_real);
   double slots = weights * (double)gb_tree_cut(gb_comm_share(c, (size_t)x.train.shards), part), held = 0;
-  int there = c.rank == 0 && access(x.data_path, R_OK) == 0;
+  bool there = gb_comm_any(c, c.rank == 0 && access(x.data_path, R_OK) == 0);
   gb_err e = gb_comm_agree(c, symmetries_of(&x, sim, &symmetries));
-  gb_comm_bcast(c, &there, sizeof there);
   if (there && !e) e = gb_dataset_open(c, &x.data, sim->dims.ndim, sim->dims.shape, &data);
   gb_text_add(out, "model: %s, %zu weights\n", model->name, gb_params_count(model->params));
   if (data) {
@@ -161,9 +160,7 @@ static gb_err check_directory(gb_comm c, const gb_config *cfg, const gb_schema *
                               bool resume)
 {
   char *then = NULL;
-  int there = c.rank == 0 && access(path, F_OK) == 0;
-  gb_comm_bcast(c, &there, sizeof there);
-  if (!there) return GB_OK;
+  if (!gb_comm_any(c, c.rank == 0 && access(path, F_OK) == 0)) return GB_OK;
   gb_err e = resume ? GB_OK
                     : GB_FAIL(GB_ERR_CONFIG,
                               "run.resume is false but %s exists. Choose another run.dir, or let it resume.", path);
@@ -258,12 +255,11 @@ done:
 static gb_err weights_file(gb_comm c, const char *dir, const char **name, char path[PATH_MAX])
 {
   static const char *const names[] = {"best.h5", "checkpoint.h5"};
-  int there = 0;
+  bool there = false;
   for (int i = 0; i < 2 && !there; i++) {
     *name = names[i];
     snprintf(path, PATH_MAX, "%s/%s", dir, *name);
-    if (c.rank == 0) there = access(path, F_OK) == 0;
-    gb_comm_bcast(c, &there, sizeof there);
+    there = gb_comm_any(c, c.rank == 0 && access(path, F_OK) == 0);
   }
   return gb_comm_agree(c, there ? GB_OK
                                 : GB_FAIL(GB_ERR_IO,

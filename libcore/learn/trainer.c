@@ -363,9 +363,7 @@ static gb_err restore(loop *t)
 {
   const char *path = gb_run_path(t->run, "checkpoint.h5");
   uint64_t data = t->state.data;
-  int there = t->c.rank == 0 && access(path, F_OK) == 0;
-  gb_comm_bcast(t->c, &there, sizeof there);
-  if (!there) return GB_OK;
+  if (!gb_comm_any(t->c, t->c.rank == 0 && access(path, F_OK) == 0)) return GB_OK;
   GB_TRY(gb_update_load(t->update, path, &t->state));
   gb_err e = t->state.data == data
                  ? GB_OK

@@ -394,8 +394,7 @@ gb_err gb_analysis_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_t
   gb_config_get(cfg, &gb_analyze_schema, &o);
   gb_experiment_data(cfg, path);
   choose(cfg, sim, &o, &s);
-  int there = c.rank == 0 && access(path, R_OK) == 0;
-  gb_comm_bcast(c, &there, sizeof there);
+  bool there = gb_comm_any(c, c.rank == 0 && access(path, R_OK) == 0);
   if (there) GB_GOTO(e, open_source(c, cfg, sim, &o, &s), done);
   if (there) GB_GOTO(e, gb_comm_agree(c, check_latents(&o, &s.samples)), done);
   size_t n = s.samples.n, width = s.samples.width;

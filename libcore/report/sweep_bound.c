@@ -113,9 +113,7 @@ gb_err gb_sweep_bound_find(gb_comm c, const gb_trials *t, const gb_sim *sim, gb_
   gb_dataset_opts opts = gb_experiment_data(t->cfg, path);
   *out = (gb_sweep_bound){0};
   snprintf(analysis, sizeof analysis, "%s", gb_run_path(run, "analysis.h5"));
-  int there = c.rank == 0 && access(analysis, F_OK) == 0;
-  gb_comm_bcast(c, &there, sizeof there);
-  if (!there) return GB_OK;
+  if (!gb_comm_any(c, c.rank == 0 && access(analysis, F_OK) == 0)) return GB_OK;
   if (!gb_trial_shares_data(t)) return refuse(out, "the trials do not all learn from one data set");
   GB_TRY(gb_dataset_open(c, &opts, sim->dims.ndim, sim->dims.shape, &data));
   gb_err e = c.rank == 0 ? take(t, analysis, gb_dataset_fingerprint(data), out) : GB_OK;

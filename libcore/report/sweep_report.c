@@ -13,9 +13,7 @@
 
 bool gb_sweep_report_fits(gb_comm c, gb_run *run)
 {
-  int there = c.rank == 0 && access(gb_run_path(run, "trials.jsonl"), F_OK) == 0;
-  gb_comm_bcast(c, &there, sizeof there);
-  return there;
+  return gb_comm_any(c, c.rank == 0 && access(gb_run_path(run, "trials.jsonl"), F_OK) == 0);
 }
 
 gb_sweep_mean gb_sweep_mean_of(size_t n, const double *v)

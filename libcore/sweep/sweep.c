@@ -283,17 +283,10 @@ static gb_err work(sweep *s)
 /* Groups of neighbours, of sweep.ranks_per_trial ranks or one fewer. */
 static void make_groups(sweep *s)
 {
-  int size = s->c.size, k = (int)s->design.opts.ranks_per_trial, n = (size + k - 1) / k;
-  int first = 0, group = 0;
-  for (; group < n; group++) {
-    int count = size / n + (group < size % n);
+  int size = s->c.size, k = (int)s->design.opts.ranks_per_trial, n = (size + k - 1) / k, group = 0;
+  for (int g = 0, first = 0; g < n; first += size / n + (g < size % n), g++) {
     if (s->c.rank == 0) s->desk[first].is_first = true;
-    if (s->c.rank >= first && s->c.rank < first + count) break;
-    first += count;
-  }
-  for (int g = group + 1, at = first + size / n + (group < size % n); s->c.rank == 0 && g < n; g++) {
-    s->desk[at].is_first = true;
-    at += size / n + (g < size % n);
+    if (s->c.rank >= first) group = g;
   }
   s->group = gb_comm_split(s->c, group, s->c.rank);
 }
