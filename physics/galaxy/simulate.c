@@ -179,7 +179,7 @@ void gb_galaxy_surround(void *self, const gb_real *theta, uint64_t seed, uint64_
   gb_rng_words(gb_rng_key(seed, GB_RNG_SURROUND, row, step), 0, WORDS, word);
   size_t near = (size_t)((double)(g->opts.known_neighbours + 1) * gb_rng_unit(word[0]));
   double sky = gb_rng_between(word[SKY], g->opts.known_sky.v[0], g->opts.known_sky.v[1]);
-  for (size_t i = 0; i < n; i++) light[i] = sky;
+  memset(light, 0, n * sizeof *light);
   for (size_t k = 0; k < near; k++) {
     for (size_t i = 0; i < GB_GALAXY_NEAR; i++) {
       const double *range = gb_galaxy_near_range[i];
@@ -192,8 +192,8 @@ void gb_galaxy_surround(void *self, const gb_real *theta, uint64_t seed, uint64_
     double phi = gb_rng_between(word[PLACE + 1], 0, 2 * M_PI);
     move_disk(g, theta, r * cos(phi), r * sin(phi), light);
   }
-  gb_galaxy_blur(g->opts.known_psf, g->size, 1, false, light, light + n);
-  for (size_t i = 0; i < n; i++) y[i] += (gb_real)light[i];
+  if (near || g->opts.known_jitter > 0) gb_galaxy_blur(g->opts.known_psf, g->size, 1, false, light, light + n);
+  for (size_t i = 0; i < n; i++) y[i] += (gb_real)(light[i] + sky); /* which is the same, blurred or not */
 }
 
 static void expose(const scene *s, double *light)
