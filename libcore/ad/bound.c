@@ -179,13 +179,44 @@ gb_node *gb_bound_sampled(gb_graph *g, double alpha, double beta, gb_node *nll, 
   return y;
 }
 
+typedef struct against {
+  const double *alpha;
+  double *mean, *log_var, *root; /* [latent] of the prior; its standard deviation */
+} against;
+
+static against *keep(gb_graph *g, const double *alpha, const gb_node *mu, gb_prior prior)
+{
+  against *a = mu ? gb_graph_context(g, sizeof *a) : NULL;
+  double *v = a ? gb_graph_context(g, 3 * mu->width * sizeof *v) : NULL;
+  if (!v) return NULL;
+  *a = (against){alpha, v, v + mu->width, v + 2 * mu->width};
+  for (size_t j = 0; j < mu->width; j++) {
+    a->mean[j] = prior.mean ? prior.mean[j] : 0;
+    a->log_var[j] = prior.logvar ? prior.logvar[j] : 0;
+    a->root[j] = exp(a->log_var[j] / 2);
+  }
+  return a;
+}
+
+/* Mean and variance of latent j in units where the prior is N(0, 1). */
+static double mean_of(const gb_node *y, size_t r, size_t j)
+{
+  const against *a = y->ctx;
+  return ((double)y->in[MU]->v[r * y->in[MU]->width + j] - a->mean[j]) / a->root[j];
+}
+
+static double variance_of(const gb_node *y, size_t r, size_t j)
+{
+  const against *a = y->ctx;
+  return exp((double)y->in[LOGVAR]->v[r * y->in[LOGVAR]->width + j] - a->log_var[j]);
+}
+
 /* alpha of a row: the largest variance bounds it. */
 static double alpha_of(const gb_node *y, size_t r)
 {
-  const gb_node *l = y->in[LOGVAR];
-  double top = (double)l->v[r * l->width];
-  for (size_t i = 1; i < l->width; i++) top = fmax(top, (double)l->v[r * l->width + i]);
-  return gb_renyi_alpha(*(const double *)y->ctx, exp(top));
+  double top = variance_of(y, r, 0);
+  for (size_t j = 1; j < y->in[LOGVAR]->width; j++) top = fmax(top, variance_of(y, r, j));
+  return gb_renyi_alpha(*((const against *)y->ctx)->alpha, top);
 }
 
 /* Of a diagonal q and a prior of unit variance rho is gamma and h is -sqrt(gamma) mu. */
@@ -194,9 +225,9 @@ static gb_err prior_forward(gb_node *y)
   size_t m = y->in[MU]->width;
   for (size_t r = 0; r < y->rows; r++) {
     double alpha = alpha_of(y, r), sum = 0;
-    for (size_t i = r * m; i < (r + 1) * m; i++) {
-      double mu = (double)y->in[MU]->v[i], gamma = exp((double)y->in[LOGVAR]->v[i]);
-      sum += gb_renyi_delta(alpha, gamma, sqrt(gamma) * mu);
+    for (size_t j = 0; j < m; j++) {
+      double gamma = variance_of(y, r, j);
+      sum += gb_renyi_delta(alpha, gamma, sqrt(gamma) * mean_of(y, r, j));
     }
     y->term[r] = -sum;
   }
@@ -207,13 +238,14 @@ static gb_err prior_forward(gb_node *y)
  * + gamma / (2 v) - gamma / 2, both proportional to 1 - alpha. */
 static gb_err prior_vjp(gb_node *y)
 {
+  const against *a = y->ctx;
   size_t m = y->in[MU]->width;
   for (size_t r = 0; r < y->rows; r++) {
     double alpha = alpha_of(y, r), e = 1 - alpha, g = (double)y->g[r];
-    for (size_t i = r * m; i < (r + 1) * m; i++) {
-      double mu = (double)y->in[MU]->v[i], gamma = exp((double)y->in[LOGVAR]->v[i]), v = alpha + e * gamma;
-      give(y->in[MU], i, -g * e * gamma * mu / v);
-      give(y->in[LOGVAR], i, -g * e * gamma / (2 * v) * (alpha * mu * mu / v + gamma - 1));
+    for (size_t j = 0; j < m; j++) {
+      double mu = mean_of(y, r, j), gamma = variance_of(y, r, j), v = alpha + e * gamma;
+      give(y->in[MU], r * m + j, -g * e * gamma * mu / v / a->root[j]);
+      give(y->in[LOGVAR], r * m + j, -g * e * gamma / (2 * v) * (alpha * mu * mu / v + gamma - 1));
     }
   }
   return GB_OK;
@@ -221,16 +253,9 @@ static gb_err prior_vjp(gb_node *y)
 
 static const gb_op prior_op = {"Renyi divergence", prior_forward, prior_vjp};
 
-static double *keep_alpha(gb_graph *g, double alpha)
+gb_node *gb_bound_prior(gb_graph *g, const double *alpha, gb_node *mu, gb_node *logvar, gb_prior prior)
 {
-  double *kept = gb_graph_context(g, sizeof *kept);
-  if (kept) *kept = alpha;
-  return kept;
-}
-
-gb_node *gb_bound_prior(gb_graph *g, double alpha, gb_node *mu, gb_node *logvar)
-{
-  double *kept = keep_alpha(g, alpha);
+  against *kept = keep(g, alpha, mu, prior);
   gb_node *y = kept ? gb_graph_term(g, &prior_op, kept, 2, (gb_node *[]){mu, logvar}) : NULL;
   if (y) y->starts = true;
   return y;
@@ -238,12 +263,13 @@ gb_node *gb_bound_prior(gb_graph *g, double alpha, gb_node *mu, gb_node *logvar)
 
 static gb_err escort_forward(gb_node *z)
 {
+  const against *a = z->ctx;
   size_t m = z->width;
   for (size_t r = 0; r < z->rows; r++) {
     double alpha = alpha_of(z, r);
-    for (size_t i = r * m; i < (r + 1) * m; i++) {
-      double gamma = exp((double)z->in[LOGVAR]->v[i]), v = alpha + (1 - alpha) * gamma;
-      z->v[i] = (gb_real)(alpha * (double)z->in[MU]->v[i] / v + sqrt(gamma / v) * (double)z->in[EPS]->v[i]);
+    for (size_t j = 0; j < m; j++) {
+      double gamma = variance_of(z, r, j), v = alpha + (1 - alpha) * gamma, eps = (double)z->in[EPS]->v[r * m + j];
+      z->v[r * m + j] = (gb_real)(a->mean[j] + a->root[j] * (alpha * mean_of(z, r, j) / v + sqrt(gamma / v) * eps));
     }
   }
   return GB_OK;
@@ -251,14 +277,16 @@ static gb_err escort_forward(gb_node *z)
 
 static gb_err escort_vjp(gb_node *z)
 {
+  const against *a = z->ctx;
   size_t m = z->width;
   for (size_t r = 0; r < z->rows; r++) {
     double alpha = alpha_of(z, r);
-    for (size_t i = r * m; i < (r + 1) * m; i++) {
-      double mu = (double)z->in[MU]->v[i], gamma = exp((double)z->in[LOGVAR]->v[i]), eps = (double)z->in[EPS]->v[i];
-      double v = alpha + (1 - alpha) * gamma, gain = alpha / v, g = (double)z->g[i];
-      give(z->in[MU], i, g * gain);
-      give(z->in[LOGVAR], i, g * gain * (sqrt(gamma / v) * eps / 2 - (1 - alpha) * gamma * mu / v));
+    for (size_t j = 0; j < m; j++) {
+      double mu = mean_of(z, r, j), gamma = variance_of(z, r, j), v = alpha + (1 - alpha) * gamma, gain = alpha / v;
+      double g = (double)z->g[r * m + j], eps = (double)z->in[EPS]->v[r * m + j];
+      double widened = sqrt(gamma / v) * eps / 2 - (1 - alpha) * gamma * mu / v;
+      give(z->in[MU], r * m + j, g * gain);
+      give(z->in[LOGVAR], r * m + j, g * gain * a->root[j] * widened);
     }
   }
   return GB_OK;
@@ -266,10 +294,10 @@ static gb_err escort_vjp(gb_node *z)
 
 static const gb_op escort_op = {"escort sample", escort_forward, escort_vjp};
 
-gb_node *gb_bound_escort(gb_graph *g, double alpha, gb_node *mu, gb_node *logvar, gb_node *eps)
+gb_node *gb_bound_escort(gb_graph *g, const double *alpha, gb_node *mu, gb_node *logvar, gb_node *eps, gb_prior prior)
 {
-  double *kept = keep_alpha(g, alpha);
-  gb_node *z = kept && mu ? gb_graph_apply(g, &escort_op, kept, mu->shape, 3, (gb_node *[]){mu, logvar, eps}) : NULL;
+  against *kept = keep(g, alpha, mu, prior);
+  gb_node *z = kept ? gb_graph_apply(g, &escort_op, kept, mu->shape, 3, (gb_node *[]){mu, logvar, eps}) : NULL;
   if (z) z->starts = true;
   return z;
 }

@@ -1,6 +1,6 @@
 /* ad/bound.h - loss terms of Renyi bounds: what is added to nll + KL, in nats; docs/theory/renyi.md derives them.
  *
- * q(z|x) = N(mu, diag exp(logvar)), prior N(0, I). All builders are Local. */
+ * q(z|x) = N(mu, diag exp(logvar)), prior N(0, I) where no other is named. All builders are Local. */
 #pragma once
 #include "ad/graph.h"
 
@@ -22,14 +22,19 @@ gb_node *gb_bound_mean(gb_graph *g, gb_node *term);
 gb_node *gb_bound_sampled(gb_graph *g, double alpha, double beta, gb_node *nll, gb_node *z, gb_node *mu,
                           gb_node *logvar, gb_node *eps);
 
-/** Loss term D_alpha(q || N(0, I)) - KL(q || N(0, I)), alpha > 0. Of a sample outside the domain (a variance above
- * alpha / (alpha - 1), or within 1 % of w there) alpha is that of gb_renyi_alpha(), held fixed.
- *  Local. */
-gb_node *gb_bound_prior(gb_graph *g, double alpha, gb_node *mu, gb_node *logvar);
+/* A prior N(mean, diag exp(logvar)). */
+typedef struct gb_prior {
+  const double *mean, *logvar; /* [channels of mu], copied; both NULL: zeros */
+} gb_prior;
 
-/** A draw z of the escort law r ~ q^alpha N(0, I)^(1 - alpha), with mean alpha mu / v and variance gamma / v, v = alpha
- * + (1 - alpha) gamma, gamma = exp(logvar). alpha as above. Local. */
-gb_node *gb_bound_escort(gb_graph *g, double alpha, gb_node *mu, gb_node *logvar, gb_node *eps);
+/** Loss term D_alpha(q || prior) - KL(q || prior), alpha > 0, which is borrowed and read at every pass. Of a sample
+ * outside the domain (a variance above alpha / (alpha - 1) of the prior's, or within 1 % of w there) alpha is that of
+ * gb_renyi_alpha(), held fixed. Local. */
+gb_node *gb_bound_prior(gb_graph *g, const double *alpha, gb_node *mu, gb_node *logvar, gb_prior prior);
+
+/** A draw z of the escort law r ~ q^alpha prior^(1 - alpha), which in units where the prior is N(0, I) has mean alpha
+ * mu / v and variance gamma / v, v = alpha + (1 - alpha) gamma, gamma = exp(logvar). alpha as above. Local. */
+gb_node *gb_bound_escort(gb_graph *g, const double *alpha, gb_node *mu, gb_node *logvar, gb_node *eps, gb_prior prior);
 
 /* A term that is computed elsewhere, before the graph reaches it. */
 typedef struct gb_given {

@@ -60,10 +60,6 @@ static gb_err make_model(const experiment *x, const gb_sim *sim, size_t rows, si
     out->model = gb_vae_model(out->vae);
     return GB_OK;
   }
-  GB_CHECK(gb_is(x->objective.kind, "elbo"), GB_ERR_CONFIG,
-           "objective.kind: %s: a grey-box model (run.physics: %s) has the ELBO only. Take kind: elbo; objective.beta "
-           "weights its KL.",
-           x->objective.kind, sim->kind->name);
   gb_hybrid_plan plan = {.opts = &x->hybrid,
                          .regularizer = &x->regularizer,
                          .objective = &x->objective,

@@ -137,12 +137,29 @@ static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
   return GB_OK;
 }
 
+/* Keys that would be read by nothing. */
+static gb_err check_objective(const gb_objective_opts *j, const gb_hybrid_opts *o)
+{
+  gb_objective_kind kind = gb_objective_kind_of(j);
+  GB_CHECK(kind == GB_ELBO || kind == GB_RELBO_ESCORT || kind == GB_RENYI_PRIOR, GB_ERR_CONFIG,
+           "objective.kind = %s: a grey-box VAE takes elbo, relbo-escort or renyi-prior. The others decode several "
+           "draws of a row, or differentiate the decoder by the latents.",
+           j->kind);
+  GB_CHECK(kind == GB_ELBO || gb_is(o->inference, "encoder"), GB_ERR_CONFIG,
+           "objective.kind = %s: with hybrid.inference = global there is no posterior to diverge. Take elbo.", j->kind);
+  GB_CHECK(j->free_bits == 0 && j->energy_weight == 0, GB_ERR_CONFIG,
+           "objective.free_bits = %g and objective.energy_weight = %g are for models of lattices. Set both to 0.",
+           j->free_bits, j->energy_weight);
+  return GB_OK;
+}
+
 static gb_err check(const gb_hybrid_plan *p)
 {
   const gb_physics *k = p->sim->kind;
   const gb_hybrid_opts *o = p->opts;
   GB_CHECK(k->dynamics || k->image, GB_ERR_CONFIG,
            "run.physics = %s: a grey-box VAE needs a differential equation or an image", k->name);
+  GB_TRY(check_objective(p->objective, o));
   GB_CHECK(!p->frames || p->frames == p->sim->dims.frames || gb_is(o->after, "nothing"), GB_ERR_CONFIG,
            "hybrid.after = %s makes %zu frames and no other number of them", o->after, p->sim->dims.frames);
   return k->image ? check_image(o) : check_equation(o, &p->sim->dims);
@@ -228,6 +245,7 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
 {
   gb_hybrid *h = self;
   int wanted_here = pass.training ? wanted_terms(h) : h->of.n_terms;
+  h->of.alpha = h->plan.objective->alpha;
   load(h, n, x, pass);
   if (h->of.eps) {
     size_t m = h->of.eps->width;
@@ -318,6 +336,7 @@ static const gb_node *end_of_decoding(const gb_hybrid *h)
 gb_err gb_hybrid_infer(gb_hybrid *h, size_t n, size_t first_row, const float *x)
 {
   load(h, n, x, (gb_pass){GB_PASS_FIXED, first_row, false});
+  h->of.alpha = 1;
   if (h->of.eps) memset(h->of.eps->v, 0, n * h->of.eps->width * sizeof *h->of.eps->v);
   if (h->of.drawn) draw_parameters(h, n, (gb_pass){GB_PASS_FIXED, first_row, false});
   return gb_graph_run(h->graph, NULL, end_of_decoding(h), n, 1);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ad/bound.h"
 #include "ad/combine.h"
 #include "ad/elementwise.h"
 #include "ad/latent.h"
@@ -30,8 +31,9 @@ typedef struct builder {
   gb_hybrid_graph *out;
   gb_style style;
   gb_shape sample;
-  size_t frames, n_noise;
-  posterior q[MOST_LATENTS]; /* parameters, inside, after: those there are, in this order */
+  size_t frames;
+  posterior q[MOST_LATENTS];      /* parameters, inside, after: those there are, in this order, */
+  gb_node **latent[MOST_LATENTS]; /* and where their draws go */
   int n_q;
   gb_node *found; /* means that the encoder gives to drawn parameters; or NULL */
 } builder;
@@ -80,20 +82,6 @@ static gb_node *head(builder *b, const char *of, const char *what, gb_node *h, s
   char prefix[GB_PARAM_NAME];
   snprintf(prefix, sizeof prefix, "%s.%s", of, what);
   return perceptron(b, "hybrid.heads", prefix, b->o->heads, h, n, activation);
-}
-
-/* The next n numbers of the noise. */
-static gb_node *noise(builder *b, size_t n)
-{
-  gb_node *eps = gb_slice(b->g, b->out->eps, b->n_noise, flat(n));
-  b->n_noise += n;
-  return eps;
-}
-
-static gb_node *draw(builder *b, posterior q, size_t n)
-{
-  b->q[b->n_q++] = q;
-  return gb_latent_sample(b->g, q.mu, q.logvar, noise(b, n));
 }
 
 /* Latents of networks: their own features, a head for each of mean and ln variance. */
@@ -200,11 +188,10 @@ static gb_node *drawn_samples(builder *b)
 
 /* Parameters of the known part, from the unmixed sample; with augmentation also from samples of the known part alone,
  * whose parameters are known: the same weights on both. */
-static void infer_parameters(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
+static posterior infer_parameters(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
 {
   gb_hybrid_graph *out = b->out;
   gb_graph *g = b->g;
-  const gb_dims *d = &b->plan->sim->dims;
   size_t n = out->n_parameter;
   out->unmixed = gb_is(b->o->unmixer, "nothing") ? out->x : unmix(b, inside, after, seen);
   gb_node *what = out->unmixed, *h, *mu;
@@ -218,8 +205,58 @@ static void infer_parameters(builder *b, const posterior *inside, const posterio
   }
   q.logvar = head(b, "parameters", "logvar", h, n, "none");
   if (q.logvar) start_in_box(b);
-  out->theta = gb_clamp(g, draw(b, q, n), d->least ? d->least : d->low, d->most ? d->most : d->high);
   if (out->drawn) b->found = gb_pick(g, mu, 1);
+  return q;
+}
+
+/* Mean and ln variance of all latents. */
+static posterior all_posteriors(builder *b)
+{
+  gb_node *mu[MOST_LATENTS], *logvar[MOST_LATENTS];
+  for (int k = 0; k < b->n_q; k++) {
+    mu[k] = b->q[k].mu;
+    logvar[k] = b->q[k].logvar;
+  }
+  return (posterior){gb_concat(b->g, b->n_q, mu), gb_concat(b->g, b->n_q, logvar)};
+}
+
+/* The unit Gaussian, and of parameters one as wide as their box. */
+static gb_prior prior(const builder *b, double mean[MOST_WIDTH], double logvar[MOST_WIDTH])
+{
+  const gb_dims *d = &b->plan->sim->dims;
+  memset(mean, 0, MOST_WIDTH * sizeof *mean);
+  memset(logvar, 0, MOST_WIDTH * sizeof *logvar);
+  for (size_t j = 0; j < b->out->n_parameter; j++) {
+    mean[j] = (d->low[j] + d->high[j]) / 2;
+    logvar[j] = 2 * log(fmax(1e-3, sqrt(0.75) * (d->high[j] - d->low[j]))); /* three times that of the uniform one */
+  }
+  return (gb_prior){mean, logvar};
+}
+
+/* Draws of q, or of RELBO-B of its escort law; parameters within their box. */
+static void draw_latents(builder *b)
+{
+  gb_hybrid_graph *out = b->out;
+  const gb_dims *d = &b->plan->sim->dims;
+  gb_node *all = NULL;
+  if (gb_objective_kind_of(b->plan->objective) == GB_RELBO_ESCORT) {
+    double mean[MOST_WIDTH], logvar[MOST_WIDTH];
+    posterior q = all_posteriors(b);
+    all = gb_bound_escort(b->g, &out->alpha, q.mu, q.logvar, out->eps, prior(b, mean, logvar));
+  }
+  for (size_t k = 0, first = 0, n; k < (size_t)b->n_q && b->q[k].mu; k++, first += n) {
+    n = b->q[k].mu->width;
+    gb_node *z = all ? gb_slice(b->g, all, first, flat(n))
+                     : gb_latent_sample(b->g, b->q[k].mu, b->q[k].logvar, gb_slice(b->g, out->eps, first, flat(n)));
+    if (b->latent[k] == &out->theta) z = gb_clamp(b->g, z, d->least ? d->least : d->low, d->most ? d->most : d->high);
+    *b->latent[k] = z;
+  }
+}
+
+static void add_posterior(builder *b, posterior q, gb_node **latent)
+{
+  b->latent[b->n_q] = latent;
+  b->q[b->n_q++] = q;
 }
 
 static void encoder(builder *b)
@@ -229,27 +266,11 @@ static void encoder(builder *b)
   gb_node *seen = NULL;
   if (out->n_inside) inside = infer_latents(b, "inside", out->n_inside, &seen);
   if (out->n_after) after = infer_latents(b, "after", out->n_after, &seen);
-  if (out->n_parameter) infer_parameters(b, &inside, &after, seen);
-  if (out->n_inside) out->inside = draw(b, inside, out->n_inside);
-  if (out->n_after) out->after = draw(b, after, out->n_after);
+  if (out->n_parameter) add_posterior(b, infer_parameters(b, &inside, &after, seen), &out->theta);
+  if (out->n_inside) add_posterior(b, inside, &out->inside);
+  if (out->n_after) add_posterior(b, after, &out->after);
+  draw_latents(b);
   out->last_latent = out->after ? out->after : out->inside ? out->inside : out->theta;
-}
-
-/* KL of all latents: from the unit Gaussian, of parameters from one as wide as their box. */
-static gb_node *divergence(builder *b)
-{
-  const gb_dims *d = &b->plan->sim->dims;
-  double mean[MOST_WIDTH] = {0}, logvar[MOST_WIDTH] = {0};
-  gb_node *mu[MOST_LATENTS], *lv[MOST_LATENTS];
-  for (int k = 0; k < b->n_q; k++) {
-    mu[k] = b->q[k].mu;
-    lv[k] = b->q[k].logvar;
-  }
-  for (size_t j = 0; j < b->out->n_parameter; j++) {
-    mean[j] = (d->low[j] + d->high[j]) / 2;
-    logvar[j] = 2 * log(fmax(1e-3, sqrt(0.75) * (d->high[j] - d->low[j]))); /* three times that of the uniform one */
-  }
-  return gb_latent_kl_to(b->g, gb_concat(b->g, b->n_q, mu), gb_concat(b->g, b->n_q, lv), mean, logvar);
 }
 
 /* The dense layers of the network in the equation. */
@@ -370,9 +391,11 @@ static void behind(builder *b)
   y[GB_DECODE_PB] = y[GB_DECODE_PAB] = gb_is(o->after, "unet") ? image_behind(b, h) : h;
 }
 
-static void add_term(builder *b, const char *name, gb_node *node, double weight)
+static gb_hybrid_term *add_term(builder *b, const char *name, gb_node *node, double weight)
 {
-  b->out->term[b->out->n_terms++] = (gb_hybrid_term){name, node, weight, false};
+  gb_hybrid_term *t = &b->out->term[b->out->n_terms++];
+  *t = (gb_hybrid_term){name, node, weight, false};
+  return t;
 }
 
 /* Without its U-Net an image is the known one before a sky, of a learned colour: light that is everywhere must not
@@ -402,6 +425,18 @@ static gb_node *reduced_model(builder *b)
     c[n++] = without[k];
   }
   return n ? gb_squared_distance(b->g, n, a, c, 0.25) : NULL;
+}
+
+/* The divergence of all latents from their prior: KL, and what a Renyi divergence is more. */
+static void divergences(builder *b)
+{
+  double mean[MOST_WIDTH], logvar[MOST_WIDTH], sigma = b->o->sigma;
+  double weight = 2 * sigma * sigma * (1 + b->plan->regularizer->reduced_model_kl);
+  posterior q = all_posteriors(b);
+  gb_prior p = prior(b, mean, logvar);
+  add_term(b, "kl", gb_latent_kl_to(b->g, q.mu, q.logvar, p.mean, p.logvar), weight)->times_beta = true;
+  if (gb_objective_kind_of(b->plan->objective) == GB_ELBO) return;
+  add_term(b, "renyi", gb_bound_prior(b->g, &b->out->alpha, q.mu, q.logvar, p), weight)->times_beta = true;
 }
 
 /* Terms of a model whose parameters are the same for all samples. */
@@ -445,9 +480,7 @@ static void terms(builder *b, const gb_ode_problem *p)
     global_terms(b, p);
     return;
   }
-  double sigma = b->o->sigma;
-  out->term[out->n_terms++] =
-      (gb_hybrid_term){"kl", divergence(b), 2 * sigma * sigma * (1 + r->reduced_model_kl), .times_beta = true};
+  divergences(b);
   if (b->found) add_term(b, "augmentation", augmentation(b), r->augmentation);
   if (!has_law(b)) return;
   gb_node *pair[] = {out->unmixed, gb_stop(b->g, out->decode[GB_DECODE_P])};

@@ -13,6 +13,7 @@ typedef struct gb_hybrid_term {
 typedef struct gb_hybrid_graph {
   size_t n_parameter, n_inside, n_after; /* latents */
   gb_draws draws;
+  double alpha;                    /* of the objective; while latents are inferred 1, where the escort law of q is q */
   gb_node *x, *eps;                /* data: samples; noise of all latents, parameters first */
   gb_node *drawn;                  /* data: parameters drawn to train the encoder (augmentation); or NULL */
   gb_node *drawn_noise;            /* data: noise and surroundings of their samples, or NULL */

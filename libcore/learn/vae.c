@@ -101,11 +101,11 @@ static int n_terms(const gb_vae *v)
 
 static gb_node *sample_latents(gb_vae *v)
 {
-  double alpha = gb_objective_alpha(&v->objective);
   v->eps = gb_graph_data(v->graph, (gb_shape){1, 1, (size_t)v->opts.latent});
   if (!v->eps) return NULL;
   v->eps->copies = gb_objective_samples(&v->objective);
-  if (v->kind == GB_RELBO_ESCORT) return gb_bound_escort(v->graph, alpha, v->mu, v->logvar, v->eps);
+  if (v->kind == GB_RELBO_ESCORT)
+    return gb_bound_escort(v->graph, &v->objective.alpha, v->mu, v->logvar, v->eps, (gb_prior){0});
   if (v->kind == GB_RENYI_SAMPLED) return gb_bound_samples(v->graph, v->mu, v->logvar, v->eps);
   if (v->kind == GB_RELBO) return gb_bound_scaled(v->graph, &v->relbo.loss, v->mu, v->logvar, v->eps);
   return gb_latent_sample(v->graph, v->mu, v->logvar, v->eps);
@@ -127,7 +127,7 @@ static void add_bound(gb_vae *v)
   case GB_RELBO_JOINT:
   case GB_RELBO: *last = gb_bound_given(g, &v->relbo.loss, v->mu, v->logvar); break;
   case GB_RENYI_SAMPLED: *last = gb_bound_sampled(g, alpha, beta, nll, v->z, v->mu, v->logvar, v->eps); break;
-  default: *last = gb_bound_prior(g, alpha, v->mu, v->logvar);
+  default: *last = gb_bound_prior(g, &v->objective.alpha, v->mu, v->logvar, (gb_prior){0});
   }
 }
 

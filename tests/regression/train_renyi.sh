@@ -74,7 +74,7 @@ refuse "a number of the data as they are" "${joint[@]}" "data.augment=[spin_rota
 run 1 "$train" case.yaml --dry-run run.dir=refused "${joint[@]}" xy.L=18
 expect 2 "samples have 324 sites"
 run 1 "$train" "$SOURCE/configs/pendulum.yaml" --dry-run objective.kind=vr objective.beta_warmup=0
-expect 2 "has the ELBO only"
+expect 2 "takes elbo, relbo-escort or renyi-prior"
 
 # A term of either sign, and several latent samples of a row, in a report.
 run 1 "$BUILD/bin/greybox-report" case.yaml objective.kind=vr run.dir=vr.1

@@ -203,16 +203,18 @@ static void terms_have_their_gradients(void **state)
   (void)state;
   static const double alphas[] = {-1.5, 0, 0.5, 1, 1.04};
   static const linear c = {4, decoder, seen, 0.7};
+  static const double mean[] = {0.4, -0.3, 0.2}, logvar[] = {1.1, 0.8, -0.5};
+  static const gb_prior unit = {0}, prior = {mean, logvar};
   for (size_t k = 0; k < sizeof alphas / sizeof *alphas; k++)
     for (int kind = alphas[k] > 0 ? 0 : 2; kind < 4; kind++) {
       bench b;
       begin(&b);
       latents l = make_latents(&b, kind == 2 ? 5 : 1);
       if (kind == 0) {
-        b.term[b.n_terms++] = gb_bound_prior(b.g, alphas[k], l.mu, l.logvar);
+        b.term[b.n_terms++] = gb_bound_prior(b.g, &alphas[k], l.mu, l.logvar, k % 2 ? prior : unit);
         b.term[b.n_terms++] = gb_latent_kl(b.g, l.mu, l.logvar); /* the second one to come: is the first kept? */
       } else if (kind == 1) {
-        probe_node(&b, gb_bound_escort(b.g, alphas[k], l.mu, l.logvar, l.eps));
+        probe_node(&b, gb_bound_escort(b.g, &alphas[k], l.mu, l.logvar, l.eps, k % 2 ? unit : prior));
       } else {
         gb_node *z = gb_bound_samples(b.g, l.mu, l.logvar, l.eps), *nll = linear_nll(&b, &c, z);
         b.term[b.n_terms++] = gb_bound_sampled(b.g, alphas[k], kind == 2 ? 1 : 2.5, nll, z, l.mu, l.logvar, l.eps);
@@ -232,6 +234,7 @@ static const linear example = {3, W2, x3, 0.25};
 
 typedef struct fixed {
   bench b;
+  double alpha;
   gb_node *mu, *logvar, *eps, *z, *nll, *bound, *kl;
 } fixed;
 enum { ESCORT, RELBO, SAMPLED };
@@ -241,6 +244,7 @@ static void open_fixed(fixed *f, double alpha, size_t copies, int kind, const gb
   static const double mean[2] = {0.3, 0.6}, variance[2] = {0.15, 0.2};
   gb_shape two = {1, 1, 2};
   size_t n = 2;
+  f->alpha = alpha;
   begin_rows(&f->b, 1, 1);
   gb_node *one = gb_graph_data(f->b.g, (gb_shape){1, 1, 1});
   gb_node *of_mu = weights(&f->b, "mu", 2, (size_t[]){1, 2}, 0), *a = weights(&f->b, "a", 1, &n, 0);
@@ -249,11 +253,11 @@ static void open_fixed(fixed *f, double alpha, size_t copies, int kind, const gb
   f->logvar = gb_dense(f->b.g, one, of_l, c, two, GB_NONE);
   f->eps = gb_graph_data(f->b.g, two);
   f->eps->copies = copies;
-  f->z = kind == ESCORT  ? gb_bound_escort(f->b.g, alpha, f->mu, f->logvar, f->eps)
+  f->z = kind == ESCORT  ? gb_bound_escort(f->b.g, &f->alpha, f->mu, f->logvar, f->eps, (gb_prior){0})
          : kind == RELBO ? gb_bound_scaled(f->b.g, given, f->mu, f->logvar, f->eps)
                          : gb_bound_samples(f->b.g, f->mu, f->logvar, f->eps);
   f->nll = linear_nll(&f->b, &example, f->z);
-  f->bound = kind == ESCORT  ? gb_bound_prior(f->b.g, alpha, f->mu, f->logvar)
+  f->bound = kind == ESCORT  ? gb_bound_prior(f->b.g, &f->alpha, f->mu, f->logvar, (gb_prior){0})
              : kind == RELBO ? gb_bound_given(f->b.g, given, f->mu, f->logvar)
                              : gb_bound_sampled(f->b.g, alpha, 1, f->nll, f->z, f->mu, f->logvar, f->eps);
   f->kl = gb_latent_kl(f->b.g, f->mu, f->logvar);

@@ -70,6 +70,7 @@ static gb_node *weights(model *v, const char *name, int ndim, const size_t shape
 
 static void build(model *v, const experiment *of)
 {
+  static const double elbo = 1;
   size_t n = of->n, m = of->m, rows = 2 * n, one = 1;
   gb_shape latent = {1, 1, m}, sample = {1, 1, n};
   *v = (model){.of = of};
@@ -81,7 +82,7 @@ static void build(model *v, const experiment *of)
   v->eps = gb_graph_data(v->g, latent);
   if (of->kind == RELBO) CHECK_OK(gb_relbo_create(rows, m, of->weight, 1, &v->relbo));
   v->z = of->kind == RELBO    ? gb_bound_scaled(v->g, &v->relbo.loss, v->mu, v->logvar, v->eps)
-         : of->kind == ESCORT ? gb_bound_escort(v->g, of->weight, v->mu, v->logvar, v->eps)
+         : of->kind == ESCORT ? gb_bound_escort(v->g, &of->weight, v->mu, v->logvar, v->eps, (gb_prior){0})
                               : gb_latent_sample(v->g, v->mu, v->logvar, v->eps);
   v->W = weights(v, "W", 2, (size_t[]){m, n}, 0.3);
   gb_node *f = gb_dense(v->g, v->z, v->W, NULL, sample, GB_NONE);
@@ -89,8 +90,9 @@ static void build(model *v, const experiment *of)
   v->term[0] = gb_graph_term(v->g, &nll_op, (void *)&of->s2, v->log_s2 ? 3 : 2, (gb_node *[]){v->x, f, v->log_s2});
   v->term[0]->n_work = 1;
   v->term[1] = gb_latent_kl(v->g, v->mu, v->logvar);
-  v->term[2] = of->kind == RELBO ? gb_bound_given(v->g, &v->relbo.loss, v->mu, v->logvar)
-                                 : gb_bound_prior(v->g, of->kind == ESCORT ? of->weight : 1, v->mu, v->logvar);
+  v->term[2] = of->kind == RELBO
+                   ? gb_bound_given(v->g, &v->relbo.loss, v->mu, v->logvar)
+                   : gb_bound_prior(v->g, of->kind == ESCORT ? &of->weight : &elbo, v->mu, v->logvar, (gb_prior){0});
   CHECK_OK(gb_params_freeze(v->p, 4));
   CHECK_OK(gb_graph_plan(v->g));
   /* rows +- (n lam_i)^1/2 along each axis: mean 0, covariance diag(lam) */
