@@ -220,23 +220,23 @@ static double alpha_of(const gb_node *y, size_t r)
 }
 
 /* Of a diagonal q and a prior of unit variance rho is gamma and h is -sqrt(gamma) mu. */
-static gb_err prior_forward(gb_node *y)
+static gb_err divergence_forward(gb_node *y)
 {
   size_t m = y->in[MU]->width;
   for (size_t r = 0; r < y->rows; r++) {
-    double alpha = alpha_of(y, r), sum = 0;
+    double alpha = alpha_of(y, r);
+    y->term[r] = 0;
     for (size_t j = 0; j < m; j++) {
       double gamma = variance_of(y, r, j);
-      sum += gb_renyi_delta(alpha, gamma, sqrt(gamma) * mean_of(y, r, j));
+      y->term[r] += gb_renyi_divergence(alpha, gamma, sqrt(gamma) * mean_of(y, r, j));
     }
-    y->term[r] = -sum;
   }
   return GB_OK;
 }
 
-/* With v = w = alpha + (1 - alpha) gamma: by mu alpha mu / v - mu, by ln gamma -alpha (1 - alpha) mu^2 gamma / (2 v^2)
- * + gamma / (2 v) - gamma / 2, both proportional to 1 - alpha. */
-static gb_err prior_vjp(gb_node *y)
+/* With v = w = alpha + (1 - alpha) gamma: by mu alpha mu / v, by ln gamma 1/2 [gamma / v - 1 - alpha (1 - alpha) mu^2
+ * gamma / v^2]: finite for any gamma, which those of KL are not. */
+static gb_err divergence_vjp(gb_node *y)
 {
   const against *a = y->ctx;
   size_t m = y->in[MU]->width;
@@ -244,19 +244,19 @@ static gb_err prior_vjp(gb_node *y)
     double alpha = alpha_of(y, r), e = 1 - alpha, g = (double)y->g[r];
     for (size_t j = 0; j < m; j++) {
       double mu = mean_of(y, r, j), gamma = variance_of(y, r, j), v = alpha + e * gamma;
-      give(y->in[MU], r * m + j, -g * e * gamma * mu / v / a->root[j]);
-      give(y->in[LOGVAR], r * m + j, -g * e * gamma / (2 * v) * (alpha * mu * mu / v + gamma - 1));
+      give(y->in[MU], r * m + j, g * alpha * mu / v / a->root[j]);
+      give(y->in[LOGVAR], r * m + j, g / 2 * (alpha * (gamma - 1) / v - alpha * e * (mu / v) * (mu / v) * gamma));
     }
   }
   return GB_OK;
 }
 
-static const gb_op prior_op = {"Renyi divergence", prior_forward, prior_vjp};
+static const gb_op divergence_op = {"Renyi divergence", divergence_forward, divergence_vjp};
 
-gb_node *gb_bound_prior(gb_graph *g, const double *alpha, gb_node *mu, gb_node *logvar, gb_prior prior)
+gb_node *gb_bound_divergence(gb_graph *g, const double *alpha, gb_node *mu, gb_node *logvar, gb_prior prior)
 {
   against *kept = keep(g, alpha, mu, prior);
-  gb_node *y = kept ? gb_graph_term(g, &prior_op, kept, 2, (gb_node *[]){mu, logvar}) : NULL;
+  gb_node *y = kept ? gb_graph_term(g, &divergence_op, kept, 2, (gb_node *[]){mu, logvar}) : NULL;
   if (y) y->starts = true;
   return y;
 }

@@ -27,10 +27,10 @@ typedef struct gb_prior {
   const double *mean, *logvar; /* [channels of mu], copied; both NULL: zeros */
 } gb_prior;
 
-/** Loss term D_alpha(q || prior) - KL(q || prior), alpha > 0, which is borrowed and read at every pass. Of a sample
- * outside the domain (a variance above alpha / (alpha - 1) of the prior's, or within 1 % of w there) alpha is that of
- * gb_renyi_alpha(), held fixed. Local. */
-gb_node *gb_bound_prior(gb_graph *g, const double *alpha, gb_node *mu, gb_node *logvar, gb_prior prior);
+/** Loss term D_alpha(q || prior), alpha > 0, which is borrowed and read at every pass. Of a sample outside the domain
+ * (a variance above alpha / (alpha - 1) of the prior's, or within 1 % of w there) alpha is that of gb_renyi_alpha(),
+ * held fixed. Local. */
+gb_node *gb_bound_divergence(gb_graph *g, const double *alpha, gb_node *mu, gb_node *logvar, gb_prior prior);
 
 /** A draw z of the escort law r ~ q^alpha prior^(1 - alpha), which in units where the prior is N(0, I) has mean alpha
  * mu / v and variance gamma / v, v = alpha + (1 - alpha) gamma, gamma = exp(logvar). alpha as above. Local. */

@@ -427,16 +427,18 @@ static gb_node *reduced_model(builder *b)
   return n ? gb_squared_distance(b->g, n, a, c, 0.25) : NULL;
 }
 
-/* The divergence of all latents from their prior: KL, and what a Renyi divergence is more. */
-static void divergences(builder *b)
+/* The divergence of all latents from their prior. */
+static void divergence(builder *b)
 {
+  const gb_objective_opts *o = b->plan->objective;
   double mean[MOST_WIDTH], logvar[MOST_WIDTH], sigma = b->o->sigma;
   double weight = 2 * sigma * sigma * (1 + b->plan->regularizer->reduced_model_kl);
   posterior q = all_posteriors(b);
   gb_prior p = prior(b, mean, logvar);
-  add_term(b, "kl", gb_latent_kl_to(b->g, q.mu, q.logvar, p.mean, p.logvar), weight)->times_beta = true;
-  if (gb_objective_kind_of(b->plan->objective) == GB_ELBO) return;
-  add_term(b, "renyi", gb_bound_prior(b->g, &b->out->alpha, q.mu, q.logvar, p), weight)->times_beta = true;
+  bool kl = gb_objective_has_kl(o);
+  add_term(b, "kl", gb_latent_kl_to(b->g, q.mu, q.logvar, p.mean, p.logvar), kl ? weight : 0)->times_beta = true;
+  if (kl) return;
+  add_term(b, "renyi", gb_bound_divergence(b->g, &b->out->alpha, q.mu, q.logvar, p), weight)->times_beta = true;
 }
 
 /* Terms of a model whose parameters are the same for all samples. */
@@ -480,7 +482,7 @@ static void terms(builder *b, const gb_ode_problem *p)
     global_terms(b, p);
     return;
   }
-  divergences(b);
+  divergence(b);
   if (b->found) add_term(b, "augmentation", augmentation(b), r->augmentation);
   if (!has_law(b)) return;
   gb_node *pair[] = {out->unmixed, gb_stop(b->g, out->decode[GB_DECODE_P])};

@@ -101,8 +101,8 @@ static gb_err check(const void *opts)
 
 const gb_schema gb_objective_schema = {
     "objective",
-    "What is minimised: nll + beta (kl + free_bits + renyi) + energy_weight energy; renyi is what "
-    "objective.kind adds.",
+    "What is minimised: nll + beta (kl + free_bits + renyi) + energy_weight energy; renyi is what objective.kind adds. "
+    "With relbo-escort and renyi-prior: nll + beta renyi + energy_weight energy.",
     sizeof(gb_objective_opts), fields, check};
 
 gb_objective_kind gb_objective_kind_of(const gb_objective_opts *o)
@@ -112,6 +112,12 @@ gb_objective_kind gb_objective_kind_of(const gb_objective_opts *o)
   if (gb_is(o->kind, "relbo-escort")) return GB_RELBO_ESCORT;
   if (gb_is(o->kind, "relbo-joint")) return GB_RELBO_JOINT;
   return gb_is(o->kind, "renyi-prior") ? GB_RENYI_PRIOR : GB_ELBO;
+}
+
+bool gb_objective_has_kl(const gb_objective_opts *o)
+{
+  gb_objective_kind kind = gb_objective_kind_of(o);
+  return kind != GB_RELBO_ESCORT && kind != GB_RENYI_PRIOR;
 }
 
 double gb_objective_alpha(const gb_objective_opts *o)

@@ -28,6 +28,10 @@ typedef enum gb_objective_kind {
 /** Local. */
 gb_objective_kind gb_objective_kind_of(const gb_objective_opts *o);
 
+/** Is the KL term in the loss? Not where a Renyi divergence from the prior stands in its place.
+ *  Local. */
+bool gb_objective_has_kl(const gb_objective_opts *o);
+
 /** Its alpha: that of the options, but of ELBO 1 and of IWAE 0.
  *  Local. */
 double gb_objective_alpha(const gb_objective_opts *o);

@@ -127,7 +127,7 @@ static void add_bound(gb_vae *v)
   case GB_RELBO_JOINT:
   case GB_RELBO: *last = gb_bound_given(g, &v->relbo.loss, v->mu, v->logvar); break;
   case GB_RENYI_SAMPLED: *last = gb_bound_sampled(g, alpha, beta, nll, v->z, v->mu, v->logvar, v->eps); break;
-  default: *last = gb_bound_prior(g, &v->objective.alpha, v->mu, v->logvar, (gb_prior){0});
+  default: *last = gb_bound_divergence(g, &v->objective.alpha, v->mu, v->logvar, (gb_prior){0});
   }
 }
 
@@ -512,9 +512,9 @@ static void weights(const void *self, uint64_t step, double *weight)
   const gb_vae *v = self;
   const gb_objective_opts *o = &v->objective;
   weight[GB_VAE_NLL] = 1;
-  weight[GB_VAE_KL] = gb_objective_beta(o, step);
+  weight[GB_VAE_KL] = gb_objective_has_kl(o) ? gb_objective_beta(o, step) : 0;
   weight[GB_VAE_ENERGY] = gb_objective_warmed(o->energy_weight, step, o->energy_start, o->energy_warmup);
-  if (n_terms(v) > GB_VAE_FREE) weight[GB_VAE_FREE] = weight[GB_VAE_KL];
+  if (n_terms(v) > GB_VAE_FREE) weight[GB_VAE_FREE] = gb_objective_beta(o, step);
 }
 
 static void destroy(void **self)

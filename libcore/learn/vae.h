@@ -3,7 +3,8 @@
  * Encoder: samples -> q(z|x) = N(mu, diag exp(logvar)). Decoder: z -> on every site a direction and a spread. Loss
  * terms in nats per sample: `nll` = -ln p(x|z) at one sampled z, `kl` = KL(q(z|x) || N(0, I)), `energy` = N (e(x) -
  * e(rec))^2, and with free bits `free_bits` = sum_j max(0, lambda - KL_j); loss = nll + beta (kl + free_bits) +
- * energy_weight energy. Other objectives than the ELBO (objective.kind) have a term `renyi` instead of free_bits.
+ * energy_weight energy. Other objectives than the ELBO (objective.kind) have a term `renyi` instead of free_bits, and
+ * some not the KL term.
  * The ladder of arXiv:1705.09524 is two keys: model.spread
  * (fixed: no G, learned: G) and objective.energy_weight (0: no H). Derivations: docs/theory/hgvae.md. */
 #pragma once

@@ -29,6 +29,13 @@ double gb_renyi_delta(double alpha, double rho, double h)
   return (e * h * h / weight(alpha, rho) + x * lack(e * x)) / 2;
 }
 
+double gb_renyi_divergence(double alpha, double rho, double h)
+{
+  double x = rho - 1, y = (1 - alpha) * x;
+  double share = fabs(y) > 0.01 ? log1p(y) / y : 1 - lack(y); /* of which 1 - lack(y) has no digits where y is large */
+  return (alpha * h * h / (rho * weight(alpha, rho)) + x * share - log(rho)) / 2;
+}
+
 double gb_renyi_kl(double rho, double h)
 {
   return (h * h / rho + rho - 1 - log(rho)) / 2;

@@ -19,6 +19,10 @@ double gb_renyi_alpha(double alpha, double rho);
  *  Local. w > 0. */
 double gb_renyi_delta(double alpha, double rho, double h);
 
+/** One direction's part of D_alpha(q||p): 1/2 [alpha h^2 / (rho w) + ln(1 + e (rho - 1)) / e - ln rho]. Finite also
+ * where KL and Delta are so large that their difference says nothing. Local. w > 0. */
+double gb_renyi_divergence(double alpha, double rho, double h);
+
 /** One direction's part of KL(q||p): 1/2 (h^2 / rho + rho - 1 - ln rho).
  *  Local. */
 double gb_renyi_kl(double rho, double h);

@@ -70,7 +70,6 @@ static gb_node *weights(model *v, const char *name, int ndim, const size_t shape
 
 static void build(model *v, const experiment *of)
 {
-  static const double elbo = 1;
   size_t n = of->n, m = of->m, rows = 2 * n, one = 1;
   gb_shape latent = {1, 1, m}, sample = {1, 1, n};
   *v = (model){.of = of};
@@ -90,9 +89,8 @@ static void build(model *v, const experiment *of)
   v->term[0] = gb_graph_term(v->g, &nll_op, (void *)&of->s2, v->log_s2 ? 3 : 2, (gb_node *[]){v->x, f, v->log_s2});
   v->term[0]->n_work = 1;
   v->term[1] = gb_latent_kl(v->g, v->mu, v->logvar);
-  v->term[2] = of->kind == RELBO
-                   ? gb_bound_given(v->g, &v->relbo.loss, v->mu, v->logvar)
-                   : gb_bound_prior(v->g, of->kind == ESCORT ? &of->weight : &elbo, v->mu, v->logvar, (gb_prior){0});
+  v->term[2] = of->kind == RELBO ? gb_bound_given(v->g, &v->relbo.loss, v->mu, v->logvar)
+                                 : gb_bound_divergence(v->g, &of->weight, v->mu, v->logvar, (gb_prior){0});
   CHECK_OK(gb_params_freeze(v->p, 4));
   CHECK_OK(gb_graph_plan(v->g));
   /* rows +- (n lam_i)^1/2 along each axis: mean 0, covariance diag(lam) */
@@ -135,8 +133,7 @@ static void train(model *v)
   size_t size = gb_params_size(v->p), rows = 2 * v->of->n, m = v->of->m;
   gb_real *grad = gb_alloc(size, sizeof *grad), *first = gb_alloc(size, sizeof *first),
           *second = gb_alloc(size, sizeof *second);
-  double weight[3] = {1, 1, 1};
-  if (v->of->kind == ELBO) weight[1] = v->of->weight;
+  double weight[3] = {1, v->of->kind == ESCORT ? 0 : v->of->kind == ELBO ? v->of->weight : 1, v->of->kind != ELBO};
   for (uint64_t step = 0; step < STEPS; step++) {
     gb_normals(9, GB_RNG_LATENT, 0, step, rows, m, m, v->eps->v);
     if (v->of->kind == RELBO) {

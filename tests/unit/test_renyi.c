@@ -147,12 +147,16 @@ static void worked_example(void **state)
   CHECK_NEAR(kl_of(&p), 0.5292214093, 1e-9);
   CHECK_NEAR(prior_kl, 1.1532789487, 1e-9);
   for (size_t k = 0; k < 3; k++) {
-    double delta = delta_of(c[k].alpha, &p), prior = prior_kl;
-    for (size_t i = 0; i < 2; i++) prior -= gb_renyi_delta(c[k].alpha, gamma_[i], sqrt(gamma_[i]) * mu[i]);
+    double delta = delta_of(c[k].alpha, &p), prior = prior_kl, whole = 0;
+    for (size_t i = 0; i < 2; i++) {
+      prior -= gb_renyi_delta(c[k].alpha, gamma_[i], sqrt(gamma_[i]) * mu[i]);
+      whole += gb_renyi_divergence(c[k].alpha, gamma_[i], sqrt(gamma_[i]) * mu[i]);
+    }
     CHECK_NEAR(delta, c[k].delta, 1e-9);
     CHECK_NEAR(kl_of(&p) - delta, c[k].divergence, 1e-9);
     CHECK_NEAR(-3.7130530066 + delta, c[k].relbo, 1e-9);
     CHECK_NEAR(prior, c[k].prior, 1e-9);
+    CHECK_NEAR(whole, c[k].prior, 1e-9);
   }
 }
 
@@ -209,6 +213,18 @@ static double gradient_of(double alpha, const pair *c, double *by_mu, double *by
   return delta;
 }
 
+/* Below alpha = 1 it grows as a logarithm, where KL and Delta have no difference left: alpha / (2 (1 - alpha)) ln rho.
+ */
+static void far_outside_of_the_prior(void **state)
+{
+  (void)state;
+  for (double rho = 1e20; rho < 1e300; rho *= 1e40) {
+    double far = gb_renyi_divergence(0.3, rho * 1e5, 0), near = gb_renyi_divergence(0.3, rho, 0);
+    CHECK_NEAR(far - near, 0.3 / 1.4 * log(1e5), 1e-12);
+  }
+  CHECK(gb_renyi_divergence(1, 1, 0) == 0 && gb_renyi_divergence(0.5, 1, 0) == 0);
+}
+
 /* KL - Delta = D_alpha of dense algebra; the gradient at a p held fixed by differences of that. */
 static void dense_algebra_agrees(void **state)
 {
@@ -224,6 +240,9 @@ static void dense_algebra_agrees(void **state)
       double dense = dense_divergence(alpha, &q, &p);
       if (gb_renyi_alpha(alpha, top) != alpha) continue;
       inside++;
+      double sum = 0;
+      for (size_t i = 0; i < c.m; i++) sum += gb_renyi_divergence(alpha, c.rho[i], c.h[i]);
+      CHECK_NEAR(sum, dense, 1e-11 * (1 + dense));
       CHECK_NEAR(kl_of(&c) - delta_of(alpha, &c), dense, 1e-11 * (1 + dense));
       CHECK_NEAR(gradient_of(alpha, &c, by_mu, by_l), delta_of(alpha, &c), 1e-12);
       /* Delta = KL - D, and KL = D at 1: its own textbook form */
@@ -424,8 +443,15 @@ static void eigenvectors(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(worked_example),    TEST(dense_algebra_agrees), TEST(gradient_of_one_latent),
-                                     TEST(continuous_at_one), TEST(ordered_in_alpha),     TEST(domain),
-                                     TEST(sampled_bound),     TEST(thermal_is_renyi),     TEST(eigenvectors)};
+  const struct CMUnitTest tests[] = {TEST(worked_example),
+                                     TEST(dense_algebra_agrees),
+                                     TEST(far_outside_of_the_prior),
+                                     TEST(gradient_of_one_latent),
+                                     TEST(continuous_at_one),
+                                     TEST(ordered_in_alpha),
+                                     TEST(domain),
+                                     TEST(sampled_bound),
+                                     TEST(thermal_is_renyi),
+                                     TEST(eigenvectors)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
