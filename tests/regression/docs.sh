@@ -16,7 +16,8 @@ for config in "$SOURCE"/configs/*.yaml template.yaml; do
   done
 done
 for study in "xy_sweep 48 trials: a grid design of 24 points, 2 seeds each" \
-  "xy_alpha_beta 192 trials: a grid design of 64 points, 3 seeds each"; do
+  "xy_alpha_beta 192 trials: a grid design of 64 points, 3 seeds each" \
+  "pendulum_alpha_beta 48 trials: a grid design of 16 points, 3 seeds each"; do
   config=configs/${study%% *}.yaml
   run 0 "$BUILD/bin/greybox-sweep" "$SOURCE/$config" --dry-run
   expect 0 "${study#* }"
