@@ -55,8 +55,7 @@ static void stack(gb_relbo *r, size_t l, size_t n, const gb_real *logvar)
     }
 }
 
-/* Gradients of the KL term, mu and (gamma - 1) / 2, are those of the prior's part of g and Lambda: A acts on them, too.
- */
+/* Gradients of the KL term, mu and (gamma - 1) / 2, are those of the prior's part of g and Lambda: A acts on them. */
 static void one_row(gb_relbo *r, size_t l, size_t row, double times, const gb_real *mu, const gb_real *logvar)
 {
   enum { MOST = GB_RENYI_MOST };
@@ -85,8 +84,8 @@ static void one_row(gb_relbo *r, size_t l, size_t row, double times, const gb_re
       along += A[j * m + k] * sqrt(gamma[k] / gamma[j]) * (double)mu[k];
       r->loss.A[(row * m + j) * m + k] = (gb_real)A[j * m + k];
     }
-    r->loss.by_mu[row * m + j] = (gb_real)(along - (double)mu[j]);
-    r->loss.by_log_var[row * m + j] = (gb_real)((A[j * m + j] - 1) * (gamma[j] - 1) / 2 - times * wider[j]);
+    r->loss.by_mu[row * m + j] = (gb_real)along;
+    r->loss.by_log_var[row * m + j] = (gb_real)(A[j * m + j] * (gamma[j] - 1) / 2 - times * wider[j]);
   }
 }
 
@@ -99,14 +98,12 @@ void gb_relbo_group(gb_relbo *r, size_t n, const size_t *row, double times, cons
 }
 
 /* As one_row() with times = 0. */
-void gb_relbo_leave_out(gb_relbo *r, size_t row, const gb_real *mu, const gb_real *logvar)
+void gb_relbo_leave_out(gb_relbo *r, size_t row)
 {
   size_t m = r->latent;
   r->loss.value[row] = 0;
   r->least[row] = INFINITY;
-  for (size_t j = 0; j < m; j++) {
-    r->loss.by_mu[row * m + j] = -mu[row * m + j];
-    r->loss.by_log_var[row * m + j] = (gb_real)((1 - exp((double)logvar[row * m + j])) / 2);
-  }
+  memset(r->loss.by_mu + row * m, 0, m * sizeof *r->loss.by_mu);
+  memset(r->loss.by_log_var + row * m, 0, m * sizeof *r->loss.by_log_var);
   memset(r->loss.A + row * m * m, 0, m * m * sizeof *r->loss.A);
 }

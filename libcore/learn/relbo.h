@@ -7,7 +7,8 @@
 typedef struct gb_relbo {
   size_t latent;
   double alpha, beta;
-  gb_given loss;               /* -Delta, and its gradient with p(z|x) held fixed */
+  gb_given loss;               /* -Delta; the gradient of KL - Delta with p(z|x) held fixed: far from the prior both are
+                                  huge, and their difference is not */
   double *least;               /* [rows] the smallest w */
   double *work, *vectors;      /* of one group of rows */
   double *score, *information; /* [group, latent], [group, latent, latent]: to be filled */
@@ -25,6 +26,6 @@ void gb_relbo_destroy(gb_relbo *r);
  *  @param[in] mu, logvar  [rows, latent] of all rows */
 void gb_relbo_group(gb_relbo *r, size_t n, const size_t *row, double times, const gb_real *mu, const gb_real *logvar);
 
-/** A row for which another one stands: its value is 0, and with the KL term it does not move the encoder.
+/** A row for which another one stands: its value is 0, and it does not move the encoder.
  *  Local. */
-void gb_relbo_leave_out(gb_relbo *r, size_t row, const gb_real *mu, const gb_real *logvar);
+void gb_relbo_leave_out(gb_relbo *r, size_t row);

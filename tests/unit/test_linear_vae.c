@@ -133,7 +133,7 @@ static void train(model *v)
   size_t size = gb_params_size(v->p), rows = 2 * v->of->n, m = v->of->m;
   gb_real *grad = gb_alloc(size, sizeof *grad), *first = gb_alloc(size, sizeof *first),
           *second = gb_alloc(size, sizeof *second);
-  double weight[3] = {1, v->of->kind == ESCORT ? 0 : v->of->kind == ELBO ? v->of->weight : 1, v->of->kind != ELBO};
+  double weight[3] = {1, v->of->kind == ELBO ? v->of->weight : 0, v->of->kind != ELBO};
   for (uint64_t step = 0; step < STEPS; step++) {
     gb_normals(9, GB_RNG_LATENT, 0, step, rows, m, m, v->eps->v);
     if (v->of->kind == RELBO) {
