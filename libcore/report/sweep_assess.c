@@ -146,6 +146,17 @@ done:
   return e;
 }
 
+/* Minutes may be left: a wish to stop ends the report, of which nothing is written then. */
+static gb_err stop_if_wanted(job *j)
+{
+  if (!gb_comm_any(j->c, gb_run_stop_wanted(j->run))) return GB_OK;
+  gb_run_stop_done(j->run);
+  gb_err e =
+      GB_FAIL(GB_STOPPED, "stopped on request after %.0f of %.0f trials; a report begins anew", j->done, j->total);
+  gb_err_set_common();
+  return e;
+}
+
 gb_err gb_sweep_assess(gb_comm c, const gb_trials *t, const bool *wanted, size_t draws, const char *factor, gb_run *run,
                        gb_sweep_assessment *out)
 {
@@ -157,7 +168,8 @@ gb_err gb_sweep_assess(gb_comm c, const gb_trials *t, const bool *wanted, size_t
   gb_err e = gb_comm_agree(c, gb_new(&out->trial, n));
   for (size_t i = 0; i < n && !e; i++) {
     if (!wanted[i]) continue;
-    e = judge_trial(&j, i);
+    e = stop_if_wanted(&j);
+    if (!e) e = judge_trial(&j, i);
     j.done++;
     tell(&j, 0);
   }

@@ -27,7 +27,7 @@ typedef struct gb_sweep_assessment {
  *  @param[in] wanted  [n_trials]
  *  @param[in] draws   of gb_bounds_estimate(); 0: nothing is done
  *  @param[in] factor  whose correlation is mapped; "": abs_m, else the first that was drawn
- *  @return GB_ERR_CONFIG if there is no factor of this name */
+ *  @return GB_ERR_CONFIG if there is no factor of this name; GB_STOPPED if asked to stop */
 gb_err gb_sweep_assess(gb_comm c, const gb_trials *t, const bool *wanted, size_t draws, const char *factor, gb_run *run,
                        gb_sweep_assessment *out);
 void gb_sweep_assessment_free(gb_sweep_assessment *a, size_t n_trials);
