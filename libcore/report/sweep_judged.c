@@ -28,7 +28,7 @@ static void bounds(const gb_sweep_report *r, gb_text *t)
                                              GB_SWEEP_ACTIVE, GB_SWEEP_CORRELATION, GB_SWEEP_ENERGY_ERROR};
   const gb_sweep_assessment *a = &r->judged;
   size_t shown = 0;
-  gb_text_add(t, "<div class='wide'><table><thead><tr><th>point</th><th>trials</th>");
+  gb_text_add(t, "<div class='wide'><table style='font-size:.85em'><thead><tr><th>point</th><th>trials</th>");
   for (size_t k = 0; k < sizeof column / sizeof *column; k++) {
     if (!gb_sweep_has(r, column[k])) continue;
     gb_text_add(t, "<th>%s", r->name[column[k]]);
@@ -55,9 +55,7 @@ static void orders(const gb_bounds *b, gb_text *t)
   for (int o = 0; o < GB_BOUND_ORDERS; o++) gb_text_add(t, "<th>%g</th>", gb_bound_order[o]);
   gb_text_add(t, "</tr></thead><tbody><tr><td>L<sub>α</sub>, nats</td>");
   for (int o = 0; o < GB_BOUND_ORDERS; o++) {
-    gb_text_add(t, "<td>");
-    gb_page_value(t, b->bound[o]);
-    gb_text_add(t, "</td>");
+    gb_text_add(t, "<td>%.2f ± %.2g</td>", b->bound[o][0], b->bound[o][1]);
   }
   gb_text_add(t, "</tr></tbody></table></div>\n");
 }

@@ -23,6 +23,12 @@ void gb_sweep_mean_cell(gb_text *t, const gb_sweep_mean *m)
     gb_sweep_cell(t, m->n ? m->mean : NAN);
 }
 
+/* Behind the names of terms that are not those of the ledger. */
+static const char *split_of(const gb_sweep_report *r, gb_sweep_quantity q)
+{
+  return r->judged.n && (q == GB_SWEEP_RATE || q == GB_SWEEP_DISTORTION) ? " (test)" : "";
+}
+
 static void settings(const gb_sweep_report *r, size_t trial, gb_text *t)
 {
   gb_text s = {0};
@@ -75,8 +81,9 @@ static void summary(const gb_sweep_report *r, gb_text *t)
 /* Points of the front, in the order of the design. */
 static void front(const gb_sweep_report *r, gb_text *t)
 {
-  gb_text_add(t, "<div class='wide'><table><thead><tr><th>Pareto front</th><th>trials</th><th>kl</th><th>%s</th><th>",
-              r->name[GB_SWEEP_DISTORTION]);
+  gb_text_add(t,
+              "<div class='wide'><table><thead><tr><th>Pareto front</th><th>trials</th><th>kl%s</th><th>%s%s</th><th>",
+              split_of(r, GB_SWEEP_RATE), r->name[GB_SWEEP_DISTORTION], split_of(r, GB_SWEEP_DISTORTION));
   gb_page_text(t, r->name[GB_SWEEP_METRIC]);
   gb_text_add(t, "</th></tr></thead><tbody>\n");
   for (size_t p = 0; p < r->design.n_points; p++) {
@@ -156,6 +163,7 @@ static gb_err map(const gb_sweep_report *r, gb_sweep_quantity q, gb_text *t)
   gb_err e = gb_sweep_map(r, q, &cell);
   gb_text_add(t, "<div class='wide'><table><thead><tr><th>");
   gb_page_text(t, r->name[q]);
+  gb_text_add(t, "%s", split_of(r, q));
   if (q == GB_SWEEP_CORRELATION) gb_text_add(t, " with %s", r->judged.factors.of[r->judged.chosen].name);
   gb_text_add(t, "<br><small>%s ↓ %s →</small></th>", rows->key, columns->key);
   for (size_t j = 0; j < columns->n; j++) {
@@ -202,8 +210,9 @@ static void trials(const gb_sweep_report *r, gb_text *t)
               "<h2>Trials</h2>\n<div class='wide'><table><thead><tr><th>trial</th><th>steps</th><th>best at</th><th>");
   gb_page_text(t, r->name[GB_SWEEP_METRIC]);
   gb_text_add(
-      t, "</th><th>kl</th><th>%s</th><th>seconds</th><th style='text-align:left'>settings</th></tr></thead><tbody>\n",
-      r->name[GB_SWEEP_DISTORTION]);
+      t,
+      "</th><th>kl%s</th><th>%s%s</th><th>seconds</th><th style='text-align:left'>settings</th></tr></thead><tbody>\n",
+      split_of(r, GB_SWEEP_RATE), r->name[GB_SWEEP_DISTORTION], split_of(r, GB_SWEEP_DISTORTION));
   for (size_t i = 0; i < r->n_order && i < MOST_ROWS; i++) trial_row(r, r->order[i], t);
   gb_text_add(t, "</tbody></table></div>\n");
   if (r->n_order > MOST_ROWS) gb_text_add(t, "<p>The best %d of %zu.</p>\n", MOST_ROWS, r->n_order);
