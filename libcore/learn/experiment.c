@@ -273,8 +273,8 @@ gb_dataset_opts gb_experiment_data(const gb_config *cfg, char path[PATH_MAX])
   return x.data;
 }
 
-gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, size_t frames,
-                       gb_trained *out)
+static gb_err open_trained(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, size_t frames,
+                           bool evidence, gb_trained *out)
 {
   static const gb_schema *sections[MOST_SECTIONS]; /* the config keeps it */
   char path[PATH_MAX], *text = NULL;
@@ -286,6 +286,8 @@ gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, si
   GB_GOTO(e, gb_comm_agree(c, gb_new(&out->opts, 1)), done);
   GB_GOTO(e, gb_comm_agree(c, gb_config_parse_stored(path, text, sections, &out->cfg)), done);
   read_options(out->cfg, out->opts);
+  out->opts->objective.evidence = evidence;
+  if (evidence) out->opts->objective.free_bits = 0;
   GB_GOTO(e, gb_comm_agree(c, gb_sim_create(physics, out->cfg, gb_comm_self(), &out->sim)), done);
   GB_GOTO(e, gb_comm_agree(c, make_model(out->opts, &out->sim, rows, frames, NULL, &out->built)), done);
   gb_state s = {.params = out->built.model.params};
@@ -298,6 +300,17 @@ done:
   gb_free(&text);
   if (e) gb_trained_close(out);
   return e;
+}
+
+gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, size_t frames,
+                       gb_trained *out)
+{
+  return open_trained(c, dir, physics, rows, frames, false, out);
+}
+
+gb_err gb_trained_open_evidence(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out)
+{
+  return open_trained(c, dir, physics, rows, 0, true, out);
 }
 
 void gb_trained_close(gb_trained *t)

@@ -60,4 +60,9 @@ typedef struct gb_trained {
 } gb_trained;
 gb_err gb_trained_open(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, size_t frames,
                        gb_trained *out);
+
+/** The same, but with the objective of every model the ELBO without anything else: terms are nll or reconstruction, and
+ * kl; passes draw one latent of q, and model.weigh is there. Weights do not depend on the objective. Collective over c.
+ */
+gb_err gb_trained_open_evidence(gb_comm c, const char *dir, const gb_physics *physics, size_t rows, gb_trained *out);
 void gb_trained_close(gb_trained *t);

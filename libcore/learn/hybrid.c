@@ -1,6 +1,7 @@
 /* learn/hybrid.c - options of a grey-box VAE, and passes over its graph. */
 #include "learn/hybrid.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -237,6 +238,7 @@ static void load(gb_hybrid *h, size_t n, const float *x, gb_pass pass)
 static int wanted_terms(const gb_hybrid *h)
 {
   int n = h->of.n_terms;
+  if (h->plan.objective->evidence) return h->of.mu ? 2 : 1; /* reconstruction, kl */
   while (n > 1 && h->of.term[n - 1].weight <= 0) n--;
   return n;
 }
@@ -244,7 +246,7 @@ static int wanted_terms(const gb_hybrid *h)
 static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
 {
   gb_hybrid *h = self;
-  int wanted_here = pass.training ? wanted_terms(h) : h->of.n_terms;
+  int wanted_here = pass.training || h->plan.objective->evidence ? wanted_terms(h) : h->of.n_terms;
   h->of.alpha = h->plan.objective->alpha;
   load(h, n, x, pass);
   if (h->of.eps) {
@@ -256,6 +258,25 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
   GB_TRY(gb_graph_run(h->graph, NULL, last, n, parts));
   for (int k = 0; k < h->of.n_terms; k++) term[k] = k < wanted_here ? h->of.term[k].node->term : NULL;
   return GB_OK;
+}
+
+/* Parameters are drawn before they are held to where the known part makes sense: q and prior are those of what is
+ * drawn.
+ */
+static gb_weight weigh(const void *self, size_t row, double *mean)
+{
+  const gb_hybrid *h = self;
+  const gb_hybrid_graph *of = &h->of;
+  double s2 = h->plan.opts->sigma * h->plan.opts->sigma;
+  gb_weight w = {-(of->term[0].node->term[row] / s2 + (double)of->x->width * log(2 * M_PI * s2)) / 2, 0};
+  for (size_t j = 0, m = of->mu ? of->mu->width : 0; j < m; j++) {
+    double e = (double)of->eps->v[row * m + j], mu = (double)of->mu->v[row * m + j],
+           l = (double)of->logvar->v[row * m + j], m0 = j < of->n_parameter ? of->prior_mean[j] : 0,
+           l0 = j < of->n_parameter ? of->prior_logvar[j] : 0, z = (mu + exp(l / 2) * e - m0) * exp(-l0 / 2);
+    w.ratio += (e * e - z * z + l - l0) / 2;
+    if (mean) mean[j] = (mu - m0) * exp(-l0 / 2);
+  }
+  return w;
 }
 
 static gb_err backward(void *self, const double *weight, const gb_gradient *out)
@@ -307,7 +328,9 @@ gb_model gb_hybrid_model(gb_hybrid *h)
                     .whole_shards = gb_params_have_statistics(h->params) || gb_ode_couples_rows(h->plan.ode),
                     .forward = forward,
                     .backward = backward,
-                    .weights = weights};
+                    .weights = weights,
+                    .latents = h->of.mu ? h->of.mu->width : 0,
+                    .weigh = h->of.n_terms && gb_objective_kind_of(h->plan.objective) == GB_ELBO ? weigh : NULL};
 }
 
 gb_hybrid_view gb_hybrid_look(const gb_hybrid *h)
@@ -321,6 +344,8 @@ gb_hybrid_view gb_hybrid_look(const gb_hybrid *h)
                       .theta = of->theta ? of->theta->v : NULL,
                       .inside = of->inside ? of->inside->v : NULL,
                       .after = of->after ? of->after->v : NULL,
+                      .prior_mean = of->prior_mean,
+                      .prior_logvar = of->prior_logvar,
                       .unmixed = of->unmixed && of->unmixed != of->x ? of->unmixed->v : NULL};
   for (int k = 0; k < GB_DECODES; k++) v.decode[k] = of->decode[k] ? of->decode[k]->v : NULL;
   return v;

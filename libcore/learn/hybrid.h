@@ -60,11 +60,12 @@ const char *gb_hybrid_name(const gb_hybrid_opts *opts, const gb_regularizer_opts
 enum { GB_DECODE_P, GB_DECODE_PA, GB_DECODE_PB, GB_DECODE_PAB, GB_DECODES };
 
 typedef struct gb_hybrid_view {
-  size_t rows, width;                    /* width: numbers in a decode */
-  size_t n_parameter, n_inside, n_after; /* latents */
-  const gb_real *theta, *inside, *after; /* [rows, n_...] */
-  const gb_real *decode[GB_DECODES];     /* [rows, width] */
-  const gb_real *unmixed;                /* as a sample; NULL if there is no unmixer */
+  size_t rows, width;                      /* width: numbers in a decode */
+  size_t n_parameter, n_inside, n_after;   /* latents */
+  const gb_real *theta, *inside, *after;   /* [rows, n_...] */
+  const double *prior_mean, *prior_logvar; /* [n_parameter] of theta before it is held to its box; others: 0 */
+  const gb_real *decode[GB_DECODES];       /* [rows, width] */
+  const gb_real *unmixed;                  /* as a sample; NULL if there is no unmixer */
 } gb_hybrid_view;
 
 /** What the last pass computed; borrowed, valid until the next.

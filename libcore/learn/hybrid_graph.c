@@ -435,6 +435,10 @@ static void divergence(builder *b)
   double weight = 2 * sigma * sigma * (1 + b->plan->regularizer->reduced_model_kl);
   posterior q = all_posteriors(b);
   gb_prior p = prior(b, mean, logvar);
+  b->out->mu = q.mu;
+  b->out->logvar = q.logvar;
+  memcpy(b->out->prior_mean, mean, sizeof b->out->prior_mean);
+  memcpy(b->out->prior_logvar, logvar, sizeof b->out->prior_logvar);
   bool kl = gb_objective_has_kl(o);
   add_term(b, "kl", gb_latent_kl_to(b->g, q.mu, q.logvar, p.mean, p.logvar), kl ? weight : 0)->times_beta = true;
   if (kl) return;

@@ -15,6 +15,13 @@ typedef struct gb_pass {
 } gb_pass;
 #define GB_PASS_FIXED GB_RNG_STEP_MAX
 
+/* ln w of a sample x at latents z that q(z|x) has drawn, in two parts: w = p(x, z) / q(z|x), in nats. Its mean over
+ * draws is the ELBO, the logarithm of the mean of w below ln p(x) (arXiv:1509.00519). */
+typedef struct gb_weight {
+  double likelihood; /* ln p(x|z) */
+  double ratio;      /* ln p(z) - ln q(z|x); its mean over draws is -kl */
+} gb_weight;
+
 typedef struct gb_model {
   void *self;
   void (*destroy)(void **self);
@@ -54,6 +61,12 @@ typedef struct gb_model {
   /** From means over all samples to what is logged, in place.
    *  Local. */
   void (*note_all)(const void *self, double *note);
+
+  size_t latents; /* that are inferred of a sample; their prior is Gaussian */
+  /** NULL (the objective draws other latents than one of q), or ln w of a row of the last forward pass.
+   *  Local.
+   *  @param[out] mean  [latents] of q(z|x), in standard deviations of the prior from its mean; NULL: not wanted */
+  gb_weight (*weigh)(const void *self, size_t row, double *mean);
 } gb_model;
 
 /** Let go of a model, and forget it.

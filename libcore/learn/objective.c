@@ -107,6 +107,7 @@ const gb_schema gb_objective_schema = {
 
 gb_objective_kind gb_objective_kind_of(const gb_objective_opts *o)
 {
+  if (o->evidence) return GB_ELBO;
   if (gb_is(o->kind, "relbo")) return gb_is(o->gradient, "stop") ? GB_RELBO : GB_RENYI_SAMPLED;
   if (gb_is(o->kind, "vr") || gb_is(o->kind, "iwae")) return GB_RENYI_SAMPLED;
   if (gb_is(o->kind, "relbo-escort")) return GB_RELBO_ESCORT;
@@ -122,7 +123,7 @@ bool gb_objective_has_kl(const gb_objective_opts *o)
 
 double gb_objective_alpha(const gb_objective_opts *o)
 {
-  return gb_is(o->kind, "elbo") ? 1 : gb_is(o->kind, "iwae") ? 0 : o->alpha;
+  return gb_is(o->kind, "elbo") || o->evidence ? 1 : gb_is(o->kind, "iwae") ? 0 : o->alpha;
 }
 
 size_t gb_objective_samples(const gb_objective_opts *o)

@@ -12,6 +12,8 @@ typedef struct gb_objective_opts {
   double energy_weight;
   int64_t energy_start, energy_warmup;
   const char *energy_mode;
+  bool evidence; /* no key of the config: only nll and kl, at one draw of q, whatever the kind: to compare models that
+                    were trained with different ones (gb_trained_open_evidence()) */
 } gb_objective_opts;
 extern const gb_schema gb_objective_schema; /* section "objective" */
 
@@ -25,7 +27,8 @@ typedef enum gb_objective_kind {
   GB_RENYI_PRIOR
 } gb_objective_kind;
 
-/** Local. */
+/** GB_ELBO for evidence.
+ *  Local. */
 gb_objective_kind gb_objective_kind_of(const gb_objective_opts *o);
 
 /** Is the KL term in the loss? Not where a Renyi divergence from the prior stands in its place.

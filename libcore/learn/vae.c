@@ -180,8 +180,8 @@ static void build(gb_vae *v, gb_text *table)
   gb_style style = {&v->draws, v->opts.activation, GB_INIT_GAIN, table};
   gb_node *h = gb_network_build(g, &style, "model.encoder", NULL, v->opts.encoder, vector ? v->vectors : v->turns);
   v->mu = gb_network_dense_head(g, &style, "mu", h, latent);
-  v->logvar =
-      v->kind == GB_RELBO_JOINT ? constant_logvar(v, latent) : gb_network_dense_head(g, &style, "logvar", h, latent);
+  v->logvar = gb_is(v->objective.kind, "relbo-joint") ? constant_logvar(v, latent)
+                                                      : gb_network_dense_head(g, &style, "logvar", h, latent);
   v->z = sample_latents(v);
   h = gb_network_build(g, &style, "model.decoder", NULL, v->opts.decoder, v->z);
   v->output = h = gb_network_site_head(g, &style, "output", h, raw);
@@ -333,7 +333,7 @@ static void load(gb_vae *v, size_t n, const float *x)
 /* An energy term without weight costs as much as all other work on sites: only validations compute it. */
 static unsigned idle(const gb_vae *v)
 {
-  return v->objective.energy_weight > 0 ? 0 : 1u << GB_VAE_ENERGY;
+  return v->objective.energy_weight > 0 && !v->objective.evidence ? 0 : 1u << GB_VAE_ENERGY;
 }
 
 /* One row of a group: what its decoded sites say of its latents. */
@@ -441,7 +441,7 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
   v->draws.first_row = pass.first_row;
   v->draws.training = pass.training;
   v->last_rows = n;
-  unsigned out = pass.training ? idle(v) : 0;
+  unsigned out = pass.training || v->objective.evidence ? idle(v) : 0;
   gb_node *last = v->term[n_terms(v) > GB_VAE_FREE ? GB_VAE_FREE : GB_VAE_KL]; /* before the energy */
   if (v->kind == GB_RELBO) {
     GB_TRY(gb_graph_run(v->graph, NULL, v->logvar, n, parts));
@@ -487,6 +487,19 @@ static void note_all(const void *self, double *note)
   int n = 0;
   for (int k = notes_before_kl(v); k < v->n_notes; k++) n += note[k] > 0.01;
   note[NOTE_ACTIVE] = n;
+}
+
+static gb_weight weigh(const void *self, size_t row, double *mean)
+{
+  const gb_vae *v = self;
+  size_t m = v->mu->width;
+  gb_weight w = {-v->term[GB_VAE_NLL]->term[row], 0};
+  for (size_t j = 0; j < m; j++) {
+    double e = (double)v->eps->v[row * m + j], z = (double)v->z->v[row * m + j];
+    w.ratio += (e * e - z * z + (double)v->logvar->v[row * m + j]) / 2;
+    if (mean) mean[j] = (double)v->mu->v[row * m + j];
+  }
+  return w;
 }
 
 static gb_err backward(void *self, const double *weight, const gb_gradient *out)
@@ -544,7 +557,9 @@ gb_model gb_vae_model(gb_vae *v)
                     .note = v->note,
                     .least = v->kind == GB_RELBO ? 1u << NOTE_LEAST : 0,
                     .note_row = note_row,
-                    .note_all = note_all};
+                    .note_all = note_all,
+                    .latents = v->mu->width,
+                    .weigh = v->kind == GB_ELBO ? weigh : NULL};
 }
 
 gb_err gb_vae_decode(gb_vae *v, size_t n, const gb_real *z, const double *turned)

@@ -270,8 +270,8 @@ gb_err gb_assess(gb_comm c, gb_trained *m, gb_dataset *data, size_t n_prior, gb_
   if (!e) e = open_pass(&p);
   e = gb_comm_agree(c, e);
   if (!e) e = assess_test(&p);
-  if (!e) e = encode_training(&p);
-  if (!e) e = assess_prior(&p);
+  if (!e && n_prior) e = encode_training(&p);
+  if (!e && n_prior) e = assess_prior(&p);
   for (int s = 0; s < GB_SOURCES && !e; s++)
     for (size_t t = 0; t < T.n && !e; t++) e = summarize(m, out, s, t, T.v[t]);
   close_pass(&p);

@@ -27,7 +27,7 @@ typedef struct gb_assessment {
 /** Assess a model on the test split.
  *  Collective over c; work is spread over the ranks, the result is the same on all and for any number of them.
  *  A sample of the prior gets the temperature of the training sample whose latent mean is nearest to it (Euclidean).
- *  @param[in] n_prior  samples of the prior
+ *  @param[in] n_prior  samples of the prior; 0: none are drawn, nor is the training split read
  *  @return GB_ERR_CONFIG if the data set has no test split */
 gb_err gb_assess(gb_comm c, gb_trained *m, gb_dataset *data, size_t n_prior, gb_assessment *out);
 void gb_assessment_free(gb_assessment *a);

@@ -5,8 +5,9 @@
 #include "base/mem.h"
 #include "report/hybrid_report.h"
 #include "report/plot.h"
+#include "report/tiles.h"
 
-enum { MOST_COLUMNS = 6, TRAJECTORIES = 3, GAP = 2 }; /* panels side by side; rows shown; pixels between images */
+enum { MOST_COLUMNS = 6, TRAJECTORIES = 3 }; /* panels side by side; rows shown */
 
 static const gb_hybrid_member *first_of(const gb_hybrid_report *r, const gb_hybrid_group *g)
 {
@@ -250,79 +251,31 @@ gb_err gb_hybrid_figure_trajectories(const gb_hybrid_report *r, gb_text *svg)
 
 /* --- images. */
 
-/* Tiles [rows, columns] of an image of height x width pixels; channels 3: red, green, blue; 1: grey. */
-typedef struct tiles {
-  size_t rows, columns, height, width;
-  size_t total_height, total_width;
-  unsigned char *pixel; /* [total_height, total_width, 3] */
-} tiles;
-
-static gb_err make_tiles(const gb_dims *d, size_t rows, size_t columns, tiles *t)
-{
-  *t = (tiles){.rows = rows, .columns = columns, .height = d->shape[0], .width = d->shape[1]};
-  t->total_height = rows * (t->height + GAP);
-  t->total_width = columns * (t->width + GAP);
-  size_t n = 3 * t->total_height * t->total_width;
-  GB_TRY(gb_new(&t->pixel, n));
-  memset(t->pixel, 255, n);
-  return GB_OK;
-}
-
-static void put_tile(tiles *t, size_t row, size_t column, size_t channels, const double *x)
-{
-  for (size_t i = 0; i < t->height; i++)
-    for (size_t j = 0; j < t->width; j++) {
-      size_t at = (row * (t->height + GAP) + i) * t->total_width + column * (t->width + GAP) + j;
-      for (size_t c = 0; c < 3; c++) {
-        double v = x[(i * t->width + j) * channels + (channels < 3 ? 0 : c)];
-        t->pixel[3 * at + c] = (unsigned char)lround(255 * fmin(1, fmax(0, v)));
-      }
-    }
-}
-
-/* The first row of an image is on top. */
-static gb_err draw_tiles(const gb_hybrid_report *r, tiles *t, gb_text *svg)
-{
-  gb_plot s = {0};
-  gb_text_add(&s.t, "$p << EOD\n");
-  for (size_t i = 0; i < t->total_height; i++)
-    for (size_t j = 0; j < t->total_width; j++) {
-      const unsigned char *p = t->pixel + 3 * (i * t->total_width + j);
-      gb_text_add(&s.t, "%zu %zu %d %d %d\n", j, t->total_height - 1 - i, p[0], p[1], p[2]);
-    }
-  gb_text_add(&s.t,
-              "EOD\nunset border\nunset tics\nunset key\nset margins 0,0,0,0\nset xrange [-0.5:%g]\nset yrange "
-              "[-0.5:%g]\nplot $p using 1:2:3:4:5 with rgbimage\n",
-              (double)t->total_width - 0.5, (double)t->total_height - 0.5);
-  double zoom = fmin(2, 1080 / (double)t->total_width);
-  gb_free(&t->pixel);
-  return gb_plot_draw(&s, r->run, (int)(zoom * (double)t->total_width), (int)(zoom * (double)t->total_height), svg);
-}
-
 gb_err gb_hybrid_figure_images(const gb_hybrid_report *r, const gb_hybrid_group *g, gb_text *svg)
 {
   static const int shown[] = {GB_DECODE_P, GB_DECODE_PAB};
   const gb_hybrid_assessment *a = &first_of(r, g)->a;
   size_t pixels = r->dims->shape[0] * r->dims->shape[1], row = 1;
-  tiles t;
-  GB_TRY(make_tiles(r->dims, a->decode[GB_DECODE_P] ? 3 : 2, a->n_example, &t));
-  for (size_t i = 0; i < a->n_example; i++) put_tile(&t, 0, i, a->width / pixels, a->sample + i * a->width);
+  gb_tiles t;
+  GB_TRY(gb_tiles_make(r->dims, a->decode[GB_DECODE_P] ? 3 : 2, a->n_example, &t));
+  for (size_t i = 0; i < a->n_example; i++) gb_tiles_put(&t, 0, i, a->width / pixels, a->sample + i * a->width);
   for (size_t k = 0; k < sizeof shown / sizeof *shown; k++) {
     size_t w = a->decode_width[shown[k]];
     if (!w) continue;
-    for (size_t i = 0; i < a->n_example; i++) put_tile(&t, row, i, w / pixels, a->decode[shown[k]] + i * w);
+    for (size_t i = 0; i < a->n_example; i++) gb_tiles_put(&t, row, i, w / pixels, a->decode[shown[k]] + i * w);
     row++;
   }
-  return draw_tiles(r, &t, svg);
+  return gb_tiles_draw(r->run, &t, svg);
 }
 
 gb_err gb_hybrid_figure_generated(const gb_hybrid_report *r, const gb_hybrid_group *g, gb_text *svg)
 {
   const gb_hybrid_assessment *a = &first_of(r, g)->a;
   size_t pixels = r->dims->shape[0] * r->dims->shape[1];
-  tiles t;
-  GB_TRY(make_tiles(r->dims, GB_GENERATED_ROWS, GB_GENERATED_COLUMNS, &t));
+  gb_tiles t;
+  GB_TRY(gb_tiles_make(r->dims, GB_GENERATED_ROWS, GB_GENERATED_COLUMNS, &t));
   for (size_t i = 0; i < GB_GENERATED; i++)
-    put_tile(&t, i / GB_GENERATED_COLUMNS, i % GB_GENERATED_COLUMNS, a->width / pixels, a->generated + i * a->width);
-  return draw_tiles(r, &t, svg);
+    gb_tiles_put(&t, i / GB_GENERATED_COLUMNS, i % GB_GENERATED_COLUMNS, a->width / pixels,
+                 a->generated + i * a->width);
+  return gb_tiles_draw(r->run, &t, svg);
 }

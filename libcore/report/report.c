@@ -23,6 +23,14 @@ static const gb_field fields[] = {
             "from them."),
     GB_NUMBER(gb_report_opts, prior_samples, "4000", 8, 1e7, "samples", GB_FREE,
               "Samples drawn from the prior of each model of planar spins."),
+    GB_NUMBER(
+        gb_report_opts, bound_samples, "64", 0, 65536, "draws", GB_FREE,
+        "Latents drawn of every test sample for the bounds of ln p(x) by which the trials of a sweep are compared, "
+        "whatever their objectives; 0: their weights are not read."),
+    GB_WORD(
+        gb_report_opts, factor, "", NULL, GB_FREE,
+        "Of a sweep: the known factor whose correlation with the latents is mapped: T, direction, an observable, or "
+        "what was drawn for simulated rows; empty: abs_m, else the first that was drawn."),
     GB_NUMBER(gb_report_opts, frames, "1000", 0, 1e6, "frames", GB_FREE,
               "Grey-box VAEs that can go on in time are compared with the generator up to here."),
     GB_NUMBER(gb_report_opts, generate_low, "[]", -1e12, 1e12, "those of the physics", GB_FREE,

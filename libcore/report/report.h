@@ -8,7 +8,8 @@
 
 typedef struct gb_report_opts {
   gb_texts models, sizes;
-  int64_t prior_samples, frames;
+  int64_t prior_samples, frames, bound_samples;
+  const char *factor;
   gb_reals generate_low, generate_high;
   double generate_spread;
 } gb_report_opts;

@@ -155,10 +155,12 @@ static void set_axes(const gb_sweep_report *r, double *room, gb_text *t)
 {
   const char *unit = gb_is(r->name[GB_SWEEP_DISTORTION], "nll") ? "nats" : "squared numbers";
   double rate = axis_end(r, GB_SWEEP_RATE, room);
-  gb_text_add(t,
-              "set key noenhanced outside right top vertical\nset xlabel 'rate: kl, nats'\nset ylabel 'distortion: %s, "
-              "%s'\nset xrange [0:%g]\nset yrange [*:%.8g]\n",
-              r->name[GB_SWEEP_DISTORTION], unit, rate > 0 ? rate : 1, axis_end(r, GB_SWEEP_DISTORTION, room));
+  gb_text_add(
+      t,
+      "set key noenhanced outside right top vertical\nset xlabel 'rate: kl, nats%s'\nset ylabel 'distortion: %s, "
+      "%s'\nset xrange [0:%g]\nset yrange [*:%.8g]\n",
+      r->judged.n ? " (test split)" : "", r->name[GB_SWEEP_DISTORTION], unit, rate > 0 ? rate : 1,
+      axis_end(r, GB_SWEEP_DISTORTION, room));
   set_colours(r, t);
 }
 

@@ -7,7 +7,7 @@
 
 enum { MOST_ROWS = 2000 }; /* of a table; report.json has all */
 
-static void number(gb_text *t, double v)
+void gb_sweep_cell(gb_text *t, double v)
 {
   if (isfinite(v))
     gb_text_add(t, "<td>%.6g</td>", v);
@@ -15,12 +15,18 @@ static void number(gb_text *t, double v)
     gb_text_add(t, "<td>–</td>");
 }
 
-static void mean(gb_text *t, const gb_sweep_mean *m)
+void gb_sweep_mean_cell(gb_text *t, const gb_sweep_mean *m)
 {
   if (m->n && m->error > 0)
     gb_text_add(t, "<td>%.6g ± %.2g</td>", m->mean, m->error);
   else
-    number(t, m->n ? m->mean : NAN);
+    gb_sweep_cell(t, m->n ? m->mean : NAN);
+}
+
+/* Behind the names of terms that are not those of the ledger. */
+static const char *split_of(const gb_sweep_report *r, gb_sweep_quantity q)
+{
+  return r->judged.n && (q == GB_SWEEP_RATE || q == GB_SWEEP_DISTORTION) ? " (test)" : "";
 }
 
 static void settings(const gb_sweep_report *r, size_t trial, gb_text *t)
@@ -39,6 +45,14 @@ static void value(const gb_sweep_report *r, size_t point, size_t axis, gb_text *
   gb_text_free(&s);
 }
 
+void gb_sweep_point_settings(const gb_sweep_report *r, size_t point, gb_text *t)
+{
+  for (size_t k = 0; k < r->design.n_axes; k++) {
+    gb_text_add(t, "%s%s=", k ? " " : "", r->design.axis[k].key);
+    value(r, point, k, t);
+  }
+}
+
 static void summary(const gb_sweep_report *r, gb_text *t)
 {
   const gb_sweep_opts *o = &r->design.opts;
@@ -49,7 +63,10 @@ static void summary(const gb_sweep_report *r, gb_text *t)
               n->failed, n->open + n->running);
   gb_text_add(t, "; trainings took %.0f s in all. Compared by <code>", r->trained);
   gb_page_text(t, o->metric);
-  gb_text_add(t, "</code>, less is better; all numbers are of the best weights of a trial on the validation split.");
+  gb_text_add(t, "</code>, less is better, of the best weights of a trial on the validation split.");
+  if (r->judged.n)
+    gb_text_add(t, " Rate, distortion and all other numbers are of these weights on the test split (%zu samples).",
+                r->judged.rows);
   if (o->rungs > 1 && r->rung >= 0)
     gb_text_add(t,
                 " Figures and means are of the trials that reached step %llu (rung %d), the highest any has reached.",
@@ -64,21 +81,19 @@ static void summary(const gb_sweep_report *r, gb_text *t)
 /* Points of the front, in the order of the design. */
 static void front(const gb_sweep_report *r, gb_text *t)
 {
-  gb_text_add(t, "<div class='wide'><table><thead><tr><th>Pareto front</th><th>trials</th><th>kl</th><th>%s</th><th>",
-              r->name[GB_SWEEP_DISTORTION]);
+  gb_text_add(t,
+              "<div class='wide'><table><thead><tr><th>Pareto front</th><th>trials</th><th>kl%s</th><th>%s%s</th><th>",
+              split_of(r, GB_SWEEP_RATE), r->name[GB_SWEEP_DISTORTION], split_of(r, GB_SWEEP_DISTORTION));
   gb_page_text(t, r->name[GB_SWEEP_METRIC]);
   gb_text_add(t, "</th></tr></thead><tbody>\n");
   for (size_t p = 0; p < r->design.n_points; p++) {
     if (!r->front[p]) continue;
     gb_text_add(t, "<tr><td>");
-    for (size_t k = 0; k < r->design.n_axes; k++) {
-      gb_text_add(t, "%s%s=", k ? " " : "", r->design.axis[k].key);
-      value(r, p, k, t);
-    }
+    gb_sweep_point_settings(r, p, t);
     gb_text_add(t, "</td><td>%zu</td>", r->point[GB_SWEEP_RATE][p].n);
-    mean(t, &r->point[GB_SWEEP_RATE][p]);
-    mean(t, &r->point[GB_SWEEP_DISTORTION][p]);
-    mean(t, &r->point[GB_SWEEP_METRIC][p]);
+    gb_sweep_mean_cell(t, &r->point[GB_SWEEP_RATE][p]);
+    gb_sweep_mean_cell(t, &r->point[GB_SWEEP_DISTORTION][p]);
+    gb_sweep_mean_cell(t, &r->point[GB_SWEEP_METRIC][p]);
     gb_text_add(t, "</tr>\n");
   }
   gb_text_add(t, "</tbody></table></div>\n");
@@ -148,6 +163,8 @@ static gb_err map(const gb_sweep_report *r, gb_sweep_quantity q, gb_text *t)
   gb_err e = gb_sweep_map(r, q, &cell);
   gb_text_add(t, "<div class='wide'><table><thead><tr><th>");
   gb_page_text(t, r->name[q]);
+  gb_text_add(t, "%s", split_of(r, q));
+  if (q == GB_SWEEP_CORRELATION) gb_text_add(t, " with %s", r->judged.factors.of[r->judged.chosen].name);
   gb_text_add(t, "<br><small>%s ↓ %s →</small></th>", rows->key, columns->key);
   for (size_t j = 0; j < columns->n; j++) {
     gb_text_add(t, "<th>");
@@ -166,8 +183,10 @@ static gb_err maps(const gb_sweep_report *r, gb_text *t)
   if (!gb_sweep_has_maps(r)) return GB_OK;
   gb_text_add(t, "<h2>Over the first two axes</h2>\n<p>Means over seeds%s; the darker, the less, by rank.</p>\n",
               r->design.n_axes > 2 ? " and all other axes" : "");
-  for (gb_sweep_quantity q = 0; q < GB_SWEEP_QUANTITIES; q++)
-    if (q == GB_SWEEP_METRIC || !gb_is(r->name[q], r->name[GB_SWEEP_METRIC])) GB_TRY(map(r, q, t));
+  for (gb_sweep_quantity q = 0; q < GB_SWEEP_QUANTITIES; q++) {
+    bool again = !r->judged.n && q != GB_SWEEP_METRIC && gb_is(r->name[q], r->name[GB_SWEEP_METRIC]);
+    if (!again && (q == GB_SWEEP_METRIC || gb_sweep_has(r, q))) GB_TRY(map(r, q, t));
+  }
   return GB_OK;
 }
 
@@ -176,9 +195,9 @@ static void trial_row(const gb_sweep_report *r, size_t i, gb_text *t)
   const gb_result *x = &r->standing.result[i];
   gb_text_add(t, "<tr><td>%04zu</td><td>%llu</td><td>%llu</td>", i, (unsigned long long)x->step,
               (unsigned long long)x->best_step);
-  number(t, x->metric);
-  number(t, r->value[GB_SWEEP_RATE][i]);
-  number(t, r->value[GB_SWEEP_DISTORTION][i]);
+  gb_sweep_cell(t, x->metric);
+  gb_sweep_cell(t, r->value[GB_SWEEP_RATE][i]);
+  gb_sweep_cell(t, r->value[GB_SWEEP_DISTORTION][i]);
   gb_text_add(t, "<td>%.1f</td><td style='text-align:left'>", x->seconds);
   settings(r, i, t);
   gb_text_add(t, "</td></tr>\n");
@@ -191,8 +210,9 @@ static void trials(const gb_sweep_report *r, gb_text *t)
               "<h2>Trials</h2>\n<div class='wide'><table><thead><tr><th>trial</th><th>steps</th><th>best at</th><th>");
   gb_page_text(t, r->name[GB_SWEEP_METRIC]);
   gb_text_add(
-      t, "</th><th>kl</th><th>%s</th><th>seconds</th><th style='text-align:left'>settings</th></tr></thead><tbody>\n",
-      r->name[GB_SWEEP_DISTORTION]);
+      t,
+      "</th><th>kl%s</th><th>%s%s</th><th>seconds</th><th style='text-align:left'>settings</th></tr></thead><tbody>\n",
+      split_of(r, GB_SWEEP_RATE), r->name[GB_SWEEP_DISTORTION], split_of(r, GB_SWEEP_DISTORTION));
   for (size_t i = 0; i < r->n_order && i < MOST_ROWS; i++) trial_row(r, r->order[i], t);
   gb_text_add(t, "</tbody></table></div>\n");
   if (r->n_order > MOST_ROWS) gb_text_add(t, "<p>The best %d of %zu.</p>\n", MOST_ROWS, r->n_order);
@@ -227,7 +247,7 @@ static void ranks(const gb_sweep_report *r, gb_text *t)
   for (size_t i = 0; i < r->n_starts; i++) {
     const gb_sweep_start *s = &r->start[i];
     gb_text_add(t, "<tr><td>%s</td><td>%s</td>", s->time, s->end);
-    number(t, s->ranks);
+    gb_sweep_cell(t, s->ranks);
     gb_text_add(t, "<td>%.1f</td><td>%.1f %%</td></tr>\n", s->seconds, 100 * s->utilisation);
   }
   gb_text_add(t, "</tbody></table></div>\n<p>Starts that were killed are not listed.</p>\n");
@@ -238,6 +258,7 @@ gb_err gb_sweep_page(const gb_sweep_report *r, gb_text *out)
   gb_page_open(out, r->physics->doc);
   summary(r, out);
   GB_TRY(plane(r, out));
+  gb_sweep_page_judged(r, out);
   GB_TRY(maps(r, out));
   trials(r, out);
   failures(r, out);

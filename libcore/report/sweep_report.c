@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "report/report.h"
 
 bool gb_sweep_report_fits(gb_comm c, gb_run *run)
 {
@@ -69,6 +70,13 @@ static bool is_grid(const gb_design *d)
   return gb_is(d->opts.design, "grid");
 }
 
+bool gb_sweep_has(const gb_sweep_report *r, gb_sweep_quantity q)
+{
+  for (size_t i = 0; i < r->design.n_trials; i++)
+    if (isfinite(r->value[q][i])) return true;
+  return false;
+}
+
 size_t gb_sweep_line(const gb_sweep_report *r, size_t first, size_t *member)
 {
   const gb_design *d = &r->design;
@@ -123,6 +131,12 @@ static void take_values(gb_sweep_report *r)
   r->name[GB_SWEEP_METRIC] = r->design.opts.metric;
   r->name[GB_SWEEP_RATE] = "kl";
   r->name[GB_SWEEP_DISTORTION] = "nll";
+  r->name[GB_SWEEP_IWAE] = "IWAE bound";
+  r->name[GB_SWEEP_ELBO] = "ELBO";
+  r->name[GB_SWEEP_GAP] = "gap, IWAE − ELBO";
+  r->name[GB_SWEEP_ACTIVE] = "active units";
+  r->name[GB_SWEEP_CORRELATION] = "correlation";
+  r->name[GB_SWEEP_ENERGY_ERROR] = "energy error";
   for (size_t i = 0; i < r->design.n_trials; i++) {
     const gb_result *x = &r->standing.result[i];
     for (int q = 0; q < GB_SWEEP_QUANTITIES; q++) r->value[q][i] = NAN;
@@ -131,6 +145,25 @@ static void take_values(gb_sweep_report *r)
     r->value[GB_SWEEP_METRIC][i] = x->metric;
     r->value[GB_SWEEP_RATE][i] = term(x, "kl");
     r->value[GB_SWEEP_DISTORTION][i] = term(x, r->name[GB_SWEEP_DISTORTION]);
+  }
+}
+
+/* What the weights of trials say, in the place of what the ledger says. */
+static void take_judged(gb_sweep_report *r)
+{
+  const gb_sweep_assessment *a = &r->judged;
+  for (size_t i = 0; i < r->design.n_trials && a->n; i++) {
+    const gb_evidence *v = &a->trial[i].of;
+    bool done = a->trial[i].done;
+    r->value[GB_SWEEP_RATE][i] = done && v->bounds.latents ? v->bounds.rate[0] : NAN;
+    r->value[GB_SWEEP_DISTORTION][i] = done ? v->bounds.term[0] : NAN;
+    if (!done) continue;
+    r->value[GB_SWEEP_IWAE][i] = v->bounds.bound[GB_BOUND_IWAE][0];
+    r->value[GB_SWEEP_ELBO][i] = v->bounds.bound[GB_BOUND_ELBO][0];
+    r->value[GB_SWEEP_GAP][i] = v->bounds.gap[0];
+    r->value[GB_SWEEP_ACTIVE][i] = (double)v->of.active;
+    if (a->chosen < a->factors.n) r->value[GB_SWEEP_CORRELATION][i] = gb_disentangled_correlation(&v->of, a->chosen);
+    if (v->has_energy) r->value[GB_SWEEP_ENERGY_ERROR][i] = v->energy_error[0][0];
   }
 }
 
@@ -243,8 +276,28 @@ static gb_err gather(gb_sweep_report *r, const gb_trials *t)
   r->rung = r->n_order ? gb_standing_rung(&r->standing, r->order[0]) : -1;
   take_values(r);
   GB_TRY(take_places(r));
-  GB_TRY(take_means(r));
   return take_starts(r);
+}
+
+/* Of the trials with a value: rank 0 knows them. */
+static gb_err judge(gb_comm c, const gb_trials *t, gb_run *run, const gb_report_opts *o, gb_sweep_report *r)
+{
+  bool *wanted = NULL;
+  gb_err e = gb_comm_agree(c, gb_new(&wanted, r->design.n_trials));
+  if (e) return e;
+  for (size_t i = 0; i < r->design.n_trials && c.rank == 0; i++) wanted[i] = isfinite(r->value[GB_SWEEP_METRIC][i]);
+  gb_comm_bcast(c, wanted, r->design.n_trials * sizeof *wanted);
+  e = gb_sweep_assess(c, t, wanted, (size_t)o->bound_samples, o->factor, run, &r->judged);
+  gb_free(&wanted);
+  return e;
+}
+
+static gb_err summarise(gb_sweep_report *r)
+{
+  take_judged(r);
+  GB_TRY(take_means(r));
+  gb_sweep_bound_shift(&r->bound, r->design.n_points, r->point[GB_SWEEP_RATE], r->point[GB_SWEEP_DISTORTION]);
+  return GB_OK;
 }
 
 static gb_err write_forms(const gb_sweep_report *r)
@@ -261,6 +314,7 @@ static gb_err write_forms(const gb_sweep_report *r)
 
 static void close_report(gb_sweep_report *r)
 {
+  gb_sweep_assessment_free(&r->judged, r->design.n_trials);
   gb_sweep_bound_free(&r->bound);
   gb_past_free(&r->standing);
   gb_design_free(&r->design);
@@ -279,13 +333,16 @@ gb_err gb_sweep_report_write(gb_comm c, const gb_config *cfg, const gb_physics *
 {
   gb_sweep_report r = {.physics = physics, .run = run, .rung = -1};
   gb_trials t = {.cfg = cfg, .physics = physics, .design = &r.design, .dir = gb_run_get(run)->dir};
+  gb_report_opts opts;
+  gb_config_get(cfg, &gb_report_schema, &opts);
   gb_err e = gb_past_design(cfg, physics, &r.design, &r.standing);
   if (!e && c.rank == 0) e = gather(&r, &t);
   GB_GOTO(e, gb_comm_agree(c, e), done);
   GB_GOTO(e, gb_sweep_bound_find(c, &t, sim, run, &r.bound), done);
-  if (c.rank == 0)
-    gb_sweep_bound_shift(&r.bound, r.design.n_points, r.point[GB_SWEEP_RATE], r.point[GB_SWEEP_DISTORTION]);
-  GB_GOTO(e, gb_comm_agree(c, c.rank == 0 ? write_forms(&r) : GB_OK), done);
+  GB_GOTO(e, judge(c, &t, run, &opts, &r), done);
+  if (c.rank == 0) e = summarise(&r);
+  if (c.rank == 0 && !e) e = write_forms(&r);
+  GB_GOTO(e, gb_comm_agree(c, e), done);
   gb_run_say(run, "%s", gb_run_path(run, "report.html"));
 done:
   close_report(&r);

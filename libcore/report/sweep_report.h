@@ -1,16 +1,26 @@
 /* report/sweep_report.h - what a report shows of a sweep: its trials, rate against distortion, maps over two axes.
  *
  * Everything is of the trials that finished the highest rung any has finished (without halving: of all that are done),
- * with their best weights on the validation split. Rate is the mean of the term `kl`; distortion that of `nll`, in
- * nats, or of `reconstruction`, in squared numbers, whichever the model has. */
+ * with their best weights. The metric is that of the ledger, on the validation split. Rate is the mean of the term
+ * `kl`; distortion that of `nll`, in nats, or of `reconstruction`, in squared numbers, whichever the model has: with
+ * report.bound_samples both are of the test split and of draws of q, whatever the objective drew (report/evidence.h);
+ * without, or where no trial has its weights any more, they are those of the ledger. */
 #pragma once
 #include "io/run.h"
+#include "report/sweep_assess.h"
 #include "sweep/past.h"
 
 typedef enum gb_sweep_quantity {
   GB_SWEEP_METRIC,
   GB_SWEEP_RATE,
   GB_SWEEP_DISTORTION,
+  GB_SWEEP_LEDGER, /* those above are in the ledger; these are gathered from the weights: */
+  GB_SWEEP_IWAE = GB_SWEEP_LEDGER,
+  GB_SWEEP_ELBO,
+  GB_SWEEP_GAP,
+  GB_SWEEP_ACTIVE,
+  GB_SWEEP_CORRELATION, /* the largest of any latent with the chosen factor */
+  GB_SWEEP_ENERGY_ERROR,
   GB_SWEEP_QUANTITIES
 } gb_sweep_quantity;
 
@@ -53,6 +63,7 @@ typedef struct gb_sweep_report {
   size_t n_starts;
   gb_sweep_start *start;
   gb_sweep_bound bound;
+  gb_sweep_assessment judged;
 } gb_sweep_report;
 
 /** Was there a sweep in a run directory?
@@ -64,6 +75,10 @@ bool gb_sweep_report_fits(gb_comm c, gb_run *run);
  *  @return GB_ERR_CONFIG if its ledger is that of another config */
 gb_err gb_sweep_report_write(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_sim *sim,
                              gb_run *run);
+
+/** Is there a number of this kind, of any trial?
+ *  Local. */
+bool gb_sweep_has(const gb_sweep_report *r, gb_sweep_quantity q);
 
 /** Points that differ by the second axis only, in its order; of designs other than grids there are none, of one axis
  * all. Local.
@@ -112,3 +127,13 @@ double gb_sweep_distortion(size_t n, double error);
 gb_err gb_sweep_figure(const gb_sweep_report *r, gb_text *svg);
 gb_err gb_sweep_page(const gb_sweep_report *r, gb_text *out);
 gb_err gb_sweep_json(const gb_sweep_report *r, gb_text *out);
+
+/** The sections of the page on bounds, factors and latents of trained models; nothing if none was judged.
+ *  Local. */
+void gb_sweep_page_judged(const gb_sweep_report *r, gb_text *t);
+
+/** Pieces of pages: a number, or a dash; a mean with its error; the settings of a point.
+ *  Local. */
+void gb_sweep_cell(gb_text *t, double v);
+void gb_sweep_mean_cell(gb_text *t, const gb_sweep_mean *m);
+void gb_sweep_point_settings(const gb_sweep_report *r, size_t point, gb_text *t);

@@ -5,6 +5,7 @@
 sweep=$BUILD/bin/greybox-sweep
 report=$BUILD/bin/greybox-report
 analyze=$BUILD/bin/greybox-analyze
+train=$BUILD/bin/greybox-train
 
 cat >case.yaml <<'END'
 run: {physics: xy, dir: data, seed: 3, log_seconds: 1}
@@ -23,8 +24,14 @@ run 2 "$report" case.yaml
 expect 2 "no trained model in data or below it. Run greybox-train or greybox-sweep first"
 run 2 "$sweep" case.yaml
 expect 0 "12 done, 6 failed, 0 open"
-run 2 "$report" case.yaml
+run 2 "$report" case.yaml report.bound_samples=0
 expect 0 "^data/report\.html"
+cp data/report.json ledger.json
+cp data/report.html ledger.html
+run 0 "$report" case.yaml report.factor=spin
+expect 2 "report\.factor = spin: the data set has no such factor\. It has: T, energy, abs_m,"
+run 2 "$report" case.yaml
+expect 0 "assessing 100 %  12/12 trials"
 cp data/report.json bare.json
 grep -q "With analysis.h5 of greybox-analyze in this directory" data/report.html || fail "nothing is said of the linear curve"
 
@@ -36,6 +43,23 @@ for ranks in 1 2 3; do
   cp data/report.json $ranks.json
   cmp 1.json $ranks.json || fail "report.json differs on $ranks ranks"
 done
+
+run 2 "$train" case.yaml run.dir=data/trials/0003 data.path=data/dataset.h5 --evaluate
+expect 0 "^test "
+
+# One measure for trials of several objectives; a trial whose weights are gone is said to be, and the others compared.
+run 2 "$sweep" case.yaml run.dir=kinds data.path=data/dataset.h5 sweep.seeds=1 model.latent=2 \
+  "sweep.axes=[objective.kind values elbo relbo relbo-escort renyi-prior vr iwae]"
+expect 0 "6 done, 0 failed"
+run 2 "$report" case.yaml run.dir=kinds data.path=data/dataset.h5 sweep.seeds=1 model.latent=2 report.factor=direction \
+  "sweep.axes=[objective.kind values elbo relbo relbo-escort renyi-prior vr iwae]"
+expect 0 "assessing 100 %  6/6 trials"
+cp -r data gone
+rm -r gone/trials/0004
+run 2 "$report" case.yaml run.dir=gone data.path=data/dataset.h5 report.bound_samples=2
+expect 0 "gone/report\.html"
+grep -q "1 trial could not be compared; the reason of the first: gone/trials/0004: there is neither" gone/report.html ||
+  fail "nothing is said of weights that are gone"
 
 # Angles in half turns with Gaussian noise: the curve is a density of the same angles.
 angle=(model.encoding=angle data.path=data/dataset.h5 "sweep.axes=[objective.beta log 0.1 10 count 3]" run.dir=angle)
@@ -93,7 +117,7 @@ def value(l, q):
     return l["metric"] if q == "metric" else l["terms"][{"rate": "kl", "distortion": "nll"}[q]]
 
 done, failed = ledger("data")
-r, page = load("data")
+r, page = json.load(open("ledger.json")), open("ledger.html").read()
 assert len(done) == 12 and len(failed) == 6 and r["count"] == {"done": 12, "failed": 6, "open": 0}
 assert [t["trial"] for t in r["trials"]] == [l["trial"] for l in sorted(done, key=lambda l: l["metric"])]
 by = {l["trial"]: l for l in done}
@@ -132,6 +156,67 @@ for q in ("metric", "rate", "distortion"):
 assert [s["end"] for s in r["starts"]] == ["done"] and r["starts"][0]["ranks"] == 2 and 0 < r["starts"][0]["utilisation"] <= 1
 assert "%.1f %%" % (100 * r["starts"][0]["utilisation"]) in page
 assert page.count("<svg") == page.count("</svg>") == 1
+
+# From the weights: the same trials and points, with numbers of the test split.
+ledger_points = r["points"]
+r, page = load("data")
+assert r["count"] == {"done": 12, "failed": 6, "open": 0} and [t["trial"] for t in r["trials"]] == [
+    l["trial"] for l in sorted(done, key=lambda l: l["metric"])]
+assert (r["compared"]["trials"], r["compared"]["draws"], r["compared"]["test_samples"]) == (12, 64, 180)
+
+def check_trial(t, latents):
+    b = [x["value"] for x in t["bound"]]
+    assert all(x > y for x, y in zip(b, b[1:])), b  # L_alpha falls with alpha
+    near(t["gap"]["value"], b[0] - b[4], 1e-6)
+    near(t["rate"], t["kl"]["value"])
+    near(t["distortion"], t["minus_log_likelihood"]["value"])
+    assert abs(b[4] + t["rate"] + t["distortion"]) < 0.2 * t["gap"]["error"] + 0.15, t  # in the mean over draws
+    assert len(t["variance"]) == latents and t["active_units"] == sum(v > 0.01 for v in t["variance"])
+    assert {"T", "energy", "abs_m", "vortex_density", "direction"} <= t["factors"].keys()
+    for f in t["factors"].values():
+        assert len(f["correlation"]) == len(f["information"]) == latents
+        assert all(c is None or abs(c) <= 1 + 1e-9 for c in f["correlation"])
+    assert t["energy_error_sample"]["value"] > 0 and t["energy_error_mean_field"]["value"] > 0
+
+for t in r["trials"]:
+    check_trial(t, 2 if t["trial"] < 6 else 4)
+one = next(t for t in r["trials"] if t["trial"] == 3)
+test = json.load(open("data/trials/0003/evaluation.json"))["splits"]["test"]
+near(one["rate"], test["kl"], 1e-6)
+assert abs(one["distortion"] - test["nll"]) < 5 * one["minus_log_likelihood"]["error"]
+best = max(r["trials"], key=lambda t: t["bound"][0]["value"])
+assert r["compared"]["best"] == best["trial"] and "The trial with the highest bound: %04d" % best["trial"] in page
+assert page.count("<svg") == page.count("</svg>") == 1 + len(best["variance"])
+of = {t["trial"]: t for t in r["trials"]}
+pick = {"rate": lambda t: t["rate"], "distortion": lambda t: t["distortion"], "iwae": lambda t: t["bound"][0]["value"],
+        "elbo": lambda t: t["bound"][4]["value"], "gap": lambda t: t["gap"]["value"], "active_units": lambda t: t["active_units"],
+        "correlation": lambda t: max(abs(c) for c in t["factors"]["abs_m"]["correlation"]),
+        "energy_error": lambda t: t["energy_error_mean_field"]["value"]}
+pairs = []
+for p, l in zip(r["points"], ledger_points):
+    mine = [t for t in r["trials"] if t["trial"] // 2 == p["point"]]
+    assert p["metric"] == l["metric"] and p["settings"] == l["settings"]
+    for q, get in pick.items():
+        if mine:
+            near(p[q]["value"], np.mean([get(t) for t in mine]), 1e-5)
+        else:
+            assert p[q]["value"] is None
+    pairs.append((p["rate"]["value"], p["distortion"]["value"]))
+known = [x for x in pairs if x[0] is not None]
+for p, x in zip(r["points"], pairs):
+    assert p["front"] == (x[0] is not None and not any(y != x and y[0] <= x[0] and y[1] <= x[1] for y in known))
+for q in pick:
+    for v, p in zip([v for row in r["maps"][q] for v in row], r["points"]):
+        assert v is None if p[q]["value"] is None else abs(v - p[q]["value"]) < 1e-6
+
+kinds, page = load("kinds")
+assert kinds["compared"]["trials"] == 6 and kinds["compared"]["factor"] == "direction" and "with direction" in page
+for t in kinds["trials"]:
+    check_trial(t, 2)
+gone, page = load("gone")
+assert gone["compared"]["trials"] == 11
+for t in gone["trials"]:
+    assert ("not_compared" in t) == (t["trial"] == 4) == (t["rate"] is None)
 
 # The linear curve, against analysis.h5; without it nothing else changes.
 bare = json.load(open("bare.json"))
@@ -187,6 +272,10 @@ run 2 "$sweep" pendulum.yaml
 expect 0 "2 done, 0 failed"
 run 2 "$report" pendulum.yaml
 expect 0 "swing/report\.html"
+cp swing/report.json swing.json
+cp swing/report.html swing.html
+run 2 "$report" pendulum.yaml report.bound_samples=0
+expect 0 "swing/report\.html"
 /usr/bin/python3 - <<'END' || fail "the report of grey-box trials is not right"
 import h5py, json, numpy as np
 r = json.load(open("swing/report.json"))
@@ -199,4 +288,13 @@ for l in lines:
     if l["event"] != "done": continue
     p = r["points"][l["trial"]]
     assert abs(p["distortion"]["value"] / l["terms"]["reconstruction"] - 1) < 1e-6
+r = json.load(open("swing.json"))
+assert r["names"]["distortion"] == "reconstruction" and r["linear"]["comparable"] and r["compared"]["factor"] == "omega"
+for t in r["trials"]: # the noise of observations, 0.0111, and the squared error of the same draws
+    s2, n = 0.0111**2, 50
+    assert abs(t["minus_log_likelihood"]["value"] / (t["distortion"] / (2 * s2) + n / 2 * np.log(2 * np.pi * s2)) - 1) < 1e-5
+    b = [x["value"] for x in t["bound"]]
+    assert all(x > y for x, y in zip(b, b[1:]))
+    assert len(t["factors"]["omega"]["correlation"]) == len(t["variance"]) and "energy_error_sample" not in t
+assert open("swing.html").read().count("<svg") == 2
 END

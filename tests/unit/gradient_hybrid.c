@@ -302,11 +302,46 @@ static void names_and_refusals(void **state)
   }
 }
 
+/* ln p(x|z) from the decode, and the mean over draws of ln p(z)/q(z|x), which is -kl, of every pattern. */
+static void evidence(void **state)
+{
+  enum { DRAWS = 1000 };
+  (void)state;
+  for (int i = 0; i < CASES; i++) {
+    world w;
+    double sum[ROWS] = {0}, square[ROWS] = {0}, kl[ROWS] = {0}, mean[16];
+    CHECK_OK(open_world(&w, cases[i].yaml, cases[i].change));
+    w.objective.evidence = true;
+    gb_hybrid_destroy(&w.h);
+    CHECK_OK(gb_hybrid_create(&w.plan, NULL, &w.h));
+    w.m = gb_hybrid_model(w.h);
+    CHECK(w.m.weigh);
+    size_t n = w.sim.dims.n;
+    for (uint64_t k = 0; k < DRAWS; k++) {
+      const double *term[GB_MOST_TERMS];
+      CHECK_OK(w.m.forward(w.m.self, ROWS, 1, w.x, (gb_pass){k, 7, false}, term));
+      gb_hybrid_view v = gb_hybrid_look(w.h);
+      for (size_t r = 0; r < ROWS; r++) {
+        gb_weight q = w.m.weigh(w.m.self, r, mean);
+        double s2 = w.opts.sigma * w.opts.sigma, error = 0;
+        for (size_t j = 0; j < n; j++) error += pow(v.decode[GB_DECODE_PAB][r * n + j] - (double)w.x[r * n + j], 2);
+        CHECK_NEAR(q.likelihood, -error / (2 * s2) - (double)n * log(sqrt(2 * M_PI * s2)), 1e-9 * (1 + error / s2));
+        sum[r] += q.ratio / DRAWS;
+        square[r] += q.ratio * q.ratio / DRAWS;
+        if (w.m.latents) kl[r] = term[1][r];
+      }
+    }
+    for (size_t r = 0; r < ROWS; r++)
+      CHECK_NEAR(sum[r], -kl[r], 5 * sqrt((square[r] - sum[r] * sum[r]) / DRAWS) + 1e-12);
+    close_world(&w);
+  }
+}
+
 int main(int argc, char **argv)
 {
   MPI_Init(&argc, &argv); /* PETSc simulates the samples */
   const struct CMUnitTest tests[] = {TEST(gradients), TEST(reduced_model_in_both_forms),
-                                     TEST(decoding_what_was_inferred), TEST(names_and_refusals)};
+                                     TEST(decoding_what_was_inferred), TEST(evidence), TEST(names_and_refusals)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   gb_petsc_end();
   MPI_Finalize();

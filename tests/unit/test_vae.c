@@ -480,6 +480,64 @@ static void refusals(void **state)
   gb_text_free(&table);
 }
 
+/* Mean over draws of what a model says of each row: that of ln p(z)/q(z|x) is -kl. */
+static void check_draws(gb_model *m, const float *x)
+{
+  enum { DRAWS = 4000 };
+  double sum[ROWS] = {0}, square[ROWS] = {0}, mean[LATENT];
+  const double *term[GB_VAE_TERMS];
+  for (uint64_t k = 0; k < DRAWS; k++) {
+    CHECK_OK(m->forward(m->self, ROWS, 1, x, (gb_pass){.step = k}, term));
+    for (size_t r = 0; r < ROWS; r++) {
+      gb_weight w = m->weigh(m->self, r, mean);
+      CHECK(w.likelihood == -term[GB_VAE_NLL][r]);
+      sum[r] += w.ratio / DRAWS;
+      square[r] += w.ratio * w.ratio / DRAWS;
+    }
+  }
+  for (size_t r = 0; r < ROWS; r++)
+    CHECK_NEAR(sum[r], -term[GB_VAE_KL][r], 5 * sqrt((square[r] - sum[r] * sum[r]) / DRAWS));
+}
+
+/* Whatever was trained, its weights are those of a model that draws from q; and so they are compared. */
+static void evidence_of_any_objective(void **state)
+{
+  static const char *const kinds[] = {"elbo", "relbo", "relbo-escort", "renyi-prior", "vr", "iwae", "relbo-joint"};
+  float x[ROWS * N];
+  (void)state;
+  angles(4, ROWS * N, x);
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+    gb_objective_opts o = {.kind = kinds[k],
+                           .gradient = "stop",
+                           .alpha = 0.5,
+                           .samples = 3,
+                           .linearise_every = 1,
+                           .beta = 1,
+                           .energy_mode = "mean"};
+    gb_vae_opts opts = small;
+    if (!strcmp(kinds[k], "relbo-joint"))
+      opts.encoding = "angle", opts.encoder.n = opts.decoder.n = 0, opts.spread = "shared";
+    gb_vae *trained = create(&opts, &o, ROWS, 5);
+    gb_model as_trained = gb_vae_model(trained);
+    CHECK((as_trained.weigh != NULL) == (k == 0));
+    o.evidence = true;
+    gb_vae *v = create(&opts, &o, ROWS, 5);
+    gb_model m = gb_vae_model(v);
+    CHECK(gb_params_n(m.params) == gb_params_n(as_trained.params));
+    for (int t = 0; t < gb_params_n(m.params); t++) {
+      const gb_param_info *a = gb_params_info(m.params, t), *b = gb_params_info(as_trained.params, t);
+      assert_string_equal(a->name, b->name);
+      CHECK(a->ndim == b->ndim && a->count == b->count && a->first == b->first);
+    }
+    size_t n = gb_params_size(m.params);
+    assert_memory_equal(gb_params_value(m.params), gb_params_value(as_trained.params), n * sizeof(gb_real));
+    CHECK(m.weigh && m.latents == LATENT && m.n_terms == GB_VAE_FREE && !m.prepare);
+    check_draws(&m, x);
+    gb_vae_destroy(&trained);
+    gb_vae_destroy(&v);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {TEST(rows_are_independent),
@@ -494,6 +552,7 @@ int main(void)
                                      TEST(idle_energy),
                                      TEST(names_of_the_ladder),
                                      TEST(nan_reaches_the_loss),
+                                     TEST(evidence_of_any_objective),
                                      TEST(refusals)};
   return cmocka_run_group_tests(tests, open_sim, close_sim);
 }
