@@ -1,0 +1,16 @@
+/* linalg/lu.h - small dense systems of linear equations: Newton steps of stiff equations. */
+#pragma once
+#include <stddef.h>
+
+/** A = P^T L U, in place.
+ *  Local. A singular A leaves numbers that are not finite, here or in the solution.
+ *  @param[in,out] a      [n, n] by columns: element (i, j) is a[j * stride + i]
+ *  @param[in]     stride  n or more
+ *  @param[out]    pivot  [n] with which row k changed places in step k */
+void gb_lu_factor(size_t n, size_t stride, double *a, int *pivot);
+
+/** x = A^-1 x, or A^-T x, by such factors.
+ *  Local.
+ *  @param[in,out] x  [n] */
+void gb_lu_solve(size_t n, size_t stride, const double *a, const int *pivot, double *x);
+void gb_lu_solve_transposed(size_t n, size_t stride, const double *a, const int *pivot, double *x);
