@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "linalg/normals.h"
+#include "sim/curve.h"
 
 gb_err gb_range_check(const char *key, gb_reals range)
 {
@@ -65,13 +66,21 @@ gb_err gb_solved_exact(const gb_solved *s, const double *truth, size_t frames, f
   return e;
 }
 
-gb_err gb_solved_row(const gb_solved *s, uint64_t seed, uint64_t row, const double *truth, float *x)
+/* What the curve does, behind what was drawn. */
+static void describe(const gb_solved *s, const double *y, double *truth)
+{
+  gb_curve c = gb_curve_describe(s->frames, s->seen, y, s->interval);
+  gb_curve_numbers(&c, truth + s->n_truth);
+}
+
+gb_err gb_solved_row(const gb_solved *s, uint64_t seed, uint64_t row, double *truth, float *x)
 {
   size_t n = s->frames * s->seen;
   double *y;
   gb_err e;
   GB_TRY(gb_new(&y, n));
   GB_GOTO(e, gb_row_failed(s->solve(s->self, truth, s->frames, y), row, s->n_truth, s->truth, truth), done);
+  if (s->describe) describe(s, y, truth);
   GB_GOTO(e, gb_row_observe(seed, row, s->noise, n, y, x), done);
 done:
   gb_free(&y);

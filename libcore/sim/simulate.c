@@ -39,8 +39,10 @@ typedef struct job {
   gb_making m;
   gb_simulate_opts opts;
   gb_sim sim;
-  uint64_t seed, n, done;  /* rows in all; on their way or on disk */
-  bool image;              /* bytes are stored, of which 255 stands for 1 */
+  uint64_t seed, n, done; /* rows in all; on their way or on disk */
+  bool image;             /* bytes are stored, of which 255 stands for 1 */
+  const gb_var *var;      /* [n_truth] */
+  int n_truth;
   int ans;                 /* number of the truth that is a class of images; -1: none */
   char (*truth_name)[128]; /* [n_truth] of the datasets */
   gb_h5 *data;
@@ -53,11 +55,6 @@ typedef struct job {
   uint64_t *hash; /* [room] */
   uint8_t *label; /* [room] split, then ans */
 } job;
-
-static const gb_simulator *simulator(const job *j)
-{
-  return j->sim.kind->simulator;
-}
 
 static size_t sample_bytes(const gb_sim *sim, bool image)
 {
@@ -117,15 +114,14 @@ static gb_err add_samples(const job *j, gb_h5 *f)
 
 static gb_err add_tables(const job *j, gb_h5 *f)
 {
-  const gb_simulator *s = simulator(j);
   gb_h5_spec split = per_row(j, "/split", GB_H5_U8, "1", "0: training, 1: validation, 2: test."),
              check = per_row(j, "/checksum", GB_H5_U64, "1", "XXH3-64 of the little-endian bytes of each sample."),
              ans = per_row(j, "/ans", GB_H5_U8, "1", "Class of the image.");
   GB_TRY(gb_h5_add(f, &split));
   GB_TRY(gb_h5_add(f, &check));
   if (j->ans >= 0) GB_TRY(gb_h5_add(f, &ans));
-  for (int i = 0; i < s->n_truth; i++) {
-    gb_h5_spec t = per_row(j, j->truth_name[i], GB_H5_F64, s->truth[i].unit, s->truth[i].doc);
+  for (int i = 0; i < j->n_truth; i++) {
+    gb_h5_spec t = per_row(j, j->truth_name[i], GB_H5_F64, j->var[i].unit, j->var[i].doc);
     GB_TRY(gb_h5_add(f, &t));
   }
   return GB_OK;
@@ -229,9 +225,10 @@ static void add_place(const gb_dims *d, size_t at, gb_text *t)
 static gb_err not_finite(const gb_sim *sim, uint64_t row, size_t at, const float *x, const double *truth)
 {
   gb_text place = {0}, drawn = {0};
+  int n;
+  const gb_var *var = gb_sim_truth(sim, &n);
   add_place(&sim->dims, at, &place);
-  for (int i = 0; i < sim->kind->simulator->n_truth; i++)
-    gb_text_add(&drawn, "%s%s = %.17g", i ? ", " : "", sim->kind->simulator->truth[i].name, truth[i]);
+  for (int i = 0; i < n; i++) gb_text_add(&drawn, "%s%s = %.17g", i ? ", " : "", var[i].name, truth[i]);
   gb_err e = GB_FAIL(GB_ERR_NUMERIC,
                      "row %llu is %g at %s, for %s. Change the section %s: another range, a finer step or tolerance.",
                      (unsigned long long)row, (double)x[at], place.s ? place.s : "", drawn.s ? drawn.s : "",
@@ -257,7 +254,7 @@ static void to_bytes(size_t n, const float *x, uint8_t *byte)
 /* My rows [first, first + n) of a round. */
 static gb_err make_rows(job *j, uint64_t first, size_t n)
 {
-  size_t bytes = sample_bytes(&j->sim, j->image), n_truth = (size_t)simulator(j)->n_truth;
+  size_t bytes = sample_bytes(&j->sim, j->image), n_truth = (size_t)j->n_truth;
   for (size_t i = 0; i < n; i++) {
     char *to = j->stored + i * bytes;
     GB_TRY(one_row(&j->sim, j->seed, first + i, j->x, j->drawn));
@@ -283,7 +280,7 @@ static gb_err write_rows(job *j, uint64_t first, size_t n)
   GB_TRY(gb_h5_write(j->data, "/split", some, &one, j->label));
   for (size_t i = 0; i < n && j->ans >= 0; i++) j->label[i] = (uint8_t)j->truth[(size_t)j->ans * j->room + i];
   if (j->ans >= 0) GB_TRY(gb_h5_write(j->data, "/ans", some, &one, j->label));
-  for (int k = 0; k < simulator(j)->n_truth; k++)
+  for (int k = 0; k < j->n_truth; k++)
     GB_TRY(gb_h5_write(j->data, j->truth_name[k], some, &one, j->truth + (size_t)k * j->room));
   return GB_OK;
 }
@@ -324,8 +321,9 @@ static size_t room_of(const gb_sim *sim, bool image, uint64_t n, int size)
 
 static gb_err make_room(job *j)
 {
-  const gb_simulator *s = simulator(j);
-  size_t n_truth = (size_t)s->n_truth;
+  size_t n_truth;
+  j->var = gb_sim_truth(&j->sim, &j->n_truth);
+  n_truth = (size_t)j->n_truth;
   j->room = room_of(&j->sim, j->image, j->n, j->m.c.size);
   GB_TRY(gb_new(&j->truth_name, n_truth));
   GB_TRY(gb_new(&j->x, j->sim.dims.n));
@@ -335,8 +333,8 @@ static gb_err make_room(job *j)
   GB_TRY(gb_new(&j->hash, j->room));
   GB_TRY(gb_new(&j->label, j->room));
   for (size_t k = 0; k < n_truth; k++) {
-    snprintf(j->truth_name[k], sizeof *j->truth_name, "/truth/%s", s->truth[k].name);
-    if (j->image && !strcmp(s->truth[k].name, "class")) j->ans = (int)k;
+    snprintf(j->truth_name[k], sizeof *j->truth_name, "/truth/%s", j->var[k].name);
+    if (j->image && !strcmp(j->var[k].name, "class")) j->ans = (int)k;
   }
   return GB_OK;
 }
@@ -412,8 +410,10 @@ static gb_err try_rows(const gb_sim *sim, uint64_t seed, uint64_t most, double *
   float *x = NULL;
   double *truth = NULL;
   uint64_t n = 0;
+  int n_truth;
+  gb_sim_truth(sim, &n_truth);
   gb_err e = gb_new(&x, sim->dims.n);
-  if (!e) e = gb_new(&truth, (size_t)sim->kind->simulator->n_truth);
+  if (!e) e = gb_new(&truth, (size_t)n_truth);
   double begin = gb_clock_now();
   while (!e && n < most && (n == 0 || gb_clock_now() - begin < TRIAL_SECONDS)) e = one_row(sim, seed, n++, x, truth);
   *seconds = n ? (gb_clock_now() - begin) / (double)n : 0;
@@ -428,11 +428,13 @@ gb_err gb_simulate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_te
   gb_run_opts run;
   char a[32], b[32], t[32];
   double seconds;
+  int n_truth;
+  gb_sim_truth(sim, &n_truth);
   gb_config_get(cfg, &gb_simulate_schema, &o);
   gb_config_get(cfg, &gb_run_schema, &run);
   bool image = is_image(sim);
   uint64_t n = rows_of(&o);
-  double truth = 8.0 * sim->kind->simulator->n_truth, row = (double)sample_bytes(sim, image) + truth;
+  double truth = 8.0 * n_truth, row = (double)sample_bytes(sim, image) + truth;
   double room = (double)room_of(sim, image, n, size);
   gb_text_add(out, "rows: %lld training + %lld validation + %lld test = %llu of %zu numbers%s\n", (long long)o.training,
               (long long)o.validation, (long long)o.test, (unsigned long long)n, sim->dims.n,
