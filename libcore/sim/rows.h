@@ -18,6 +18,20 @@ gb_err gb_box_check(const char *key, gb_reals box, const char *drawn_key, gb_rea
  *  Local. */
 double gb_row_draw(uint64_t seed, uint64_t row, uint32_t which, gb_reals range);
 
+/* A row whose simulation fails may be drawn again: another draw has another number. */
+enum { GB_MOST_DRAWS = 1001 };
+
+/** The number under which draw number `draw` of a row is simulated; the first is draw 0 and has the row's own.
+ *  Local.
+ *  @param[in] row   below 2^34
+ *  @param[in] draw  below GB_MOST_DRAWS */
+uint64_t gb_row_again(uint64_t row, uint64_t draw);
+
+/** "row 17", or "row 17, draw 2" (from 1) of such a number, for a message.
+ *  Local.
+ *  @return buffer */
+const char *gb_row_name(uint64_t number, char buffer[48]);
+
 /** x = exact + noise of standard deviation sd.
  *  Local.
  *  @param[in]  exact  [n]
