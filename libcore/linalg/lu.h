@@ -1,4 +1,4 @@
-/* linalg/lu.h - small dense systems of linear equations: Newton steps of stiff equations. */
+/* linalg/lu.h - small dense systems of linear equations: steps of stiff equations. */
 #pragma once
 #include <stddef.h>
 
@@ -14,3 +14,16 @@ void gb_lu_factor(size_t n, size_t stride, double *a, int *pivot);
  *  @param[in,out] x  [n] */
 void gb_lu_solve(size_t n, size_t stride, const double *a, const int *pivot, double *x);
 void gb_lu_solve_transposed(size_t n, size_t stride, const double *a, const int *pivot, double *x);
+
+/** A becomes its inverse, by Gauss and Jordan with row exchanges: for more than a few right-hand sides one after the
+ * other, as substitution is a chain and a product is not. Local. All `stride` numbers of a column are worked on: those
+ * beyond n must be finite.
+ *  @param[in,out] a      as above
+ *  @param[out]    pivot  [n] */
+void gb_inverse(size_t n, size_t stride, double *a, int *pivot);
+
+/** y = A x.
+ *  Local.
+ *  @param[in]  x  [n]
+ *  @param[out] y  [stride], apart from x */
+void gb_inverse_apply(size_t n, size_t stride, const double *a, const double *x, double *y);

@@ -44,25 +44,25 @@ typedef struct rodas {
   const gb_equation *f;
   bool *wild;
   size_t n, stride;
-  double *j, *lu;  /* [n, stride] */
-  double *u, *now; /* [stride] before the step; where a stage starts, and the new one */
-  double *rate;    /* [stride] */
-  double *U;       /* [STAGES, stride] */
+  double *j, *inverse; /* [n, stride] */
+  double *u, *now;     /* [stride] before the step; where a stage starts, and the new one */
+  double *rate;        /* [stride] */
+  double *U;           /* [STAGES, stride] */
   int *pivot;
   bool derived; /* j is of u */
   double error;
 } rodas;
 
-/* Factors of I / (h gamma) - J. */
-static void factor(rodas *r, double h)
+/* The inverse of I / (h gamma) - J. */
+static void invert(rodas *r, double h)
 {
   for (size_t k = 0; k < r->n; k++) {
-    double *restrict to = r->lu + k * r->stride;
+    double *restrict to = r->inverse + k * r->stride;
     const double *from = r->j + k * r->stride;
-    for (size_t i = 0; i < r->n; i++) to[i] = -from[i];
+    for (size_t i = 0; i < r->stride; i++) to[i] = -from[i];
     to[k] += 1 / (h * diagonal);
   }
-  gb_lu_factor(r->n, r->stride, r->lu, r->pivot);
+  gb_inverse(r->n, r->stride, r->inverse, r->pivot);
 }
 
 /* Where stage i starts. Stages share memory of fixed strides: the loops are over whole vectors. */
@@ -84,15 +84,14 @@ static void go_to(rodas *r, int i)
 
 static void stage(rodas *r, double t, double h, int i)
 {
-  double *restrict to = r->U + (size_t)i * r->stride;
+  double *restrict sum = r->rate;
   go_to(r, i);
-  r->f->rate(r->f->ctx, t, r->now, r->rate);
-  memcpy(to, r->rate, r->n * sizeof *to);
+  r->f->rate(r->f->ctx, t, r->now, sum);
   for (int j = 0; j < i; j++) {
     const double *U = r->U + (size_t)j * r->stride, by = c[i][j] / h;
-    for (size_t k = 0; k < r->stride; k++) to[k] += by * U[k];
+    for (size_t k = 0; k < r->stride; k++) sum[k] += by * U[k];
   }
-  gb_lu_solve(r->n, r->stride, r->lu, r->pivot, to);
+  gb_inverse_apply(r->n, r->stride, r->inverse, sum, r->U + (size_t)i * r->stride);
 }
 
 /* Of the new state: the root of the mean square of what order 4 differs by, in tolerances. Not finite: so large that
@@ -115,7 +114,7 @@ static void attempt(TS ts, rodas *r)
 {
   if (!r->derived) r->f->jacobian(r->f->ctx, r->u, r->stride, r->j);
   r->derived = true;
-  factor(r, ts->time_step);
+  invert(r, ts->time_step);
   for (int i = 0; i < STAGES; i++) stage(r, ts->ptime, ts->time_step, i);
   go_to(r, STAGES);
   r->error = weigh(r, ts->atol, ts->rtol);
@@ -216,8 +215,8 @@ static gb_err make(const gb_equation *f, bool *wild, rodas **out)
   r->stride = (f->n + LANE - 1) / LANE * LANE;
   GB_TRY(gb_new(&r->pivot, r->n));
   GB_TRY(gb_new(&r->j, (2 * r->n + 3 + STAGES) * r->stride));
-  r->lu = r->j + r->n * r->stride;
-  r->u = r->lu + r->n * r->stride;
+  r->inverse = r->j + r->n * r->stride;
+  r->u = r->inverse + r->n * r->stride;
   r->now = r->u + r->stride;
   r->rate = r->now + r->stride;
   r->U = r->rate + r->stride;

@@ -41,8 +41,35 @@ static void solutions(void **state)
   }
 }
 
+/* The same systems by the inverse, in strides of several sizes. */
+static void inverses(void **state)
+{
+  (void)state;
+  static const size_t strides[] = {8, 13, 16, 24, 32, 40};
+  for (int s = 0; s < 6; s++)
+    for (size_t stride = strides[s], n = 1; n <= stride && n <= MOST; n++) {
+      double a[40 * 40] = {0}, inverse[40 * 40], x[40] = {0}, b[40];
+      int pivot[40];
+      for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < n; i++)
+          a[j * stride + i] = i == j && i % 2 == 0 && n > 1 ? 0 : draw(n * MOST * MOST + j * MOST + i);
+      for (size_t i = 0; i < n; i++) b[i] = draw(i);
+      memcpy(inverse, a, sizeof inverse);
+      gb_inverse(n, stride, inverse, pivot);
+      gb_inverse_apply(n, stride, inverse, b, x);
+      for (size_t i = 0; i < n; i++) {
+        double sum = 0, size = 1;
+        for (size_t j = 0; j < n; j++) {
+          sum += a[j * stride + i] * x[j];
+          size += fabs(a[j * stride + i] * x[j]);
+        }
+        CHECK_NEAR(sum, b[i], 2e-12 * size);
+      }
+    }
+}
+
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(solutions)};
+  const struct CMUnitTest tests[] = {TEST(solutions), TEST(inverses)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
