@@ -24,8 +24,8 @@ typedef struct prey_opts {
 } prey_opts;
 
 static const gb_field fields[] = {
-    GB_NUMBER(prey_opts, frames, "128", 2, 100000, "frames", GB_FIXED, "Frames in a sample."),
-    GB_NUMBER(prey_opts, frame_time, "6", 1e-6, 1e4, "min", GB_FIXED, "Time between frames."),
+    GB_NUMBER(prey_opts, frames, "256", 2, 100000, "frames", GB_FIXED, "Frames in a sample."),
+    GB_NUMBER(prey_opts, frame_time, "3", 1e-6, 1e4, "min", GB_FIXED, "Time between frames."),
     GB_NUMBER(prey_opts, unit, "100", 1e-6, 1e6, "nM", GB_FIXED, "The concentration that is 1 in a sample."),
     GB_NUMBER(prey_opts, noise, "0.01", 0, 10, "unit", GB_FIXED, "Standard deviation of the noise on every number."),
     GB_WORD(prey_opts, observe, "both", "prey|both", GB_FIXED, "What a frame shows: the prey, or prey and predator."),

@@ -81,6 +81,30 @@ static swings find_swings(const curve *c, size_t first, double h)
   return s;
 }
 
+/* From least to most of samples [first, end), where extrema between samples count. */
+static double height(const curve *c, size_t first, size_t end)
+{
+  double least = at(c, first), most = least, place;
+  for (size_t i = first; i < end; i++) {
+    bool inside = i > first && i + 1 < end;
+    bool top = inside && at(c, i) >= at(c, i - 1) && at(c, i) >= at(c, i + 1);
+    bool bottom = inside && at(c, i) <= at(c, i - 1) && at(c, i) <= at(c, i + 1);
+    double v = top || bottom ? extremum(c, i, &place) : at(c, i);
+    least = fmin(least, v);
+    most = fmax(most, v);
+  }
+  return most - least;
+}
+
+/* How much of its swing a curve keeps: with a maximum or two in each of the last two thirds, by their heights, as
+ * single maxima depend on where samples fall; else from the first swing to the last. */
+static double keeps(const curve *c, const swings *s)
+{
+  enum { SEVERAL = 4 };
+  if (s->n >= SEVERAL) return height(c, 2 * c->n / 3, c->n) / height(c, c->n / 3, 2 * c->n / 3);
+  return (s->last_top - s->last_bottom) / (s->first_top - s->first_bottom);
+}
+
 /* Monotonic, and slower at both ends than in between. */
 static bool is_sigmoid(const curve *c, double span)
 {
@@ -95,7 +119,7 @@ static bool is_sigmoid(const curve *c, double span)
 
 gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double interval)
 {
-  const double sustained = 0.95, stands_out = 0.05, visible = 1e-4;
+  const double sustained = 0.9, stands_out = 0.05, visible = 1e-4;
   curve c = {n, stride, x};
   double least, most, low, high;
   range(&c, 0, &least, &most);
@@ -104,10 +128,9 @@ gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double inte
   if (high - low > visible * (most - least) && high - low > 1e-6 * fmax(fabs(high), fabs(low))) {
     swings s = find_swings(&c, n / 3, stands_out * (high - low));
     if (s.n >= 2) {
-      double last = s.last_top - s.last_bottom, before = s.first_top - s.first_bottom;
-      out.behaviour = last >= sustained * before ? GB_SUSTAINED : GB_DAMPED;
+      out.behaviour = keeps(&c, &s) >= sustained ? GB_SUSTAINED : GB_DAMPED;
       out.period = (s.last_place - s.first_place) / (double)(s.n - 1) * interval;
-      out.amplitude = last;
+      out.amplitude = s.last_top - s.last_bottom;
       return out;
     }
   }

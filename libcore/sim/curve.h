@@ -15,8 +15,8 @@ typedef struct gb_curve {
 
 /** Describe a curve without noise.
  *  Local. It oscillates if after the first third, in which it may settle, it has two maxima that stand out by a
- *  twentieth of its range there; sustained: the last swing is at least 0.95 of the first one there. A sigmoid goes one
- *  way, and is fastest in between: at both ends at most half as fast.
+ *  twentieth of its range there; sustained: it keeps 0.9 of its swing from the second third to the last one. A sigmoid
+ * goes one way, and is fastest in between: at both ends at most half as fast.
  *  @param[in] x  [n], `stride` apart, at equal intervals */
 gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double interval);
 
