@@ -121,14 +121,21 @@ static gb_err solve(const void *self, const double *z, size_t frames, double *x)
   first = time + frames;
   for (size_t k = 0; k < frames; k++) time[k] = (double)k * p->opts.frame_time;
   for (size_t i = 0; i < p->points; i++) first[i] = z[MAGNITUDE] * sin(M_PI * (double)i / (double)(p->points - 1));
-  gb_err e = gb_integrate(&(gb_equation){p->points, &q, drifting, 1e-12}, first, frames, time, x);
+  gb_err e = gb_integrate(&(gb_equation){.n = p->points, .ctx = &q, .rate = drifting, .tolerance = 1e-12}, first,
+                          frames, time, x);
   gb_free(&time);
   return e;
 }
 
 static gb_solved solved(const advdif *p)
 {
-  return (gb_solved){p, solve, (size_t)p->opts.frames, p->points, p->opts.noise, N_TRUTH, truth};
+  return (gb_solved){.self = p,
+                     .solve = solve,
+                     .frames = (size_t)p->opts.frames,
+                     .seen = p->points,
+                     .noise = p->opts.noise,
+                     .n_truth = N_TRUTH,
+                     .truth = truth};
 }
 
 static gb_err exact(void *self, const double *z, size_t frames, float *x)

@@ -147,7 +147,8 @@ static gb_err solve(const void *self, const double *z, size_t frames, double *x)
   u = time + frames;
   memcpy(z_copy, z, sizeof z_copy);
   for (size_t k = 0; k < frames; k++) time[k] = (double)k * p->opts.frame_time;
-  gb_err e = gb_integrate(&(gb_equation){2, z_copy, shaken, 1e-12}, z + ANGLE, frames, time, u);
+  gb_err e = gb_integrate(&(gb_equation){.n = 2, .ctx = z_copy, .rate = shaken, .tolerance = 1e-12}, z + ANGLE, frames,
+                          time, u);
   for (size_t k = 0; !e && k < frames; k++) memcpy(x + k * p->seen, u + 2 * k, p->seen * sizeof *x);
   gb_free(&time);
   return e;
@@ -170,7 +171,13 @@ static void draw(const pendulum *p, uint64_t seed, uint64_t row, double *z)
 
 static gb_solved solved(const pendulum *p)
 {
-  return (gb_solved){p, solve, (size_t)p->opts.frames, p->seen, p->opts.noise, N_TRUTH, truth};
+  return (gb_solved){.self = p,
+                     .solve = solve,
+                     .frames = (size_t)p->opts.frames,
+                     .seen = p->seen,
+                     .noise = p->opts.noise,
+                     .n_truth = N_TRUTH,
+                     .truth = truth};
 }
 
 static gb_err exact(void *self, const double *z, size_t frames, float *x)

@@ -35,24 +35,28 @@ static gb_hybrid *hybrid(const pass *p)
   return p->m->built.hybrid;
 }
 
-static size_t drawn(const gb_trained *m)
+/* What is drawn for a row, by name: how many numbers, 0 without a simulator. */
+static size_t drawn(const gb_trained *m, const gb_var **truth)
 {
-  return m->sim.kind->simulator ? (size_t)m->sim.kind->simulator->n_truth : 0;
+  int n = 0;
+  if (m->sim.kind->simulator) *truth = gb_sim_truth(&m->sim, &n);
+  return (size_t)n;
 }
 
 /* The truth behind the test rows, if the file tells it all. */
 static gb_err load_truth(pass *p)
 {
-  size_t n = p->a->n, n_truth = drawn(p->m);
+  const gb_var *truth = NULL;
+  size_t n = p->a->n, n_truth = drawn(p->m, &truth);
   double *column;
   for (size_t j = 0; j < n_truth; j++)
-    if (!gb_dataset_has_truth(p->data, p->m->sim.kind->simulator->truth[j].name)) return GB_OK;
+    if (!gb_dataset_has_truth(p->data, truth[j].name)) return GB_OK;
   if (!n_truth) return GB_OK;
   GB_TRY(gb_new(&p->truth, n * n_truth));
   GB_TRY(gb_new(&column, n));
   gb_err e = GB_OK;
   for (size_t j = 0; j < n_truth && !e; j++) {
-    e = gb_dataset_truth(p->data, GB_TEST, p->m->sim.kind->simulator->truth[j].name, column);
+    e = gb_dataset_truth(p->data, GB_TEST, truth[j].name, column);
     for (size_t i = 0; i < n && !e; i++) p->truth[i * n_truth + j] = column[i];
   }
   p->n_truth = n_truth;
@@ -193,14 +197,14 @@ static gb_err make(pass *p)
 {
   gb_hybrid_assessment *a = p->a;
   gb_hybrid_view v = gb_hybrid_look(hybrid(p));
-  const gb_physics *k = p->m->sim.kind;
+  const gb_image *image = p->m->sim.kind->image;
   a->n_parameter = v.n_parameter;
-  a->parameter = k->image ? k->image->parameter : k->dynamics->parameter;
+  a->parameter = gb_sim_parameters(&p->m->sim);
   a->n_example = a->n < GB_EXAMPLES ? a->n : GB_EXAMPLES;
   for (int d = 0; d < GB_DECODES; d++) {
-    bool known_image = k->image && (d == GB_DECODE_P || d == GB_DECODE_PA);
+    bool known_image = image && (d == GB_DECODE_P || d == GB_DECODE_PA);
     a->decode_width[d] = !v.decode[d]  ? 0
-                         : known_image ? k->image->channels * p->m->sim.dims.shape[0] * p->m->sim.dims.shape[1]
+                         : known_image ? image->channels * p->m->sim.dims.shape[0] * p->m->sim.dims.shape[1]
                                        : a->width;
     if (v.decode[d]) GB_TRY(gb_new(&a->decode[d], a->n_example * a->decode_width[d]));
   }

@@ -69,3 +69,16 @@ void gb_sim_destroy(gb_sim *sim)
   if (sim->kind) sim->kind->destroy(&sim->self);
   *sim = (gb_sim){0};
 }
+
+const gb_var *gb_sim_truth(const gb_sim *sim, int *n)
+{
+  *n = sim->dims.truth ? sim->dims.n_truth : sim->kind->simulator->n_truth;
+  return sim->dims.truth ? sim->dims.truth : sim->kind->simulator->truth;
+}
+
+const gb_var *gb_sim_parameters(const gb_sim *sim)
+{
+  return sim->dims.truth       ? sim->dims.truth
+         : sim->kind->dynamics ? sim->kind->dynamics->parameter
+                               : sim->kind->image->parameter;
+}

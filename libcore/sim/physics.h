@@ -40,6 +40,11 @@ typedef struct gb_dims {
   const double *low, *high;   /* [n_parameter] */
   const double *least, *most; /* [n_parameter]; NULL: low and high */
 
+  /* Where what is drawn for a row follows from the options (a network that the user writes): its table, the parameters
+   * of the known part first, borrowed from the instance. NULL: that of the gb_simulator, and of the known part. */
+  int n_truth;
+  const gb_var *truth;
+
   /* Of a gb_dynamics: a sample is [frames, seen], frame k at time k * frame_time. A state has n_state components, of
    * which the first `seen` are observed, and those from `driven` on have rates that are not fixed by what the
    * components mean, so that something unknown may add to them. */
@@ -196,4 +201,10 @@ gb_err gb_sim_find(const gb_physics *const all[], const char *name, const gb_phy
  *  @param[in] cfg   outlives the instance
  *  @param[in] team  ranks over which each sample is spread; gb_comm_self(): none is */
 gb_err gb_sim_create(const gb_physics *kind, const gb_config *cfg, gb_comm team, gb_sim *out);
+
+/** What is drawn for every row, and the parameters of the known part: the table of the instance, else of the kind.
+ *  Local. Of a kind with a simulator; with a known part.
+ *  @param[out] n  numbers of the table */
+const gb_var *gb_sim_truth(const gb_sim *sim, int *n);
+const gb_var *gb_sim_parameters(const gb_sim *sim);
 void gb_sim_destroy(gb_sim *sim);

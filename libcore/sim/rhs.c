@@ -544,7 +544,8 @@ gb_err gb_rhs_refuse(const gb_rhs *f, size_t row, size_t component, double t, co
   gb_text where = {0};
   const gb_dims *d = &f->p.sim->dims;
   for (size_t i = 0; i < f->n_theta; i++)
-    gb_text_add(&where, "%s%s = %.6g", i ? ", " : "; ", f->known->parameter[i].name, f->theta[i * f->rows + row]);
+    gb_text_add(&where, "%s%s = %.6g", i ? ", " : "; ", gb_sim_parameters(f->p.sim)[i].name,
+                f->theta[i * f->rows + row]);
   for (size_t i = 0; i < f->n_latent; i++)
     gb_text_add(&where, "%s%.4g", i ? ", " : "; latents ",
                 (double)f->latent_node->v[(f->first + row) * f->n_latent + i]);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "linalg/normals.h"
+#include "sim/curve.h"
 
 gb_err gb_range_check(const char *key, gb_reals range)
 {
@@ -31,6 +32,24 @@ double gb_row_draw(uint64_t seed, uint64_t row, uint32_t which, gb_reals range)
   return gb_rng_between(word[which % 4], range.v[0], range.v[1]);
 }
 
+enum { ROW_BITS = 34 };
+
+uint64_t gb_row_again(uint64_t row, uint64_t draw)
+{
+  GB_ASSERT(row >> ROW_BITS == 0 && draw < GB_MOST_DRAWS);
+  return row | draw << ROW_BITS;
+}
+
+const char *gb_row_name(uint64_t number, char buffer[48])
+{
+  uint64_t draw = number >> ROW_BITS, row = number & ((1ull << ROW_BITS) - 1);
+  if (draw)
+    snprintf(buffer, 48, "row %llu, draw %llu", (unsigned long long)row, (unsigned long long)draw + 1);
+  else
+    snprintf(buffer, 48, "row %llu", (unsigned long long)row);
+  return buffer;
+}
+
 gb_err gb_row_observe(uint64_t seed, uint64_t row, double sd, size_t n, const double *exact, float *x)
 {
   gb_real *noise;
@@ -44,8 +63,9 @@ gb_err gb_row_observe(uint64_t seed, uint64_t row, double sd, size_t n, const do
 gb_err gb_row_failed(gb_err e, uint64_t row, int n_truth, const gb_var *truth, const double *value)
 {
   gb_text t = {0}, place = {0};
+  char name[48];
   if (!e) return e;
-  gb_text_add(&t, "row %llu (", (unsigned long long)row);
+  gb_text_add(&t, "%s (", gb_row_name(row, name));
   for (int i = 0; i < n_truth; i++) gb_text_add(&t, "%s%s = %.9g", i ? ", " : "", truth[i].name, value[i]);
   gb_text_add(&t, "): %s", gb_err_message());
   gb_text_add(&place, "%s", gb_err_place());
@@ -65,13 +85,21 @@ gb_err gb_solved_exact(const gb_solved *s, const double *truth, size_t frames, f
   return e;
 }
 
-gb_err gb_solved_row(const gb_solved *s, uint64_t seed, uint64_t row, const double *truth, float *x)
+/* What the curve does, behind what was drawn. */
+static void describe(const gb_solved *s, const double *y, double *truth)
+{
+  gb_curve c = gb_curve_describe(s->frames, s->seen, y, s->interval);
+  gb_curve_numbers(&c, truth + s->n_truth);
+}
+
+gb_err gb_solved_row(const gb_solved *s, uint64_t seed, uint64_t row, double *truth, float *x)
 {
   size_t n = s->frames * s->seen;
   double *y;
   gb_err e;
   GB_TRY(gb_new(&y, n));
   GB_GOTO(e, gb_row_failed(s->solve(s->self, truth, s->frames, y), row, s->n_truth, s->truth, truth), done);
+  if (s->describe) describe(s, y, truth);
   GB_GOTO(e, gb_row_observe(seed, row, s->noise, n, y, x), done);
 done:
   gb_free(&y);

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "data/dataset.h"
 #include "sim/making.h"
+#include "sim/rows.h"
 
 #define BUFFER_BYTES  ((size_t)1 << 25) /* of samples, per rank and round */
 #define ROUND_SECONDS 1.0               /* a wish to stop waits for the end of a round */
@@ -26,38 +27,41 @@ static const gb_field fields[] = {
     GB_NUMBER(gb_simulate_opts, validation, "500", 0, 1e10, "rows", GB_FIXED, "Rows that choose the best weights."),
     GB_NUMBER(gb_simulate_opts, test, "1000", 0, 1e10, "rows", GB_FIXED,
               "Rows of the final comparison; the last ones of the file."),
+    GB_NUMBER(
+        gb_simulate_opts, redraws, "0", 0, GB_MOST_DRAWS - 1, "1", GB_FIXED,
+        "How often a row whose simulation fails is drawn again; /draws and /failure of the data set tell of which rows "
+        "and why. With 0 the first failure ends the run."),
     GB_NUMBER(gb_simulate_opts, save_seconds, "60", 0, 1e6, "s", GB_FREE,
               "Interval at which rows are made safe on disk; a killed run loses at most the work since."),
     {0}};
 const gb_schema gb_simulate_schema = {"simulate", "How many independent rows a simulator makes.",
                                       sizeof(gb_simulate_opts), fields, NULL};
 
-enum { FORMAT_NUMBER = 1 };
-typedef enum number { FORMAT, ROWS_DONE, CONFIG_HASH, NUMBERS_HASH, N_NUMBERS } number;
+enum { FORMAT_NUMBER = 2, REASON = 160 /* bytes of the text of a failure */ };
+typedef enum number { FORMAT, ROWS_DONE, ROWS_REDRAWN, CONFIG_HASH, NUMBERS_HASH, N_NUMBERS } number;
 
 typedef struct job {
   gb_making m;
   gb_simulate_opts opts;
   gb_sim sim;
-  uint64_t seed, n, done;  /* rows in all; on their way or on disk */
-  bool image;              /* bytes are stored, of which 255 stands for 1 */
+  uint64_t seed, n, done, redrawn; /* rows in all; on their way or on disk; those of more than one draw */
+  bool image;                      /* bytes are stored, of which 255 stands for 1 */
+  const gb_var *var;               /* [n_truth] */
+  int n_truth;
   int ans;                 /* number of the truth that is a class of images; -1: none */
   char (*truth_name)[128]; /* [n_truth] of the datasets */
   gb_h5 *data;
   double saved_at;
-  size_t room;    /* rows there is room for, of this rank */
-  float *x;       /* [dims.n] one sample */
-  double *drawn;  /* [n_truth] of it */
-  char *stored;   /* [room, dims.n] as they will stand in the file */
-  double *truth;  /* [n_truth, room] */
-  uint64_t *hash; /* [room] */
-  uint8_t *label; /* [room] split, then ans */
+  size_t room;     /* rows there is room for, of this rank */
+  float *x;        /* [dims.n] one sample */
+  double *drawn;   /* [n_truth] of it */
+  char *stored;    /* [room, dims.n] as they will stand in the file */
+  double *truth;   /* [n_truth, room] */
+  uint64_t *hash;  /* [room] */
+  uint8_t *label;  /* [room] split, then ans */
+  uint16_t *draws; /* [room] */
+  char *reason;    /* [room, REASON] why the first draw failed; "": it did not */
 } job;
-
-static const gb_simulator *simulator(const job *j)
-{
-  return j->sim.kind->simulator;
-}
 
 static size_t sample_bytes(const gb_sim *sim, bool image)
 {
@@ -117,15 +121,21 @@ static gb_err add_samples(const job *j, gb_h5 *f)
 
 static gb_err add_tables(const job *j, gb_h5 *f)
 {
-  const gb_simulator *s = simulator(j);
   gb_h5_spec split = per_row(j, "/split", GB_H5_U8, "1", "0: training, 1: validation, 2: test."),
              check = per_row(j, "/checksum", GB_H5_U64, "1", "XXH3-64 of the little-endian bytes of each sample."),
-             ans = per_row(j, "/ans", GB_H5_U8, "1", "Class of the image.");
+             ans = per_row(j, "/ans", GB_H5_U8, "1", "Class of the image."),
+             draws = per_row(j, "/draws", GB_H5_U16, "1", "Draws of the row; all but the last one failed."),
+             reason = per_row(j, "/failure", GB_H5_U8, "1", "Why the first draw failed: text, then zeros.");
   GB_TRY(gb_h5_add(f, &split));
   GB_TRY(gb_h5_add(f, &check));
   if (j->ans >= 0) GB_TRY(gb_h5_add(f, &ans));
-  for (int i = 0; i < s->n_truth; i++) {
-    gb_h5_spec t = per_row(j, j->truth_name[i], GB_H5_F64, s->truth[i].unit, s->truth[i].doc);
+  reason.shape[reason.ndim++] = REASON;
+  if (j->opts.redraws > 0) {
+    GB_TRY(gb_h5_add(f, &draws));
+    GB_TRY(gb_h5_add(f, &reason));
+  }
+  for (int i = 0; i < j->n_truth; i++) {
+    gb_h5_spec t = per_row(j, j->truth_name[i], GB_H5_F64, j->var[i].unit, j->var[i].doc);
     GB_TRY(gb_h5_add(f, &t));
   }
   return GB_OK;
@@ -147,13 +157,13 @@ done:
 
 static gb_err write_state(const job *j)
 {
-  int64_t numbers[N_NUMBERS] = {FORMAT_NUMBER, (int64_t)j->done, 0, 0};
+  int64_t numbers[N_NUMBERS] = {FORMAT_NUMBER, (int64_t)j->done, (int64_t)j->redrawn, 0, 0};
   gb_h5_spec s = {.name = "/numbers",
                   .type = GB_H5_I64,
                   .ndim = 1,
                   .shape = {N_NUMBERS},
                   .unit = "1",
-                  .doc = "Format, rows done, checksums of /config and of the numbers before."};
+                  .doc = "Format, rows done and redrawn, checksums of /config and of the numbers before."};
   gb_text config = {0};
   gb_h5 *f = NULL;
   gb_config_print_fixed(j->m.cfg, j->m.sections, &config);
@@ -192,6 +202,7 @@ static gb_err read_numbers(job *j, gb_h5 *f, const char *path)
   GB_CHECK(good && numbers[FORMAT] == FORMAT_NUMBER && numbers[ROWS_DONE] >= 0 && (uint64_t)numbers[ROWS_DONE] <= j->n,
            GB_ERR_IO, "%s: does not match its checksums: the file is damaged. Remove it to start the run again.", path);
   j->done = (uint64_t)numbers[ROWS_DONE];
+  j->redrawn = (uint64_t)numbers[ROWS_REDRAWN];
   return GB_OK;
 }
 
@@ -229,12 +240,14 @@ static void add_place(const gb_dims *d, size_t at, gb_text *t)
 static gb_err not_finite(const gb_sim *sim, uint64_t row, size_t at, const float *x, const double *truth)
 {
   gb_text place = {0}, drawn = {0};
+  char name[48];
+  int n;
+  const gb_var *var = gb_sim_truth(sim, &n);
   add_place(&sim->dims, at, &place);
-  for (int i = 0; i < sim->kind->simulator->n_truth; i++)
-    gb_text_add(&drawn, "%s%s = %.17g", i ? ", " : "", sim->kind->simulator->truth[i].name, truth[i]);
+  for (int i = 0; i < n; i++) gb_text_add(&drawn, "%s%s = %.17g", i ? ", " : "", var[i].name, truth[i]);
   gb_err e = GB_FAIL(GB_ERR_NUMERIC,
-                     "row %llu is %g at %s, for %s. Change the section %s: another range, a finer step or tolerance.",
-                     (unsigned long long)row, (double)x[at], place.s ? place.s : "", drawn.s ? drawn.s : "",
+                     "%s is %g at %s, for %s. Change the section %s: another range, a finer step or tolerance.",
+                     gb_row_name(row, name), (double)x[at], place.s ? place.s : "", drawn.s ? drawn.s : "",
                      sim->kind->schema->section);
   gb_text_free(&place);
   gb_text_free(&drawn);
@@ -249,6 +262,21 @@ static gb_err one_row(const gb_sim *sim, uint64_t seed, uint64_t row, float *x, 
   return GB_OK;
 }
 
+/* A row, drawn again as long as it fails, up to `most` times.
+ *  @param[out] reason  [REASON] why the first draw failed */
+static gb_err draw_row(const gb_sim *sim, uint64_t seed, uint64_t row, uint64_t most, float *x, double *truth,
+                       uint16_t *draws, char *reason)
+{
+  memset(reason, 0, REASON);
+  for (uint64_t draw = 0;; draw++) {
+    gb_err e = one_row(sim, seed, gb_row_again(row, draw), x, truth);
+    *draws = (uint16_t)(draw + 1);
+    if (e != GB_ERR_NUMERIC || draw == most) return e;
+    if (draw == 0) snprintf(reason, REASON, "%s", gb_err_message());
+    gb_err_clear();
+  }
+}
+
 static void to_bytes(size_t n, const float *x, uint8_t *byte)
 {
   for (size_t i = 0; i < n; i++) byte[i] = (uint8_t)lrintf(255 * fminf(fmaxf(x[i], 0), 1));
@@ -257,10 +285,11 @@ static void to_bytes(size_t n, const float *x, uint8_t *byte)
 /* My rows [first, first + n) of a round. */
 static gb_err make_rows(job *j, uint64_t first, size_t n)
 {
-  size_t bytes = sample_bytes(&j->sim, j->image), n_truth = (size_t)simulator(j)->n_truth;
+  size_t bytes = sample_bytes(&j->sim, j->image), n_truth = (size_t)j->n_truth;
   for (size_t i = 0; i < n; i++) {
     char *to = j->stored + i * bytes;
-    GB_TRY(one_row(&j->sim, j->seed, first + i, j->x, j->drawn));
+    GB_TRY(draw_row(&j->sim, j->seed, first + i, (uint64_t)j->opts.redraws, j->x, j->drawn, &j->draws[i],
+                    j->reason + i * REASON));
     if (j->image)
       to_bytes(j->sim.dims.n, j->x, (uint8_t *)to);
     else
@@ -269,6 +298,19 @@ static gb_err make_rows(job *j, uint64_t first, size_t n)
     for (size_t k = 0; k < n_truth; k++) j->truth[k * j->room + i] = j->drawn[k];
   }
   return GB_OK;
+}
+
+/* Which rows were drawn again, and why. */
+static gb_err write_failures(job *j, uint64_t first, size_t n)
+{
+  gb_h5_block one = {{first}, {n}}, text = {{first}, {n, REASON}};
+  double again = 0;
+  if (j->opts.redraws == 0) return GB_OK;
+  for (size_t i = 0; i < n; i++) again += j->draws[i] > 1;
+  gb_comm_sum(j->m.c, &again, 1);
+  j->redrawn += (uint64_t)again;
+  GB_TRY(gb_h5_write(j->data, "/draws", n > 0, &one, j->draws));
+  return gb_h5_write(j->data, "/failure", n > 0, &text, j->reason);
 }
 
 static gb_err write_rows(job *j, uint64_t first, size_t n)
@@ -283,7 +325,8 @@ static gb_err write_rows(job *j, uint64_t first, size_t n)
   GB_TRY(gb_h5_write(j->data, "/split", some, &one, j->label));
   for (size_t i = 0; i < n && j->ans >= 0; i++) j->label[i] = (uint8_t)j->truth[(size_t)j->ans * j->room + i];
   if (j->ans >= 0) GB_TRY(gb_h5_write(j->data, "/ans", some, &one, j->label));
-  for (int k = 0; k < simulator(j)->n_truth; k++)
+  GB_TRY(write_failures(j, first, n));
+  for (int k = 0; k < j->n_truth; k++)
     GB_TRY(gb_h5_write(j->data, j->truth_name[k], some, &one, j->truth + (size_t)k * j->room));
   return GB_OK;
 }
@@ -324,8 +367,9 @@ static size_t room_of(const gb_sim *sim, bool image, uint64_t n, int size)
 
 static gb_err make_room(job *j)
 {
-  const gb_simulator *s = simulator(j);
-  size_t n_truth = (size_t)s->n_truth;
+  size_t n_truth;
+  j->var = gb_sim_truth(&j->sim, &j->n_truth);
+  n_truth = (size_t)j->n_truth;
   j->room = room_of(&j->sim, j->image, j->n, j->m.c.size);
   GB_TRY(gb_new(&j->truth_name, n_truth));
   GB_TRY(gb_new(&j->x, j->sim.dims.n));
@@ -334,9 +378,11 @@ static gb_err make_room(job *j)
   GB_TRY(gb_new(&j->truth, n_truth * j->room));
   GB_TRY(gb_new(&j->hash, j->room));
   GB_TRY(gb_new(&j->label, j->room));
+  GB_TRY(gb_new(&j->draws, j->room));
+  GB_TRY(gb_new(&j->reason, j->room * REASON));
   for (size_t k = 0; k < n_truth; k++) {
-    snprintf(j->truth_name[k], sizeof *j->truth_name, "/truth/%s", s->truth[k].name);
-    if (j->image && !strcmp(s->truth[k].name, "class")) j->ans = (int)k;
+    snprintf(j->truth_name[k], sizeof *j->truth_name, "/truth/%s", j->var[k].name);
+    if (j->image && !strcmp(j->var[k].name, "class")) j->ans = (int)k;
   }
   return GB_OK;
 }
@@ -360,7 +406,11 @@ static gb_err work(job *j)
   GB_TRY(gb_h5_sync(j->data));
   GB_TRY(gb_h5_close(&j->data, true));
   gb_making_tidy(&j->m);
-  gb_run_log(j->m.run, "done", 1, (gb_kv[]){{"rows_done", (double)j->done, NULL}});
+  gb_run_log(j->m.run, "done", 2,
+             (gb_kv[]){{"rows_done", (double)j->done, NULL}, {"rows_redrawn", (double)j->redrawn, NULL}});
+  if (j->redrawn)
+    gb_run_say(j->m.run, "%llu rows failed and were drawn again: /draws and /failure tell which and why",
+               (unsigned long long)j->redrawn);
   gb_run_say(j->m.run, "%s: %lld + %lld + %lld rows for training, validation and test",
              gb_run_path(j->m.run, gb_making_data), (long long)j->opts.training, (long long)j->opts.validation,
              (long long)j->opts.test);
@@ -377,6 +427,8 @@ static void release(job *j)
   gb_free(&j->truth);
   gb_free(&j->hash);
   gb_free(&j->label);
+  gb_free(&j->draws);
+  gb_free(&j->reason);
   gb_sim_destroy(&j->sim);
 }
 
@@ -407,15 +459,20 @@ gb_err gb_simulate(gb_comm c, const gb_config *cfg, const gb_physics *physics, c
 /* --- the plan */
 
 /* Seconds a row, from the first rows of the run. */
-static gb_err try_rows(const gb_sim *sim, uint64_t seed, uint64_t most, double *seconds)
+static gb_err try_rows(const gb_sim *sim, uint64_t seed, uint64_t redraws, uint64_t most, double *seconds)
 {
+  uint16_t draws;
+  char reason[REASON];
   float *x = NULL;
   double *truth = NULL;
   uint64_t n = 0;
+  int n_truth;
+  gb_sim_truth(sim, &n_truth);
   gb_err e = gb_new(&x, sim->dims.n);
-  if (!e) e = gb_new(&truth, (size_t)sim->kind->simulator->n_truth);
+  if (!e) e = gb_new(&truth, (size_t)n_truth);
   double begin = gb_clock_now();
-  while (!e && n < most && (n == 0 || gb_clock_now() - begin < TRIAL_SECONDS)) e = one_row(sim, seed, n++, x, truth);
+  while (!e && n < most && (n == 0 || gb_clock_now() - begin < TRIAL_SECONDS))
+    e = draw_row(sim, seed, n++, redraws, x, truth, &draws, reason);
   *seconds = n ? (gb_clock_now() - begin) / (double)n : 0;
   gb_free(&x);
   gb_free(&truth);
@@ -428,11 +485,13 @@ gb_err gb_simulate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_te
   gb_run_opts run;
   char a[32], b[32], t[32];
   double seconds;
+  int n_truth;
+  gb_sim_truth(sim, &n_truth);
   gb_config_get(cfg, &gb_simulate_schema, &o);
   gb_config_get(cfg, &gb_run_schema, &run);
   bool image = is_image(sim);
   uint64_t n = rows_of(&o);
-  double truth = 8.0 * sim->kind->simulator->n_truth, row = (double)sample_bytes(sim, image) + truth;
+  double truth = 8.0 * n_truth, row = (double)sample_bytes(sim, image) + truth;
   double room = (double)room_of(sim, image, n, size);
   gb_text_add(out, "rows: %lld training + %lld validation + %lld test = %llu of %zu numbers%s\n", (long long)o.training,
               (long long)o.validation, (long long)o.test, (unsigned long long)n, sim->dims.n,
@@ -440,7 +499,7 @@ gb_err gb_simulate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_te
   gb_text_add(out, "memory per rank: %s with %d rank%s\n", gb_text_bytes(room * (row + 9), a), size,
               size > 1 ? "s" : "");
   gb_text_add(out, "disk: %s\n", gb_text_bytes((double)n * (row + 17), b));
-  GB_TRY(try_rows(sim, (uint64_t)run.seed, n, &seconds));
+  GB_TRY(try_rows(sim, (uint64_t)run.seed, (uint64_t)o.redraws, n, &seconds));
   gb_text_add(out,
               "tried: %.3g rows/s per rank\ntime: about %s on %d rank%s like this one, without what the disk takes\n",
               1 / fmax(seconds, 1e-9), gb_text_seconds(seconds * (double)n / size, t), size, size > 1 ? "s" : "");

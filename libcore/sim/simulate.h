@@ -6,7 +6,7 @@
 #include "sim/physics.h"
 
 typedef struct gb_simulate_opts {
-  int64_t training, validation, test;
+  int64_t training, validation, test, redraws;
   double save_seconds;
 } gb_simulate_opts;
 extern const gb_schema gb_simulate_schema; /* section "simulate" */
@@ -21,6 +21,6 @@ gb_err gb_simulate_plan(const gb_config *cfg, const gb_sim *sim, int size, gb_te
  *  @param[in] physics   must have a simulator
  *  @param[in] sections  whose fixed fields define the data: compared on resume, stored in the file; ends with NULL
  *  @return GB_STOPPED if asked to stop (the state is saved); GB_ERR_CONFIG if the directory belongs to another config;
- *          GB_ERR_NUMERIC naming the first row that failed */
+ *          GB_ERR_NUMERIC naming the first row that failed, also when drawn again simulate.redraws times */
 gb_err gb_simulate(gb_comm c, const gb_config *cfg, const gb_physics *physics, const gb_schema *const sections[],
                    gb_run *run);

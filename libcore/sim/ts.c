@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "linalg/lu.h"
 #include "sim/petsc.h"
 
 enum {
@@ -298,55 +299,6 @@ static PetscErrorCode implicit_product(Mat a, Vec x, Vec y)
   return product(a, implicit_map, x, y);
 }
 
-/* a [n, n] = P^T L U, in place. */
-static void factor(size_t n, double *a, int *pivot)
-{
-  for (size_t k = 0; k < n; k++) {
-    size_t best = k;
-    for (size_t i = k + 1; i < n; i++)
-      if (fabs(a[i * n + k]) > fabs(a[best * n + k])) best = i;
-    pivot[k] = (int)best;
-    for (size_t j = 0; best != k && j < n; j++) {
-      double kept = a[k * n + j];
-      a[k * n + j] = a[best * n + j];
-      a[best * n + j] = kept;
-    }
-    for (size_t i = k + 1; i < n; i++) {
-      double l = a[i * n + k] /= a[k * n + k];
-      for (size_t j = k + 1; j < n; j++) a[i * n + j] -= l * a[k * n + j];
-    }
-  }
-}
-
-static void swap(double *x, size_t i, size_t j)
-{
-  double kept = x[i];
-  x[i] = x[j];
-  x[j] = kept;
-}
-
-/* x = A^-1 x, or A^-T x. */
-static void substitute(size_t n, const double *a, const int *pivot, bool transposed, double *x)
-{
-  if (transposed) {
-    for (size_t i = 0; i < n; i++) {
-      for (size_t j = 0; j < i; j++) x[i] -= a[j * n + i] * x[j];
-      x[i] /= a[i * n + i];
-    }
-    for (size_t i = n; i-- > 0;)
-      for (size_t j = i + 1; j < n; j++) x[i] -= a[j * n + i] * x[j];
-    for (size_t k = n; k-- > 0;) swap(x, k, (size_t)pivot[k]);
-    return;
-  }
-  for (size_t k = 0; k < n; k++) swap(x, k, (size_t)pivot[k]);
-  for (size_t i = 0; i < n; i++)
-    for (size_t j = 0; j < i; j++) x[i] -= a[i * n + j] * x[j];
-  for (size_t i = n; i-- > 0;) {
-    for (size_t j = i + 1; j < n; j++) x[i] -= a[i * n + j] * x[j];
-    x[i] /= a[i * n + i];
-  }
-}
-
 /* Factors of shift I - J of every row and half, at a stage that has been computed. */
 static void factor_all(gb_ts *s, const gb_tape *tape, size_t slot)
 {
@@ -356,9 +308,9 @@ static void factor_all(gb_ts *s, const gb_tape *tape, size_t slot)
     gb_rhs_jacobian(f, tape, slot, s->t, s->u, c, s->row);
     for (size_t k = 0; k < blocks; k++)
       for (size_t i = 0; i < n; i++)
-        s->lu[(k * n + c) * n + i] = (i == c ? s->shift : 0) - s->row[(k / f->rows * n + i) * f->rows + k % f->rows];
+        s->lu[(k * n + i) * n + c] = (i == c ? s->shift : 0) - s->row[(k / f->rows * n + i) * f->rows + k % f->rows];
   }
-  for (size_t k = 0; k < blocks; k++) factor(n, s->lu + k * n * n, s->pivot + k * n);
+  for (size_t k = 0; k < blocks; k++) gb_lu_factor(n, n, s->lu + k * n * n, s->pivot + k * n);
   s->factored = true;
 }
 
@@ -370,7 +322,7 @@ static void solve_all(const gb_ts *s, bool transposed, const double *b, double *
   for (size_t k = 0; k < blocks; k++) {
     size_t at = k / f->rows * n * f->rows + k % f->rows;
     for (size_t i = 0; i < n; i++) one[i] = b[at + i * f->rows];
-    substitute(n, s->lu + k * n * n, s->pivot + k * n, transposed, one);
+    (transposed ? gb_lu_solve_transposed : gb_lu_solve)(n, n, s->lu + k * n * n, s->pivot + k * n, one);
     for (size_t i = 0; i < n; i++) x[at + i * f->rows] = one[i];
   }
 }

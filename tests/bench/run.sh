@@ -104,6 +104,11 @@ hybrid() {
   needs_openblas hybrid
   /usr/bin/python3 tests/bench/hybrid.py "$build" "$dir"
 }
+# Molecular systems: ours, SciPy's LSODA and BDF.
+molecules() {
+  /usr/bin/python3 -c "import scipy" || { echo "run.sh: molecules compares with SciPy: jobs/install.sh bench" >&2 && exit 2; }
+  /usr/bin/python3 tests/bench/molecules.py "$build" "$dir"
+}
 allreduce() {
   mpirun -n 2 --bind-to core "$build/tests/bench_allreduce"
 }
@@ -134,10 +139,10 @@ io() {
   done
 }
 
-[ $# -gt 0 ] || set -- mc farm spread ode linear train io allreduce scale hybrid
+[ $# -gt 0 ] || set -- mc farm spread ode linear train io allreduce scale hybrid molecules
 for group; do
   case $group in
-  mc | farm | spread | ode | linear | train | io | allreduce | scale | hybrid | soak | rng) $group ;;
-  *) echo "run.sh: no group $group; there are: mc farm spread ode linear train io allreduce scale hybrid soak rng" >&2 && exit 2 ;;
+  mc | farm | spread | ode | linear | train | io | allreduce | scale | hybrid | molecules | soak | rng) $group ;;
+  *) echo "run.sh: no group $group; there are: mc farm spread ode linear train io allreduce scale hybrid molecules soak rng" >&2 && exit 2 ;;
   esac
 done

@@ -10,15 +10,18 @@
 #include "data/dataset.h"
 #include "io/h5.h"
 #include "mpi/ranks.h"
+#include "sim/rows.h"
 
 enum { FRAMES = 4, SEEN = 2, SIDE = 3, TRUTHS = 3, N = 23 };
 
 typedef struct toy_opts {
   int64_t bad, worse; /* rows that fail: the result is no number; the simulator says so */
+  int64_t times;      /* draws of row `worse` that fail */
 } toy_opts;
 
 static const gb_field fields[] = {GB_NUMBER(toy_opts, bad, "-1", -1, 1e9, "1", GB_FIXED, "Test."),
                                   GB_NUMBER(toy_opts, worse, "-1", -1, 1e9, "1", GB_FIXED, "Test."),
+                                  GB_NUMBER(toy_opts, times, "1", 1, 1000, "1", GB_FIXED, "Test."),
                                   {0}};
 static const gb_schema schema = {"toy", "Test.", sizeof(toy_opts), fields, NULL};
 static const gb_schema *const sections[] = {&gb_run_schema, &schema, &gb_simulate_schema, NULL};
@@ -64,9 +67,12 @@ static void expected(size_t n, uint64_t seed, uint64_t row, float x[], double tr
 static gb_err simulate(void *it, uint64_t seed, uint64_t row, float *x, double *truth)
 {
   const toy_opts *o = it;
+  char name[48];
   expected(SIDE * SIDE * 3, seed, row, x, truth);
   if ((int64_t)row == o->bad) x[FRAMES * SEEN - 1] = nanf("");
-  GB_CHECK((int64_t)row != o->worse, GB_ERR_NUMERIC, "row %llu: no way at t = 0.5", (unsigned long long)row);
+  for (uint64_t k = 0; o->worse >= 0 && k < (uint64_t)o->times; k++)
+    GB_CHECK(row != gb_row_again((uint64_t)o->worse, k), GB_ERR_NUMERIC, "%s: no way at t = 0.5",
+             gb_row_name(row, name));
   return GB_OK;
 }
 
@@ -99,14 +105,14 @@ static const gb_physics toy = {.name = "toy",
                                      .image = &image};
 
 /* Generate into a folder; `more`: further keys in YAML. */
-static gb_err generate(const gb_physics *physics, const char *dir, const char *more)
+static gb_err generate_with(const gb_physics *physics, const char *dir, const char *more, const char *rows)
 {
   char text[PATH_MAX + 300];
   gb_config *cfg;
   gb_run *run = NULL;
   snprintf(text, sizeof text,
-           "run: {physics: toy, dir: \"%s\", seed: 5%s}\nsimulate: {training: 10, validation: 6, test: 7}\n",
-           scratch(dir), more);
+           "run: {physics: toy, dir: \"%s\", seed: 5%s}\nsimulate: {training: 10, validation: 6, test: 7%s}\n",
+           scratch(dir), more, rows);
   CHECK_OK(gb_config_parse("case.yaml", text, strlen(text), 0, NULL, sections, &cfg));
   CHECK_OK(gb_run_open(world, "greybox-test", cfg, sections, &run));
   gb_err e = gb_simulate(world, cfg, physics, sections, run);
@@ -114,6 +120,11 @@ static gb_err generate(const gb_physics *physics, const char *dir, const char *m
   gb_config_destroy(&cfg);
   MPI_Barrier(world.mpi);
   return e;
+}
+
+static gb_err generate(const gb_physics *physics, const char *dir, const char *more)
+{
+  return generate_with(physics, dir, more, "");
 }
 
 static void check_rows(const char *path, const gb_physics *physics)
@@ -186,6 +197,52 @@ static void bad_rows_are_named(void **state)
   CHECK_ALL_FAIL(generate(&toy, "both", "}\ntoy: {bad: 4, worse: 5"), GB_ERR_NUMERIC, "row 4 is nan"); /* the first */
 }
 
+/* Rows that fail are drawn again; which and why is told, whether the run is stopped or not, and others are as they
+ * were. */
+static void failed_rows_are_drawn_again(void **state)
+{
+  (void)state;
+  static const char often[] = "}\ntoy: {bad: 4, worse: 17, times: 3", again[] = "}\ntoy: {bad: 4, worse: 17, times: 2";
+  uint16_t draws[N];
+  char reason[N][160];
+  double number[N];
+  gb_h5 *f;
+  for (int stopped = 0; stopped < 2; stopped++) {
+    const char *dir = stopped ? "again.stopped" : "again";
+    gb_err e = GB_STOPPED;
+    for (int starts = 0; e; starts++) {
+      CHECK(starts <= N);
+      if (world.rank == 0 && stopped) {
+        CHECK_OK(gb_file_make_folder(scratch(dir)));
+        scratch_put(scratch("again.stopped/stop"), "", 0);
+      }
+      MPI_Barrier(world.mpi);
+      gb_err_clear();
+      e = generate_with(&toy, dir, again, ", redraws: 2");
+      CHECK(e == GB_OK || (stopped && e == GB_STOPPED));
+      MPI_Barrier(world.mpi);
+    }
+    gb_err_clear();
+    CHECK_OK(gb_h5_open(self, scratch(stopped ? "again.stopped/dataset.h5" : "again/dataset.h5"), &f));
+    CHECK_OK(gb_h5_read_all(f, "/draws", GB_H5_U16, N, draws));
+    CHECK_OK(gb_h5_read_all(f, "/failure", GB_H5_U8, sizeof reason, reason));
+    CHECK_OK(gb_h5_read_all(f, "/truth/row", GB_H5_F64, N, number));
+    CHECK_OK(gb_h5_close(&f, false));
+    for (int i = 0; i < N; i++) {
+      CHECK(draws[i] == (i == 4 ? 2 : i == 17 ? 3 : 1));
+      CHECK(number[i] == (double)gb_row_again((uint64_t)i, draws[i] - 1u));
+      CHECK(!strncmp(reason[i],
+                     i == 4    ? "row 4 is nan at time"
+                     : i == 17 ? "row 17: no way"
+                               : "",
+                     i == 4 || i == 17 ? 14 : 1));
+    }
+    MPI_Barrier(world.mpi);
+  }
+  CHECK_ALL_FAIL(generate_with(&toy, "often", often, ", redraws: 2"), GB_ERR_NUMERIC,
+                 "row 17, draw 3: no way at t = 0.5");
+}
+
 /* Each start makes one round and stops: the rows are as if it had not. */
 static void stopped_runs_go_on(void **state)
 {
@@ -222,7 +279,7 @@ static void damaged_state(void **state)
   if (world.rank == 0) { /* rows_done, which stands behind the format */
     size_t n = 0;
     char *all = scratch_get(scratch("damaged/generate.state.h5"), &n);
-    const int64_t numbers[2] = {1, world.size};
+    const int64_t numbers[3] = {2, world.size, 0};
     char *at = memmem(all, n, numbers, sizeof numbers);
     CHECK(at);
     at[8] ^= 2;
@@ -257,6 +314,11 @@ static void plan(void **state)
   gb_config_destroy(&cfg);
 }
 
-static const struct CMUnitTest tests[] = {TEST(rows_are_written),   TEST(images_are_written), TEST(bad_rows_are_named),
-                                          TEST(stopped_runs_go_on), TEST(damaged_state),      TEST(plan)};
+static const struct CMUnitTest tests[] = {TEST(rows_are_written),
+                                          TEST(images_are_written),
+                                          TEST(bad_rows_are_named),
+                                          TEST(failed_rows_are_drawn_again),
+                                          TEST(stopped_runs_go_on),
+                                          TEST(damaged_state),
+                                          TEST(plan)};
 RUN_ON_RANKS(tests)

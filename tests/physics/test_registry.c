@@ -181,6 +181,17 @@ static void check_known_part(const gb_sim *sim)
   CHECK(d->n_state >= d->seen && d->driven < d->n_state);
 }
 
+/* The names that an instance has of its own. */
+static void check_own_truth(const gb_sim *sim)
+{
+  int n;
+  const gb_var *v = gb_sim_truth(sim, &n);
+  CHECK(v == sim->dims.truth && n == sim->dims.n_truth && (size_t)n >= sim->dims.n_parameter);
+  check_sentence(v[0].name, v[0].doc);
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < i; k++) CHECK(strcmp(v[k].name, v[i].name));
+}
+
 static void descriptions_hold(void **state)
 {
   (void)state;
@@ -205,6 +216,7 @@ static void descriptions_hold(void **state)
     for (int k = 0; k < d->ndim; k++) CHECK(d->first[k] == 0 && d->count[k] == d->shape[k]);
     CHECK(en || p->simulator);
     check_known_part(&x.sim);
+    if (d->truth) check_own_truth(&x.sim);
     if (p->simulator) {
       CHECK(p->simulator->simulate);
       check_vars("truth", p->simulator->n_truth, p->simulator->truth);
@@ -591,22 +603,24 @@ static void check_rows(const gb_physics *kind)
   const gb_simulator *s = kind->simulator;
   float *x, *y;
   double z[ROWS][LAB_MOST];
+  int n_truth;
   instance a, b;
   open_instance(&a, kind);
   open_instance(&b, kind);
   const gb_dims *d = &a.sim.dims;
+  gb_sim_truth(&a.sim, &n_truth);
   CHECK_OK(gb_new(&x, ROWS * d->n));
   CHECK_OK(gb_new(&y, 2 * d->n));
   for (size_t k = 0; k < ROWS; k++)
     CHECK_OK(s->simulate(k < 4 ? a.sim.self : b.sim.self, of[k].seed, of[k].row, x + k * d->n, z[k]));
   for (size_t k = 0; k < ROWS; k++) {
-    check_finite("truth", (size_t)s->n_truth, z[k]);
+    check_finite("truth", (size_t)n_truth, z[k]);
     for (size_t q = 0; q < d->n_parameter; q++) CHECK(z[k][q] >= d->low[q] && z[k][q] <= d->high[q]);
     for (size_t i = 0; i < d->n; i++) CHECK(isfinite(x[k * d->n + i]));
     for (size_t i = 0; i < k; i++) {
       bool same = of[i].seed == of[k].seed && of[i].row == of[k].row;
       CHECK(same == !memcmp(x + i * d->n, x + k * d->n, d->n * sizeof *x));
-      CHECK(same == !memcmp(z[i], z[k], (size_t)s->n_truth * sizeof(double)));
+      CHECK(same == !memcmp(z[i], z[k], (size_t)n_truth * sizeof(double)));
     }
   }
   if (s->exact) { /* of more frames than samples have: what the first are does not change but by rounding */

@@ -53,8 +53,8 @@ END
 /usr/bin/python3 "$SOURCE/docs/read_rows.py" d.3/dataset.h5 >printed || fail "docs/read_rows.py failed"
 grep -q "^omega " printed || fail "docs/read_rows.py says nothing about omega: $(cat printed)"
 
-# Images, in the layout of Galaxy10; fields.
-for physics in galaxy advection_diffusion; do
+# Images, in the layout of Galaxy10; fields; molecular systems, whose rows tell what their curves do.
+for physics in galaxy advection_diffusion curves predator_prey oligator pen_dna; do
   for ranks in 1 3 4; do
     run $ranks "$generate" case.yaml run.dir=$physics.$ranks run.physics=$physics simulate.training=20 \
       simulate.validation=3 simulate.test=4 galaxy.class=mixed
