@@ -14,6 +14,7 @@ H5[A-Za-z]*\.h libcore/io/h5(_inside)?.[ch]
 Random123/ libcore/base/rng.c
 petsc[a-z]+\.h libcore/sim/(petsc|integrate|rodas|ts).[ch]
 tsimpl\.h libcore/sim/rodas.c
+tsimpl\.h libcore/sim/rodas.c
 mpi\.h libcore/comm/comm.h
 LIST
   # jansson, which writes reports and logs, may be used in several files of io and report, but never in an interface
