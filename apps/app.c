@@ -144,6 +144,7 @@ int gb_app_main(int argc, char **argv, const gb_app *app)
   const char *wrong = NULL;
   gb_text own = {0};
   gb_comm c = {0};
+  gb_run_catch_signals();
   MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0}); /* for gb_h5_write_start(); less is no failure */
   gb_err e = gb_comm_open(MPI_COMM_WORLD, &c);
   opterr = c.rank == 0;
