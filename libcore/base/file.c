@@ -95,8 +95,15 @@ static gb_err sync_path(const char *path, int flags)
 
 gb_err gb_file_commit(const char *part, const char *path)
 {
+  return gb_file_commit_keeping(part, path, NULL);
+}
+
+gb_err gb_file_commit_keeping(const char *part, const char *path, const char *kept)
+{
   char folder[PATH_MAX];
-  GB_TRY(sync_path(part, O_RDONLY));
+  GB_TRY(sync_path(part, O_RDONLY)); /* before anything is renamed: a full disk may be told only now */
+  GB_CHECK(!kept || rename(path, kept) == 0 || errno == ENOENT, GB_ERR_IO, "%s: cannot be renamed to %s: %s", path,
+           kept, strerror(errno));
   GB_CHECK(rename(part, path) == 0, GB_ERR_IO, "%s: cannot be renamed to %s: %s", part, path, strerror(errno));
   GB_CHECK(snprintf(folder, sizeof folder, "%s", path) < (int)sizeof folder, GB_ERR_IO,
            "%.200s...: the path is too long", path);

@@ -20,6 +20,12 @@ gb_err gb_file_write(const char *path, const char *s, size_t n);
  *  @return GB_ERR_IO */
 gb_err gb_file_commit(const char *part, const char *path);
 
+/** The same, and a file that had the name before gets the name `kept`, whatever had that. A crash may leave no file
+ *  under `path`, but never neither of them.
+ *  Local.
+ *  @return GB_ERR_IO */
+gb_err gb_file_commit_keeping(const char *part, const char *path, const char *kept);
+
 /** Put a line with the checksum of all bytes of a file behind its end, where HDF5, for one, does not look. It protects
  *  readers that cannot bear damage: a changed byte in the structure of an HDF5 file can crash the library.
  *  Local.

@@ -1,9 +1,11 @@
 /* learn/checkpoint.c - one small HDF5 file, written and read by rank 0. */
 #include "learn/checkpoint.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -115,13 +117,47 @@ static gb_err write_file(gb_comm alone, const char *path, const char *config, co
   return e ? e : closed;
 }
 
-static gb_err save(gb_comm alone, const char *path, const char *config, const gb_state *s)
+/* Open a file whose every byte is what was written: HDF5 itself may crash on others. */
+static gb_err open_sound(gb_comm alone, const char *path, gb_h5 **f)
+{
+  GB_TRY(gb_file_check_seal(path));
+  return gb_h5_open(alone, path, f);
+}
+
+/* Is what was written what is there? A full disk may be told late, or never: HDF5 closes such a file without an error.
+ */
+static gb_err read_again(gb_comm alone, const char *aside, const gb_state *s)
+{
+  part p[PARTS];
+  gb_h5 *f = NULL;
+  gb_real *copy = NULL;
+  gb_err e = open_sound(alone, aside, &f);
+  if (!e) e = gb_new(&copy, gb_params_size(s->params));
+  parts_of(s, p);
+  for (int k = 0; k < PARTS && !e; k++)
+    for (int i = 0; i < gb_params_n(s->params) && p[k].v && !e; i++) {
+      const gb_param_info *info = gb_params_info(s->params, i);
+      char name[160];
+      name_of(&p[k], info, name);
+      e = get(f, aside, name, REAL, info->count, info->count * sizeof *copy, copy);
+      if (!e && memcmp(copy, p[k].v + info->first, info->count * sizeof *copy))
+        e = GB_FAIL(GB_ERR_IO, "%s: %s is not what was written: is the disk full?", aside, name);
+    }
+  gb_h5_close(&f, false);
+  gb_free(&copy);
+  return e;
+}
+
+static gb_err save(gb_comm alone, const char *path, const char *kept, const char *config, const gb_state *s)
 {
   char aside[PATH_MAX];
-  GB_TRY(write_file(alone, path, config, s)); /* as path.part */
   snprintf(aside, sizeof aside, "%s.part", path);
-  GB_TRY(gb_file_seal(aside));
-  return gb_file_commit(aside, path);
+  gb_err e = write_file(alone, path, config, s); /* as path.part */
+  if (!e) e = gb_file_seal(aside);
+  if (!e) e = read_again(alone, aside, s);
+  if (!e) e = gb_file_commit_keeping(aside, path, kept);
+  if (e) unlink(aside); /* what is left of a full disk is needed */
+  return e;
 }
 
 /* Run by rank 0 on a communicator of its own: plain file access, no MPI-IO. */
@@ -130,16 +166,71 @@ static gb_comm alone_of(gb_comm c)
   return (gb_comm){MPI_COMM_SELF, 0, c.rank == 0};
 }
 
-gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const gb_state *s)
+/* "run/checkpoint.prev.h5" of "run/checkpoint.h5" and "prev" */
+static void sibling(const char *path, const char *word, char out[PATH_MAX])
 {
-  return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, config, s) : GB_OK);
+  size_t n = strlen(path);
+  if (n > 3 && !strcmp(path + n - 3, ".h5")) n -= 3;
+  snprintf(out, PATH_MAX, "%.*s.%s.h5", (int)(n < PATH_MAX - 32 ? n : PATH_MAX - 32), path, word);
 }
 
-/* Open a file whose every byte is what was written: HDF5 itself may crash on others. */
-static gb_err open_sound(gb_comm alone, const char *path, gb_h5 **f)
+gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const gb_state *s)
 {
-  GB_TRY(gb_file_check_seal(path));
-  return gb_h5_open(alone, path, f);
+  return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, NULL, config, s) : GB_OK);
+}
+
+gb_err gb_checkpoint_advance(gb_comm c, const char *path, const char *config, const gb_state *s)
+{
+  char kept[PATH_MAX];
+  sibling(path, "prev", kept);
+  return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, kept, config, s) : GB_OK);
+}
+
+static gb_err is_whole(gb_comm alone, const char *path)
+{
+  uint64_t n[N_NUMBERS];
+  gb_h5 *f = NULL;
+  gb_err e = open_sound(alone, path, &f);
+  if (!e) e = get(f, path, "/numbers", GB_H5_U64, N_NUMBERS, sizeof n, n);
+  gb_h5_close(&f, false);
+  return e;
+}
+
+/* `why`: what is wrong with the file of that name. */
+static gb_err fall_back(gb_comm alone, const char *path, const char *prev, const char *why, gb_text *told)
+{
+  char damaged[PATH_MAX];
+  sibling(path, "damaged", damaged);
+  gb_err e = is_whole(alone, prev);
+  if (e == GB_ERR_IO) gb_err_clear();
+  GB_CHECK(e != GB_ERR_IO, GB_ERR_IO,
+           "%s; the one before, %s, is no better. Choose another run.dir, or remove both to start again.", why, prev);
+  if (e) return e;
+  GB_CHECK(rename(path, damaged) == 0 || errno == ENOENT, GB_ERR_IO, "%s: cannot be renamed to %s: %s", path, damaged,
+           strerror(errno));
+  GB_CHECK(rename(prev, path) == 0, GB_ERR_IO, "%s: cannot be renamed to %s: %s", prev, path, strerror(errno));
+  gb_text_add(told, "%s. Going on from %s, the checkpoint before it", why, prev);
+  return gb_text_done(told);
+}
+
+static gb_err recover(gb_comm alone, const char *path, gb_text *told)
+{
+  char prev[PATH_MAX], why[600];
+  bool there = access(path, F_OK) == 0;
+  sibling(path, "prev", prev);
+  snprintf(why, sizeof why, "%s is missing", path);
+  if (there) {
+    gb_err e = is_whole(alone, path);
+    if (e != GB_ERR_IO || access(prev, F_OK)) return e;
+    snprintf(why, sizeof why, "%s", gb_err_message());
+    gb_err_clear();
+  }
+  return access(prev, F_OK) ? GB_OK : fall_back(alone, path, prev, why, told);
+}
+
+gb_err gb_checkpoint_recover(gb_comm c, const char *path, gb_text *told)
+{
+  return gb_comm_agree(c, c.rank == 0 ? recover(alone_of(c), path, told) : GB_OK);
 }
 
 static gb_err read_part(gb_h5 *f, const char *path, gb_state *s, const part *p)
