@@ -102,10 +102,13 @@ void gb_h5_settle(void)
   behind = NULL;
 }
 
-/* The innermost message of the HDF5 error stack. */
+/* The innermost message of the HDF5 error stack: of those with a list of details what the system said. */
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text)
 {
-  if (n == 0) snprintf(text, 256, "%s", error->desc ? error->desc : "unknown");
+  static const char system_says[] = "error message = '";
+  const char *desc = error->desc ? error->desc : "unknown", *from = strstr(desc, system_says);
+  if (from) from += sizeof system_says - 1;
+  if (n == 0) snprintf(text, 256, "%.*s", (int)strcspn(from ? from : desc, from ? "'\n" : "\n"), from ? from : desc);
   return 0;
 }
 
