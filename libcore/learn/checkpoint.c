@@ -1,13 +1,13 @@
 /* learn/checkpoint.c - one small HDF5 file, written and read by rank 0. */
 #include "learn/checkpoint.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/generations.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "io/h5.h"
@@ -117,13 +117,6 @@ static gb_err write_file(gb_comm alone, const char *path, const char *config, co
   return e ? e : closed;
 }
 
-/* Open a file whose every byte is what was written: HDF5 itself may crash on others. */
-static gb_err open_sound(gb_comm alone, const char *path, gb_h5 **f)
-{
-  GB_TRY(gb_file_check_seal(path));
-  return gb_h5_open(alone, path, f);
-}
-
 /* Is what was written what is there? A full disk may be told late, or never: HDF5 closes such a file without an error.
  */
 static gb_err read_again(gb_comm alone, const char *aside, const gb_state *s)
@@ -131,7 +124,7 @@ static gb_err read_again(gb_comm alone, const char *aside, const gb_state *s)
   part p[PARTS];
   gb_h5 *f = NULL;
   gb_real *copy = NULL;
-  gb_err e = open_sound(alone, aside, &f);
+  gb_err e = gb_h5_open(alone, aside, &f);
   if (!e) e = gb_new(&copy, gb_params_size(s->params));
   parts_of(s, p);
   for (int k = 0; k < PARTS && !e; k++)
@@ -166,14 +159,6 @@ static gb_comm alone_of(gb_comm c)
   return (gb_comm){MPI_COMM_SELF, 0, c.rank == 0};
 }
 
-/* "run/checkpoint.prev.h5" of "run/checkpoint.h5" and "prev" */
-static void sibling(const char *path, const char *word, char out[PATH_MAX])
-{
-  size_t n = strlen(path);
-  if (n > 3 && !strcmp(path + n - 3, ".h5")) n -= 3;
-  snprintf(out, PATH_MAX, "%.*s.%s.h5", (int)(n < PATH_MAX - 32 ? n : PATH_MAX - 32), path, word);
-}
-
 gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const gb_state *s)
 {
   return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, NULL, config, s) : GB_OK);
@@ -182,55 +167,13 @@ gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const
 gb_err gb_checkpoint_advance(gb_comm c, const char *path, const char *config, const gb_state *s)
 {
   char kept[PATH_MAX];
-  sibling(path, "prev", kept);
+  gb_generations_before(path, kept);
   return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, kept, config, s) : GB_OK);
-}
-
-static gb_err is_whole(gb_comm alone, const char *path)
-{
-  uint64_t n[N_NUMBERS];
-  gb_h5 *f = NULL;
-  gb_err e = open_sound(alone, path, &f);
-  if (!e) e = get(f, path, "/numbers", GB_H5_U64, N_NUMBERS, sizeof n, n);
-  gb_h5_close(&f, false);
-  return e;
-}
-
-/* `why`: what is wrong with the file of that name. */
-static gb_err fall_back(gb_comm alone, const char *path, const char *prev, const char *why, gb_text *told)
-{
-  char damaged[PATH_MAX];
-  sibling(path, "damaged", damaged);
-  gb_err e = is_whole(alone, prev);
-  if (e == GB_ERR_IO) gb_err_clear();
-  GB_CHECK(e != GB_ERR_IO, GB_ERR_IO,
-           "%s; the one before, %s, is no better. Choose another run.dir, or remove both to start again.", why, prev);
-  if (e) return e;
-  GB_CHECK(rename(path, damaged) == 0 || errno == ENOENT, GB_ERR_IO, "%s: cannot be renamed to %s: %s", path, damaged,
-           strerror(errno));
-  GB_CHECK(rename(prev, path) == 0, GB_ERR_IO, "%s: cannot be renamed to %s: %s", prev, path, strerror(errno));
-  gb_text_add(told, "%s. Going on from %s, the checkpoint before it", why, prev);
-  return gb_text_done(told);
-}
-
-static gb_err recover(gb_comm alone, const char *path, gb_text *told)
-{
-  char prev[PATH_MAX], why[600];
-  bool there = access(path, F_OK) == 0;
-  sibling(path, "prev", prev);
-  snprintf(why, sizeof why, "%s is missing", path);
-  if (there) {
-    gb_err e = is_whole(alone, path);
-    if (e != GB_ERR_IO || access(prev, F_OK)) return e;
-    snprintf(why, sizeof why, "%s", gb_err_message());
-    gb_err_clear();
-  }
-  return access(prev, F_OK) ? GB_OK : fall_back(alone, path, prev, why, told);
 }
 
 gb_err gb_checkpoint_recover(gb_comm c, const char *path, gb_text *told)
 {
-  return gb_comm_agree(c, c.rank == 0 ? recover(alone_of(c), path, told) : GB_OK);
+  return gb_comm_agree(c, c.rank == 0 ? gb_generations_recover(path, told) : GB_OK);
 }
 
 static gb_err read_part(gb_h5 *f, const char *path, gb_state *s, const part *p)
@@ -254,7 +197,7 @@ static gb_err read_file(gb_comm alone, const char *path, gb_state *s)
   uint64_t n[N_NUMBERS];
   part p[PARTS];
   gb_h5 *f = NULL;
-  gb_err e = open_sound(alone, path, &f);
+  gb_err e = gb_h5_open(alone, path, &f);
   parts_of(s, p);
   if (!e) e = get(f, path, "/numbers", GB_H5_U64, N_NUMBERS, sizeof n, n);
   if (!e && n[FORMAT] != VERSION)
@@ -286,7 +229,7 @@ gb_err gb_checkpoint_load(gb_comm c, const char *path, gb_state *s)
 static gb_err read_config(gb_comm alone, const char *path, char **config)
 {
   gb_h5 *f = NULL;
-  gb_err e = open_sound(alone, path, &f);
+  gb_err e = gb_h5_open(alone, path, &f);
   if (!e) e = gb_h5_get_text(f, "/config", config);
   if (!e) e = check(f, path, "/config", strlen(*config), *config);
   gb_h5_close(&f, false);

@@ -26,10 +26,8 @@ gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const
  *  Collective over c. */
 gb_err gb_checkpoint_advance(gb_comm c, const char *path, const char *config, const gb_state *s);
 
-/** Look whether a checkpoint is whole. If it is not, or missing after a crash, the generation before takes its name,
- * and the damaged file is kept as checkpoint.damaged.h5. Collective over c; rank 0 acts.
- *  @param[out] told  on rank 0 what was done, if anything, is appended; freed by gb_text_free()
- *  @return GB_ERR_IO if it is damaged and so is the one before, or there is none. Then nothing was touched */
+/** gb_generations_recover() of a checkpoint.
+ *  Collective over c; rank 0 acts, and on it `told` is filled. */
 gb_err gb_checkpoint_recover(gb_comm c, const char *path, gb_text *told);
 
 /** Read a checkpoint into a state whose params have the same tensors. Weights and numbers come to all ranks, moments
