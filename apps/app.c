@@ -113,7 +113,7 @@ static int leave(const gb_app *app, gb_comm *c, gb_err e)
     fprintf(stderr, "%s: %s%s\n", app->name, e == GB_STOPPED ? "" : "error: ", gb_err_message());
     if (e != GB_ERR_CONFIG && e != GB_STOPPED) fprintf(stderr, "%s: raised at %s\n", app->name, gb_err_place());
   }
-  if (!common) MPI_Abort(c->mpi, (int)e);
+  if (!common || gb_h5_broken()) MPI_Abort(c->mpi, (int)e);
   gb_comm_close(c);
   gb_petsc_end();
   MPI_Finalize();

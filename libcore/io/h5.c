@@ -175,13 +175,13 @@ static gb_err look(const char *path)
 }
 
 /* A collective write that fails on one rank, for want of room, can hold the others for ever (HDF5 1.10 over Open MPI's
- * MPI-IO does): all room is had before. Structure and texts have a reserve; files of one rank just fail.
+ * MPI-IO does): all room is had before. Structure and texts have a reserve.
  * Collective. */
 static gb_err reserve(gb_h5 *f, uint64_t more)
 {
   static const uint64_t structure = 1 << 20;
   f->wanted += more;
-  if (f->c.size == 1 || f->wanted + structure / 2 <= f->reserved) return GB_OK;
+  if (f->wanted + structure / 2 <= f->reserved) return GB_OK;
   f->reserved = f->wanted + structure;
   return gb_comm_agree(f->c, f->c.rank == 0 ? gb_file_reserve(f->part, f->reserved) : GB_OK);
 }
@@ -260,6 +260,13 @@ gb_err gb_h5_sync(gb_h5 *f)
   return flush(f);
 }
 
+static bool broken;
+
+bool gb_h5_broken(void)
+{
+  return broken;
+}
+
 static gb_err commit_part(const gb_h5 *f)
 {
   GB_TRY(gb_file_seal(f->part));
@@ -275,6 +282,7 @@ gb_err gb_h5_close(gb_h5 **file, bool commit)
   gb_h5_settle();
   gb_err before = f->writing ? gb_h5_write_wait(f) : GB_OK,
          e = H5Fclose(f->file) < 0 ? gb_h5_failed(f, "closing", NULL) : GB_OK;
+  broken = broken || e;
   H5Pclose(f->transfer);
   e = gb_comm_agree(c, e);
   if (f->reserved && c.rank == 0 && (e || !commit)) gb_file_trim(f->part);

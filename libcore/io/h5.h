@@ -77,6 +77,10 @@ gb_err gb_h5_sync(gb_h5 *f);
  * its name, unless a batch failed that nobody waited for. Collective over the file's communicator. NULL is allowed. */
 gb_err gb_h5_close(gb_h5 **f, bool commit);
 
+/** Could a file not be closed? HDF5 1.10 then crashes when it is ended, as MPI_Finalize() does.
+ *  Local. */
+bool gb_h5_broken(void);
+
 /** Make a dataset. Space is allocated at once, so that later writes leave the structure of the file alone: a
  * killed writer then loses data but never the file. Collective over the file's communicator. */
 gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/hash.h"
@@ -385,32 +386,46 @@ static void generations(void **state)
   gb_text_free(&told);
 }
 
-/* No room for all of a new file, wherever that shows: refused, the two generations stay, and the part goes. */
+/* Saves of rank 0 with more and more room, never enough: refused each time, and nothing is left of them. */
+static bool refused_for_want_of_room(const char *path, off_t enough)
+{
+  struct rlimit old, less;
+  gb_state s = make_state(0, true);
+  bool right = true;
+  fill(&s);
+  signal(SIGXFSZ, SIG_IGN);
+  getrlimit(RLIMIT_FSIZE, &old);
+  for (off_t room = 0; room < enough && right; room += 97) {
+    less = (struct rlimit){(rlim_t)room, old.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &less);
+    gb_err_clear();
+    gb_err e = gb_checkpoint_advance(self, path, config, &s);
+    setrlimit(RLIMIT_FSIZE, &old);
+    right = e == GB_ERR_IO && strstr(gb_err_message(), "File too large") && access(scratch("room.h5.part"), F_OK);
+    if (!right) fprintf(stderr, "room %lld: %d, %s\n", (long long)room, (int)e, gb_err_message());
+  }
+  return right;
+}
+
+/* No room for all of a new file, wherever that shows: refused, the two generations stay, and the part goes. In a
+ * process of its own: after a file that cannot be closed HDF5 is of no more use. */
 static void no_room(void **state)
 {
   (void)state;
   char path[PATH_MAX];
-  struct rlimit old, less;
   struct stat st = {0};
-  gb_state s = make_state(0, true);
-  fill(&s);
+  int status = 0;
   snprintf(path, sizeof path, "%s", scratch("room.h5"));
   advance(path, 5);
   advance(path, 6);
-  CHECK(stat(path, &st) == 0 && getrlimit(RLIMIT_FSIZE, &old) == 0);
-  signal(SIGXFSZ, SIG_IGN);
-  for (off_t room = 0; room < st.st_size; room += 97) {
-    less = (struct rlimit){(rlim_t)room, old.rlim_max};
-    if (world.rank == 0) CHECK(setrlimit(RLIMIT_FSIZE, &less) == 0);
-    gb_err_clear();
-    gb_err e = gb_checkpoint_advance(world, path, config, &s);
-    if (world.rank == 0) CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
-    CHECK(e == GB_ERR_IO && gb_err_is_common() && strstr(gb_err_message(), "File too large"));
-    CHECK(access(scratch("room.h5.part"), F_OK) != 0);
+  if (world.rank == 0) {
+    CHECK(stat(path, &st) == 0);
+    pid_t child = fork();
+    if (child == 0) _exit(refused_for_want_of_room(path, st.st_size) ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
   }
-  gb_err_clear();
+  MPI_Barrier(world.mpi);
   CHECK(step_in(path) == 6 && step_in(scratch("room.prev.h5")) == 5);
-  drop(&s);
 }
 
 /* A file of a later program: said so, even though its checksum is right. */
