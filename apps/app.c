@@ -113,7 +113,7 @@ static int leave(const gb_app *app, gb_comm *c, gb_err e)
     fprintf(stderr, "%s: %s%s\n", app->name, e == GB_STOPPED ? "" : "error: ", gb_err_message());
     if (e != GB_ERR_CONFIG && e != GB_STOPPED) fprintf(stderr, "%s: raised at %s\n", app->name, gb_err_place());
   }
-  if (!common) MPI_Abort(c->mpi, (int)e);
+  if (!common || gb_h5_broken()) MPI_Abort(c->mpi, (int)e);
   gb_comm_close(c);
   gb_petsc_end();
   MPI_Finalize();
@@ -144,6 +144,7 @@ int gb_app_main(int argc, char **argv, const gb_app *app)
   const char *wrong = NULL;
   gb_text own = {0};
   gb_comm c = {0};
+  gb_run_catch_signals();
   MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0}); /* for gb_h5_write_start(); less is no failure */
   gb_err e = gb_comm_open(MPI_COMM_WORLD, &c);
   opterr = c.rank == 0;

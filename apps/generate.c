@@ -24,7 +24,7 @@ static gb_err run(const gb_call *call)
                                        chains ? &gb_chains_schema : &gb_simulate_schema, NULL};
   gb_run *r = NULL;
   GB_TRY(gb_comm_agree(call->c, need_samples(call)));
-  GB_TRY(gb_run_open(call->c, call->program, call->cfg, call->all, &r));
+  GB_TRY(gb_run_open_alone(call->c, call->program, call->cfg, call->all, &r));
   gb_err e = (chains ? gb_generate : gb_simulate)(call->c, call->cfg, call->sim.kind, defining, r);
   gb_run_close(&r);
   return e;

@@ -12,7 +12,7 @@ static gb_err plan(const gb_call *call, gb_text *out)
 static gb_err run(const gb_call *call)
 {
   gb_run *r = NULL;
-  GB_TRY(gb_run_open(call->c, call->program, call->cfg, call->all, &r));
+  GB_TRY(gb_run_open_alone(call->c, call->program, call->cfg, call->all, &r));
   gb_err e = gb_sweep_run(call->c, &(gb_sweep_call){SWEEP(call)}, r);
   gb_run_close(&r);
   return e;

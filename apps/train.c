@@ -13,7 +13,7 @@ static gb_err plan(const gb_call *call, gb_text *out)
 static gb_err train(const gb_call *call, bool profile)
 {
   gb_run *r = NULL;
-  GB_TRY(gb_run_open(call->c, call->program, call->cfg, call->all, &r));
+  GB_TRY(gb_run_open_alone(call->c, call->program, call->cfg, call->all, &r));
   gb_err e = gb_experiment_train(call->c, call->cfg, &call->sim, r, &(gb_training){.profile = profile});
   gb_run_close(&r);
   return e;

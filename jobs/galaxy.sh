@@ -8,6 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 config=${CONFIG:-configs/galaxy.yaml}
 . jobs/common.sh
+build
 
 dir=$(run_dir "$@")
 if [ -n "${GALAXY10:-}" ]; then

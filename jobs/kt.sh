@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 config=${CONFIG:-configs/xy_kt.yaml}
 sizes=${SIZES:-16:20000 32:12000 64:4000 128:1200 256:350} # samples per chain
 . jobs/common.sh
+build
 
 dir=$(run_dir "$@")
 made=

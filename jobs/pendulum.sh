@@ -7,6 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 config=${CONFIG:-configs/pendulum.yaml}
 . jobs/common.sh
+build
 
 dir=$(run_dir "$@")
 greybox generate "$@"

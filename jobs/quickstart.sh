@@ -6,12 +6,15 @@ set -eu
 cd "$(dirname "$0")/.."
 config=${CONFIG:-configs/xy_quickstart.yaml}
 . jobs/common.sh
+build
 
 dir=$(run_dir "$@")
 greybox generate "$@"
-greybox train "$@" "run.dir=$dir/vae" "data.path=$dir/dataset.h5" model.spread=fixed objective.energy_weight=0
-greybox train "$@" "run.dir=$dir/h-vae" "data.path=$dir/dataset.h5" model.spread=fixed
-greybox train "$@" "run.dir=$dir/g-vae" "data.path=$dir/dataset.h5" objective.energy_weight=0
-greybox train "$@" "run.dir=$dir/hg-vae" "data.path=$dir/dataset.h5"
+model() {
+  name=$1
+  shift
+  greybox train "$@" "run.dir=$dir/$name" "data.path=$dir/dataset.h5"
+}
+ladder model "$@"
 greybox report "$@"
 finish "$dir"

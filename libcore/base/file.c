@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -95,8 +96,15 @@ static gb_err sync_path(const char *path, int flags)
 
 gb_err gb_file_commit(const char *part, const char *path)
 {
+  return gb_file_commit_keeping(part, path, NULL);
+}
+
+gb_err gb_file_commit_keeping(const char *part, const char *path, const char *kept)
+{
   char folder[PATH_MAX];
-  GB_TRY(sync_path(part, O_RDONLY));
+  GB_TRY(sync_path(part, O_RDONLY)); /* before anything is renamed: a full disk may be told only now */
+  GB_CHECK(!kept || rename(path, kept) == 0 || errno == ENOENT, GB_ERR_IO, "%s: cannot be renamed to %s: %s", path,
+           kept, strerror(errno));
   GB_CHECK(rename(part, path) == 0, GB_ERR_IO, "%s: cannot be renamed to %s: %s", part, path, strerror(errno));
   GB_CHECK(snprintf(folder, sizeof folder, "%s", path) < (int)sizeof folder, GB_ERR_IO,
            "%.200s...: the path is too long", path);
@@ -110,42 +118,95 @@ gb_err gb_file_commit(const char *part, const char *path)
   return sync_path(folder, O_RDONLY | O_DIRECTORY);
 }
 
+/* EINTR: fallocate() of a large file takes its time. */
+static int reserve(int fd, uint64_t bytes)
+{
+  struct statvfs fs;
+  int error = 0;
+  while (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) && (error = errno) == EINTR) error = 0;
+  if (error != EOPNOTSUPP && error != ENOSYS) return error;
+  return fstatvfs(fd, &fs) ? errno : (uint64_t)fs.f_bavail * fs.f_frsize < bytes ? ENOSPC : 0;
+}
+
+gb_err gb_file_reserve(const char *path, uint64_t bytes)
+{
+  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  GB_CHECK(fd >= 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
+  int error = reserve(fd, bytes);
+  close(fd);
+  GB_CHECK(!error, GB_ERR_IO, "%s: %s: %.1f MB are needed. Make room, or give another run.dir.", path, strerror(error),
+           (double)bytes * 1e-6);
+  return GB_OK;
+}
+
+void gb_file_trim(const char *path)
+{
+  struct stat st;
+  if (stat(path, &st) == 0 && truncate(path, st.st_size)) return;
+}
+
 static const char seal_mark[] = "\ngreybox xxh3 ";
 enum { MARK = sizeof seal_mark - 1, DIGITS = 32, SEAL = MARK + DIGITS + 1 };
 
-static gb_err read_whole(const char *path, char **text, size_t *n)
+/* Checksum of a file up to `n` bytes before its end. */
+static gb_err hash_but(int fd, const char *path, size_t n, char hex[33])
 {
-  return gb_file_read(path, SIZE_MAX / 4, text, n);
+  struct stat st;
+  int error = fstat(fd, &st) ? errno : st.st_size < (off_t)n ? EIO : gb_hash_file(fd, (size_t)st.st_size - n, hex);
+  GB_CHECK(!error, GB_ERR_IO, "%s: %s", path, strerror(error));
+  return GB_OK;
 }
 
 gb_err gb_file_seal(const char *path)
 {
-  char *text = NULL, line[SEAL + 1], hex[33];
-  size_t n = 0;
-  GB_TRY(read_whole(path, &text, &n));
-  gb_hash_hex(text, n, hex);
-  gb_free(&text);
-  snprintf(line, sizeof line, "%s%s\n", seal_mark, hex);
-  int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  char line[SEAL + 1], hex[33];
+  int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
   GB_CHECK(fd >= 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
-  gb_err e = write_all(fd, path, line, SEAL);
+  gb_err e = hash_but(fd, path, 0, hex);
+  snprintf(line, sizeof line, "%s%s\n", seal_mark, hex);
+  if (!e) e = write_all(fd, path, line, SEAL);
   if (close(fd) != 0 && !e) e = GB_FAIL(GB_ERR_IO, "%s: %s", path, strerror(errno));
+  return e;
+}
+
+/* The seal of an open regular file; `found`: there is one. */
+static gb_err compare(int fd, const char *path, bool *found)
+{
+  char end[SEAL], hex[33];
+  struct stat st;
+  GB_CHECK(fstat(fd, &st) == 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
+  GB_CHECK(S_ISREG(st.st_mode), GB_ERR_IO, "%s: is not a regular file", path);
+  *found = st.st_size >= SEAL && pread(fd, end, SEAL, st.st_size - SEAL) == SEAL && !memcmp(end, seal_mark, MARK);
+  GB_CHECK(*found || st.st_size < SEAL || !memmem(end, SEAL, seal_mark, MARK), GB_ERR_IO, "%s: is cut short", path);
+  if (!*found) return GB_OK;
+  GB_TRY(hash_but(fd, path, SEAL, hex));
+  GB_CHECK(!memcmp(end + MARK, hex, DIGITS), GB_ERR_IO,
+           "%s: does not match the checksum at its end: the file is damaged. Restore it, or remove it to make it anew.",
+           path);
+  return GB_OK;
+}
+
+static gb_err open_and_compare(const char *path, bool *found)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  GB_CHECK(fd >= 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
+  gb_err e = compare(fd, path, found);
+  close(fd);
   return e;
 }
 
 gb_err gb_file_check_seal(const char *path)
 {
-  char *text = NULL, hex[33];
-  size_t n = 0;
-  gb_err e = GB_OK;
-  GB_TRY(read_whole(path, &text, &n));
-  if (n >= SEAL && !memcmp(text + n - SEAL, seal_mark, MARK)) {
-    gb_hash_hex(text, n - SEAL, hex);
-    if (memcmp(text + n - DIGITS - 1, hex, DIGITS))
-      e = GB_FAIL(GB_ERR_IO, "%s: does not match the checksum at its end: the file is damaged", path);
-  }
-  gb_free(&text);
-  return e;
+  bool found = false;
+  return open_and_compare(path, &found);
+}
+
+gb_err gb_file_sealed(const char *path)
+{
+  bool found = false;
+  GB_TRY(open_and_compare(path, &found));
+  GB_CHECK(found, GB_ERR_IO, "%s: has no checksum at its end: the file is damaged, or cut short", path);
+  return GB_OK;
 }
 
 gb_err gb_file_make_folder(const char *path)

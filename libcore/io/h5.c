@@ -102,10 +102,13 @@ void gb_h5_settle(void)
   behind = NULL;
 }
 
-/* The innermost message of the HDF5 error stack. */
+/* The innermost message of the HDF5 error stack: of those with a list of details what the system said. */
 static herr_t innermost(unsigned n, const H5E_error2_t *error, void *text)
 {
-  if (n == 0) snprintf(text, 256, "%s", error->desc ? error->desc : "unknown");
+  static const char system_says[] = "error message = '";
+  const char *desc = error->desc ? error->desc : "unknown", *from = strstr(desc, system_says);
+  if (from) from += sizeof system_says - 1;
+  if (n == 0) snprintf(text, 256, "%.*s", (int)strcspn(from ? from : desc, from ? "'\n" : "\n"), from ? from : desc);
   return 0;
 }
 
@@ -130,7 +133,8 @@ static hid_t memory_type(gb_h5_type type)
   return -1;
 }
 
-typedef enum open_mode { CREATE, CONTINUE, READ } open_mode;
+/* COMPARE: READ, after looking at the checksum */
+typedef enum open_mode { CREATE, CONTINUE, READ, COMPARE } open_mode;
 
 static gb_err open_file(gb_h5 *f, open_mode mode)
 {
@@ -150,7 +154,8 @@ static gb_err open_file(gb_h5 *f, open_mode mode)
   switch (mode) {
   case CREATE: f->file = H5Fcreate(f->part, H5F_ACC_TRUNC, create, access); break;
   case CONTINUE: f->file = H5Fopen(f->part, H5F_ACC_RDWR, access); break;
-  case READ: f->file = H5Fopen(f->path, H5F_ACC_RDONLY, access); break;
+  case READ:
+  case COMPARE: f->file = H5Fopen(f->path, H5F_ACC_RDONLY, access); break;
   }
   /* At once: the next call to HDF5 forgets the reason. */
   gb_err e = f->file < 0 ? gb_h5_failed(f, mode == CREATE ? "creating the file" : "opening the file", NULL) : GB_OK;
@@ -169,6 +174,18 @@ static gb_err look(const char *path)
   return GB_OK;
 }
 
+/* A collective write that fails on one rank, for want of room, can hold the others for ever (HDF5 1.10 over Open MPI's
+ * MPI-IO does): all room is had before. Structure and texts have a reserve.
+ * Collective. */
+static gb_err reserve(gb_h5 *f, uint64_t more)
+{
+  static const uint64_t structure = 1 << 20;
+  f->wanted += more;
+  if (f->wanted + structure / 2 <= f->reserved) return GB_OK;
+  f->reserved = f->wanted + structure;
+  return gb_comm_agree(f->c, f->c.rank == 0 ? gb_file_reserve(f->part, f->reserved) : GB_OK);
+}
+
 static gb_err make(gb_comm c, const char *path, open_mode mode, gb_h5 **out)
 {
   gb_h5_settle();
@@ -177,13 +194,21 @@ static gb_err make(gb_comm c, const char *path, open_mode mode, gb_h5 **out)
   gb_err e = gb_new(&f, 1);
   if (!e && strlen(path) + 6 > PATH_MAX) e = GB_FAIL(GB_ERR_IO, "%.200s...: the path is too long", path);
   if (!e) {
-    *f = (gb_h5){.c = c, .file = -1, .transfer = -1, .writing = mode != READ};
+    *f = (gb_h5){.c = c, .file = -1, .transfer = -1, .writing = mode == CREATE || mode == CONTINUE};
     snprintf(f->path, sizeof f->path, "%s", path);
     snprintf(f->part, sizeof f->part, "%.*s.part", PATH_MAX - 6, path);
-    if (mode != CREATE) e = look(mode == READ ? f->path : f->part);
+    if (mode != CREATE) e = look(mode == CONTINUE ? f->part : f->path);
+    if (mode == COMPARE && !e && c.rank == 0) e = gb_file_check_seal(f->path);
+    if (mode == COMPARE) mode = READ;
   }
   e = gb_comm_agree(c, e);
+  if (!e && mode == CREATE) e = reserve(f, 0);
   if (!e) e = gb_comm_agree(c, open_file(f, mode));
+  if (!e && mode == CREATE) { /* once more: an old part was cut off */
+    f->reserved = 0;
+    e = reserve(f, 0);
+    if (e) H5Fclose(f->file);
+  }
   if (e && f) {
     if (f->transfer >= 0) H5Pclose(f->transfer);
     gb_free(&f);
@@ -203,6 +228,11 @@ gb_err gb_h5_continue(gb_comm c, const char *path, gb_h5 **out)
 }
 
 gb_err gb_h5_open(gb_comm c, const char *path, gb_h5 **out)
+{
+  return make(c, path, COMPARE, out);
+}
+
+gb_err gb_h5_open_compared(gb_comm c, const char *path, gb_h5 **out)
 {
   return make(c, path, READ, out);
 }
@@ -230,6 +260,20 @@ gb_err gb_h5_sync(gb_h5 *f)
   return flush(f);
 }
 
+static bool broken;
+
+bool gb_h5_broken(void)
+{
+  return broken;
+}
+
+static gb_err commit_part(const gb_h5 *f)
+{
+  GB_TRY(gb_file_seal(f->part));
+  if (f->reserved) gb_file_trim(f->part);
+  return gb_file_commit(f->part, f->path);
+}
+
 gb_err gb_h5_close(gb_h5 **file, bool commit)
 {
   gb_h5 *f = *file;
@@ -238,10 +282,12 @@ gb_err gb_h5_close(gb_h5 **file, bool commit)
   gb_h5_settle();
   gb_err before = f->writing ? gb_h5_write_wait(f) : GB_OK,
          e = H5Fclose(f->file) < 0 ? gb_h5_failed(f, "closing", NULL) : GB_OK;
+  broken = broken || e;
   H5Pclose(f->transfer);
   e = gb_comm_agree(c, e);
+  if (f->reserved && c.rank == 0 && (e || !commit)) gb_file_trim(f->part);
   if (before) e = before;
-  if (!e && commit && f->writing) e = gb_comm_agree(c, c.rank == 0 ? gb_file_commit(f->part, f->path) : GB_OK);
+  if (!e && commit && f->writing) e = gb_comm_agree(c, c.rank == 0 ? commit_part(f) : GB_OK);
   gb_free(file);
   return e;
 }
@@ -332,7 +378,9 @@ gb_err gb_h5_add(gb_h5 *f, const gb_h5_spec *spec)
   gb_h5_settle();
   hsize_t shape[GB_H5_NDIM];
   gb_err e = GB_OK;
-  for (int i = 0; i < spec->ndim; i++) shape[i] = spec->shape[i];
+  uint64_t bytes = H5Tget_size(gb_h5_stored_type(spec->type));
+  for (int i = 0; i < spec->ndim; i++) bytes *= shape[i] = spec->shape[i];
+  GB_TRY(reserve(f, bytes));
   hid_t space = H5Screate_simple(spec->ndim, shape, NULL), list = creation_list(spec), link = with_folders();
   hid_t set = H5Dcreate2(f->file, spec->name, gb_h5_stored_type(spec->type), space, link, list, H5P_DEFAULT);
   if (set < 0) e = gb_h5_failed(f, "making the dataset", spec->name);

@@ -60,18 +60,26 @@ gb_err gb_h5_create(gb_comm c, const char *path, gb_h5 **out);
  *  Collective over c. */
 gb_err gb_h5_continue(gb_comm c, const char *path, gb_h5 **out);
 
-/** Open a finished file for reading.
- *  Collective over c. */
+/** Open a finished file for reading, after comparing all of it with the checksum at its end, if it has one: damage in
+ *  the structure of a file can crash HDF5.
+ *  Collective over c; rank 0 compares. */
 gb_err gb_h5_open(gb_comm c, const char *path, gb_h5 **out);
+
+/** The same without comparing: for a caller who did.
+ *  Collective over c. */
+gb_err gb_h5_open_compared(gb_comm c, const char *path, gb_h5 **out);
 
 /** Everything written so far is on disk when this returns.
  *  Collective over the file's communicator. */
 gb_err gb_h5_sync(gb_h5 *f);
 
-/** Close; with `commit`, sync and give a created or continued file its name, unless a batch failed that nobody waited
- * for.
- *  Collective over the file's communicator. NULL is allowed. */
+/** Close; with `commit`, put the checksum behind the end (gb_file_seal()), sync and give a created or continued file
+ * its name, unless a batch failed that nobody waited for. Collective over the file's communicator. NULL is allowed. */
 gb_err gb_h5_close(gb_h5 **f, bool commit);
+
+/** Could a file not be closed? HDF5 1.10 then crashes when it is ended, as MPI_Finalize() does.
+ *  Local. */
+bool gb_h5_broken(void);
 
 /** Make a dataset. Space is allocated at once, so that later writes leave the structure of the file alone: a
  * killed writer then loses data but never the file. Collective over the file's communicator. */

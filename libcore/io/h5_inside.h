@@ -11,7 +11,8 @@ struct gb_h5 {
   hid_t file, transfer; /* transfer: collective if there is more than one rank */
   char path[PATH_MAX], part[PATH_MAX];
   bool writing;
-  gb_task task; /* the batch on its way, see gb_h5_write_start() */
+  uint64_t wanted, reserved; /* bytes of all datasets; that the disk keeps for the part */
+  gb_task task;              /* the batch on its way, see gb_h5_write_start() */
   gb_h5_batch batch;
   gb_h5_want want;
 };

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "build_info.h" /* made by CMake: GB_VERSION, GB_COMMIT, GB_COMPILER, GB_FLAGS */
 #include "io/h5.h"
+#include "io/lock.h"
 
 static const gb_field fields[] = {
     GB_WORD(gb_run_opts, physics, "xy", NULL, GB_FIXED,
@@ -40,6 +41,7 @@ struct gb_run {
   gb_run_opts opts;
   const char *program;
   FILE *log;     /* rank 0 */
+  int lock;      /* rank 0; -1: none */
   bool terminal; /* standard output is one */
   char path[PATHS][PATH_MAX];
   int next_path;
@@ -62,7 +64,7 @@ static void on_signal(int number)
   if (number == SIGINT) signal(SIGINT, SIG_DFL); /* a second Ctrl-C ends the program at once */
 }
 
-static void catch_signals(void)
+void gb_run_catch_signals(void)
 {
   struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   sigemptyset(&act.sa_mask);
@@ -134,9 +136,21 @@ static gb_err write_config(gb_run *r, const gb_config *cfg, const gb_schema *con
   return e;
 }
 
-static gb_err prepare(gb_run *r, const gb_config *cfg, const gb_schema *const sections[])
+/* Waits for a rank that its launcher left behind: it notices within a few seconds. */
+static gb_err lock(gb_run *r)
+{
+  static const double patience = 10;
+  gb_text before = {0};
+  gb_err e = gb_lock_take(gb_run_path(r, "lock"), r->program, patience, &before, &r->lock);
+  if (!e && before.n) gb_run_say(r, "the run before did not end in order: %s", before.s);
+  gb_text_free(&before);
+  return e;
+}
+
+static gb_err prepare(gb_run *r, const gb_config *cfg, const gb_schema *const sections[], bool alone)
 {
   GB_TRY(gb_file_make_folder(r->opts.dir));
+  if (alone) GB_TRY(lock(r));
   GB_TRY(write_config(r, cfg, sections));
   GB_TRY(append_build(r));
   r->log = fopen(gb_run_path(r, "log.jsonl"), "a");
@@ -144,30 +158,40 @@ static gb_err prepare(gb_run *r, const gb_config *cfg, const gb_schema *const se
   return GB_OK;
 }
 
-gb_err gb_run_open(gb_comm c, const char *program, const gb_config *cfg, const gb_schema *const sections[],
-                   gb_run **out)
+static gb_err open_run(gb_comm c, const char *program, const gb_config *cfg, const gb_schema *const sections[],
+                       bool alone, gb_run **out)
 {
   gb_run *r = NULL;
   *out = NULL;
+  gb_run_catch_signals();
   gb_err e = gb_new(&r, 1);
   if (!e) {
     r->c = c;
     r->program = program;
+    r->lock = -1;
     r->terminal = on_terminal();
     r->stop_looked = -1e9;
     gb_config_get(cfg, &gb_run_schema, &r->opts);
     if (!*r->opts.dir || strlen(r->opts.dir) > PATH_MAX - 64)
       e = GB_FAIL(GB_ERR_CONFIG, "run.dir: \"%.100s\" is no usable name for a directory", r->opts.dir);
   }
-  if (!e && c.rank == 0) e = prepare(r, cfg, sections);
+  if (!e && c.rank == 0) e = prepare(r, cfg, sections, alone);
   e = gb_comm_agree(c, e);
-  if (e) {
-    gb_run_close(&r);
-    return e;
-  }
-  catch_signals();
+  if (e) gb_run_close(&r);
   *out = r;
-  return GB_OK;
+  return e;
+}
+
+gb_err gb_run_open(gb_comm c, const char *program, const gb_config *cfg, const gb_schema *const sections[],
+                   gb_run **out)
+{
+  return open_run(c, program, cfg, sections, false, out);
+}
+
+gb_err gb_run_open_alone(gb_comm c, const char *program, const gb_config *cfg, const gb_schema *const sections[],
+                         gb_run **out)
+{
+  return open_run(c, program, cfg, sections, true, out);
 }
 
 /* Leave the bar and the table where they are, and go on below. */
@@ -200,6 +224,7 @@ void gb_run_close(gb_run **run)
   if (!r) return;
   end_bar(r);
   if (r->log) fclose(r->log);
+  gb_lock_drop(&r->lock);
   gb_free(run);
 }
 

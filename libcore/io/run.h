@@ -25,7 +25,19 @@ typedef struct gb_kv {
  *  @return GB_ERR_IO */
 gb_err gb_run_open(gb_comm c, const char *program, const gb_config *cfg, const gb_schema *const sections[],
                    gb_run **out);
+
+/** The same for a program that goes on with what it finds there: no other may do so at the same time. Before anything
+ *  is written it locks the file `lock`, which then names its job, host and process, until gb_run_close(); a dead run
+ *  leaves a lock that does not hold. Waits some seconds for a holder that is about to end.
+ *  Collective over c.
+ *  @return GB_ERR_BUSY, naming the run that holds the lock; GB_ERR_IO */
+gb_err gb_run_open_alone(gb_comm c, const char *program, const gb_config *cfg, const gb_schema *const sections[],
+                         gb_run **out);
 void gb_run_close(gb_run **r);
+
+/** From now on a signal is a wish to stop; gb_run_open() does this too. Early, so that none ends a rank that starts.
+ *  Local. */
+void gb_run_catch_signals(void);
 
 /** The options of section "run".
  *  Local. */

@@ -4,8 +4,10 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/generations.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "io/h5.h"
@@ -115,13 +117,40 @@ static gb_err write_file(gb_comm alone, const char *path, const char *config, co
   return e ? e : closed;
 }
 
-static gb_err save(gb_comm alone, const char *path, const char *config, const gb_state *s)
+/* Is what was written what is there? A full disk may be told late, or never: HDF5 closes such a file without an error.
+ */
+static gb_err read_again(gb_comm alone, const char *aside, const gb_state *s)
+{
+  part p[PARTS];
+  gb_h5 *f = NULL;
+  gb_real *copy = NULL;
+  gb_err e = gb_h5_open(alone, aside, &f);
+  if (!e) e = gb_new(&copy, gb_params_size(s->params));
+  parts_of(s, p);
+  for (int k = 0; k < PARTS && !e; k++)
+    for (int i = 0; i < gb_params_n(s->params) && p[k].v && !e; i++) {
+      const gb_param_info *info = gb_params_info(s->params, i);
+      char name[160];
+      name_of(&p[k], info, name);
+      e = get(f, aside, name, REAL, info->count, info->count * sizeof *copy, copy);
+      if (!e && memcmp(copy, p[k].v + info->first, info->count * sizeof *copy))
+        e = GB_FAIL(GB_ERR_IO, "%s: %s is not what was written: is the disk full?", aside, name);
+    }
+  gb_h5_close(&f, false);
+  gb_free(&copy);
+  return e;
+}
+
+static gb_err save(gb_comm alone, const char *path, const char *kept, const char *config, const gb_state *s)
 {
   char aside[PATH_MAX];
-  GB_TRY(write_file(alone, path, config, s)); /* as path.part */
   snprintf(aside, sizeof aside, "%s.part", path);
-  GB_TRY(gb_file_seal(aside));
-  return gb_file_commit(aside, path);
+  gb_err e = write_file(alone, path, config, s); /* as path.part */
+  if (!e) e = gb_file_seal(aside);
+  if (!e) e = read_again(alone, aside, s);
+  if (!e) e = gb_file_commit_keeping(aside, path, kept);
+  if (e) unlink(aside); /* what is left of a full disk is needed */
+  return e;
 }
 
 /* Run by rank 0 on a communicator of its own: plain file access, no MPI-IO. */
@@ -132,14 +161,19 @@ static gb_comm alone_of(gb_comm c)
 
 gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const gb_state *s)
 {
-  return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, config, s) : GB_OK);
+  return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, NULL, config, s) : GB_OK);
 }
 
-/* Open a file whose every byte is what was written: HDF5 itself may crash on others. */
-static gb_err open_sound(gb_comm alone, const char *path, gb_h5 **f)
+gb_err gb_checkpoint_advance(gb_comm c, const char *path, const char *config, const gb_state *s)
 {
-  GB_TRY(gb_file_check_seal(path));
-  return gb_h5_open(alone, path, f);
+  char kept[PATH_MAX];
+  gb_generations_before(path, kept);
+  return gb_comm_agree(c, c.rank == 0 ? save(alone_of(c), path, kept, config, s) : GB_OK);
+}
+
+gb_err gb_checkpoint_recover(gb_comm c, const char *path, gb_text *told)
+{
+  return gb_comm_agree(c, c.rank == 0 ? gb_generations_recover(path, told) : GB_OK);
 }
 
 static gb_err read_part(gb_h5 *f, const char *path, gb_state *s, const part *p)
@@ -163,7 +197,7 @@ static gb_err read_file(gb_comm alone, const char *path, gb_state *s)
   uint64_t n[N_NUMBERS];
   part p[PARTS];
   gb_h5 *f = NULL;
-  gb_err e = open_sound(alone, path, &f);
+  gb_err e = gb_h5_open(alone, path, &f);
   parts_of(s, p);
   if (!e) e = get(f, path, "/numbers", GB_H5_U64, N_NUMBERS, sizeof n, n);
   if (!e && n[FORMAT] != VERSION)
@@ -195,7 +229,7 @@ gb_err gb_checkpoint_load(gb_comm c, const char *path, gb_state *s)
 static gb_err read_config(gb_comm alone, const char *path, char **config)
 {
   gb_h5 *f = NULL;
-  gb_err e = open_sound(alone, path, &f);
+  gb_err e = gb_h5_open(alone, path, &f);
   if (!e) e = gb_h5_get_text(f, "/config", config);
   if (!e) e = check(f, path, "/config", strlen(*config), *config);
   gb_h5_close(&f, false);

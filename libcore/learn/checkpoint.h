@@ -1,6 +1,7 @@
 /* learn/checkpoint.h - all the state of a training run, and nothing else. The number of ranks is not in it. */
 #pragma once
 #include "ad/params.h"
+#include "base/text.h"
 #include "comm/comm.h"
 
 typedef struct gb_state {
@@ -15,11 +16,19 @@ typedef struct gb_state {
   gb_real *average;       /* of the weights, likewise */
 } gb_state;
 
-/** Write a checkpoint: aside, checksummed, synced, renamed; the old file stays until then.
+/** Write a checkpoint: aside, checksummed, read again, synced, renamed; the old file stays until then.
  *  Collective over c; rank 0 writes, and the file is the same whatever the number of ranks.
  *  @param[in] config  text that says what the weights belong to
  *  @return GB_ERR_IO, the same on all ranks */
 gb_err gb_checkpoint_save(gb_comm c, const char *path, const char *config, const gb_state *s);
+
+/** The same, and the file that was there stays as the generation before: checkpoint.prev.h5 beside checkpoint.h5.
+ *  Collective over c. */
+gb_err gb_checkpoint_advance(gb_comm c, const char *path, const char *config, const gb_state *s);
+
+/** gb_generations_recover() of a checkpoint.
+ *  Collective over c; rank 0 acts, and on it `told` is filled. */
+gb_err gb_checkpoint_recover(gb_comm c, const char *path, gb_text *told);
 
 /** Read a checkpoint into a state whose params have the same tensors. Weights and numbers come to all ranks, moments
  * and the average to rank 0. Collective over c; rank 0 reads.

@@ -145,7 +145,8 @@ gb_err gb_experiment_plan(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb
   gb_text_add(out, "memory per rank: %s with %d rank%s (at most %lld)\n",
               gb_text_bytes((double)gb_graph_bytes(model->graph) + slots + 6 * weights + held, a), c.size,
               c.size > 1 ? "s" : "", (long long)x.train.shards);
-  gb_text_add(out, "disk: %s\n", gb_text_bytes(7 * weights, b)); /* 3 + 1 vectors, and 3 while a new file is written */
+  gb_text_add(out, "disk: %s\n",
+              gb_text_bytes(10 * weights, b)); /* two generations of 3 vectors, and 3 of a new one; 1 of the best */
   gb_dataset_close(&data);
   gb_model_destroy(&built.model);
   return e;
@@ -202,6 +203,19 @@ static gb_err check_term(const gb_model *model, const char *name)
   return e;
 }
 
+/* The checkpoint to go on from, if there is one: the last whole one. */
+static gb_err recover(gb_comm c, gb_run *run)
+{
+  gb_text told = {0};
+  gb_err e = gb_checkpoint_recover(c, gb_run_path(run, "checkpoint.h5"), &told);
+  if (!e && told.n) {
+    gb_run_say(run, "%s", told.s);
+    gb_run_log(run, "recovered", 1, (gb_kv[]){{"what", 0, told.s}});
+  }
+  gb_text_free(&told);
+  return e;
+}
+
 gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, gb_run *run, gb_training *t)
 {
   experiment x;
@@ -215,6 +229,7 @@ gb_err gb_experiment_train(gb_comm c, const gb_config *cfg, const gb_sim *sim, g
   x.train.until = t->until;
   GB_TRY(gb_comm_agree(c, symmetries_of(&x, sim, &symmetries)));
   sections_of(sim->kind, false, sections);
+  GB_TRY(recover(c, run));
   GB_TRY(check_directory(c, cfg, sections, gb_run_path(run, "checkpoint.h5"), x.run.resume));
   gb_config_print_fixed(cfg, sections, &config);
   GB_GOTO(e, gb_comm_agree(c, gb_text_done(&config)), done);

@@ -148,7 +148,7 @@ gb_err gb_update_save(gb_update *u, const char *path, const char *config, gb_sta
   gb_real *whole[VECTORS] = {s->m, s->v, s->average};
   for (int k = 0; k < VECTORS && !e; k++)
     if (u->vector[k]) gb_exchange_gather(u->x, u->vector[k], whole[k]);
-  if (!e) e = gb_checkpoint_save(u->c, path, config, s);
+  if (!e) e = gb_checkpoint_advance(u->c, path, config, s);
   drop_whole(s);
   return e;
 }

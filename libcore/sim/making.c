@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/generations.h"
 #include "base/mem.h"
 
 const char gb_making_data[] = "dataset.h5", gb_making_state[] = "generate.state.h5";
@@ -67,11 +68,32 @@ static gb_err refuse_overwrite(const gb_making *m, gb_found there)
   return GB_OK;
 }
 
+void gb_making_keep_state(const gb_making *m)
+{
+  char before[PATH_MAX];
+  const char *path = gb_run_path(m->run, gb_making_state);
+  gb_generations_before(path, before);
+  if (m->c.rank == 0) rename(path, before); /* there may be none */
+}
+
+static gb_err look(const gb_making *m, int64_t *what)
+{
+  const char *state = gb_run_path(m->run, gb_making_state);
+  gb_text told = {0};
+  *what = GB_ALL;
+  if (access(gb_run_path(m->run, gb_making_data), F_OK) == 0) return GB_OK;
+  gb_err e = gb_generations_recover(state, &told);
+  if (!e && told.n) gb_run_say(m->run, "%s", told.s);
+  if (!e && told.n) gb_run_log(m->run, "recovered", 1, (gb_kv[]){{"what", 0, told.s}});
+  gb_text_free(&told);
+  *what = access(state, F_OK) == 0 ? GB_A_STATE : GB_NOTHING;
+  return e;
+}
+
 gb_err gb_making_look(const gb_making *m, gb_found *there)
 {
   int64_t what = GB_NOTHING;
-  if (access(gb_run_path(m->run, gb_making_state), F_OK) == 0) what = GB_A_STATE;
-  if (access(gb_run_path(m->run, gb_making_data), F_OK) == 0) what = GB_ALL;
+  GB_TRY(gb_comm_agree(m->c, m->c.rank == 0 ? look(m, &what) : GB_OK));
   *there = (gb_found)gb_making_choice(m->c, what);
   return gb_comm_agree(m->c, refuse_overwrite(m, *there));
 }
@@ -105,5 +127,10 @@ gb_err gb_making_stopped(const gb_making *m)
 
 void gb_making_tidy(const gb_making *m)
 {
-  if (m->c.rank == 0) unlink(gb_run_path(m->run, gb_making_state));
+  char before[PATH_MAX];
+  const char *path = gb_run_path(m->run, gb_making_state);
+  gb_generations_before(path, before);
+  if (m->c.rank != 0) return;
+  unlink(before);
+  unlink(path);
 }

@@ -35,7 +35,11 @@ gb_err gb_making_match(const gb_making *m, gb_h5 *f, const char *name, const cha
 
 typedef enum gb_found { GB_NOTHING, GB_A_STATE, GB_ALL } gb_found;
 
-/** What does the run directory hold?
+/** A new state is about to get its name: the old one becomes the generation before (base/generations.h).
+ *  Local; rank 0 acts. */
+void gb_making_keep_state(const gb_making *m);
+
+/** What does the run directory hold? In place of a damaged state there is the one before it, and that is told.
  *  Collective over m->c.
  *  @return GB_ERR_CONFIG if it holds something and run.resume is false */
 gb_err gb_making_look(const gb_making *m, gb_found *there);

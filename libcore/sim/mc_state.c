@@ -238,6 +238,8 @@ gb_err gb_mc_save(gb_mc *mc)
   }
   if (!e) e = add_state(mc, f);
   if (!e) e = write_state(mc, f, &r);
+  gb_making m = gb_mc_making(mc);
+  if (!e) gb_making_keep_state(&m);
   gb_err closed = gb_h5_close(&f, !e);
   free_rows(&r);
   return e ? e : closed;

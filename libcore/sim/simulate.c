@@ -176,6 +176,7 @@ static gb_err write_state(const job *j)
   }
   if (!e) e = gb_h5_add(f, &s);
   if (!e) e = gb_h5_write_all(f, "/numbers", numbers);
+  if (!e) gb_making_keep_state(&j->m);
   gb_err closed = gb_h5_close(&f, !e);
   gb_text_free(&config);
   return e ? e : closed;

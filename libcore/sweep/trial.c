@@ -149,7 +149,7 @@ static gb_err train(gb_comm c, const gb_trials *t, gb_config *cfg, gb_result *ou
   gb_training training = {.data = t->data, .until = (int64_t)out->steps, .needs = t->design->opts.metric};
   gb_err e = GB_OK;
   GB_GOTO(e, gb_comm_agree(c, gb_sim_create(t->physics, cfg, gb_comm_self(), &sim)), done);
-  GB_GOTO(e, gb_run_open(c, "greybox-sweep", cfg, t->all, &run), done);
+  GB_GOTO(e, gb_run_open_alone(c, "greybox-sweep", cfg, t->all, &run), done);
   gb_run_quiet(run, t->watch, t->watcher);
   GB_GOTO(e, gb_experiment_train(c, cfg, &sim, run, &training), done);
   out->step = training.result.step;

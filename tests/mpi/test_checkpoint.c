@@ -1,6 +1,10 @@
 /* tests/mpi/test_checkpoint.c - a training state comes back bit by bit, or not at all. */
 #include "learn/checkpoint.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/hash.h"
@@ -307,6 +311,123 @@ static void flipped_bits(void **state)
   drop(&t);
 }
 
+/* Read a checkpoint and say its step; 0: refused. */
+static uint64_t step_in(const char *path)
+{
+  gb_state s = make_state(0, true);
+  gb_err e = gb_checkpoint_load(world, path, &s);
+  uint64_t step = e ? 0 : s.step;
+  drop(&s);
+  gb_err_clear();
+  return step;
+}
+
+static void advance(const char *path, uint64_t step)
+{
+  gb_state s = make_state(0, true);
+  fill(&s);
+  s.step = step;
+  CHECK_OK(gb_checkpoint_advance(world, path, config, &s));
+  drop(&s);
+}
+
+/* What recovery does to `path`: as text, the same on all ranks; NULL: it fails. */
+static const char *recovered(const char *path)
+{
+  static char said[800];
+  gb_text told = {0};
+  gb_err e = gb_checkpoint_recover(world, path, &told);
+  snprintf(said, sizeof said, "%s", told.s ? told.s : "");
+  gb_text_free(&told);
+  gb_comm_bcast(world, said, sizeof said);
+  return e ? NULL : said;
+}
+
+/* Two generations: of a damaged or missing file the one before takes the place; of two damaged ones neither is touched.
+ */
+static void generations(void **state)
+{
+  (void)state;
+  char path[PATH_MAX], prev[PATH_MAX], damaged[PATH_MAX];
+  snprintf(path, sizeof path, "%s", scratch("g.h5"));
+  snprintf(prev, sizeof prev, "%s", scratch("g.prev.h5"));
+  snprintf(damaged, sizeof damaged, "%s", scratch("g.damaged.h5"));
+  CHECK(!strcmp(recovered(path), "")); /* there is nothing yet */
+  advance(path, 1);
+  CHECK(access(prev, F_OK) != 0 && !strcmp(recovered(path), ""));
+  for (int how = 0; how < 3; how++) {
+    advance(path, 2);
+    advance(path, 3);
+    CHECK(step_in(path) == 3 && step_in(prev) == 2 && !strcmp(recovered(path), ""));
+    MPI_Barrier(world.mpi);
+    if (world.rank == 0) {
+      if (how == 0) flip(path, 2000, 4);
+      if (how == 1) CHECK(truncate(path, 1000) == 0);
+      if (how == 2) CHECK(unlink(path) == 0);
+      unlink(damaged);
+    }
+    MPI_Barrier(world.mpi);
+    const char *said = recovered(path);
+    CHECK(said && strstr(said, "g.prev.h5, the one before it"));
+    CHECK(strstr(said, how == 0 ? "does not match" : how == 1 ? "cut short" : "g.h5 is missing"));
+    CHECK(step_in(path) == 2 && access(prev, F_OK) != 0 && (access(damaged, F_OK) == 0) == (how < 2));
+    CHECK(!strcmp(recovered(path), ""));
+  }
+  advance(path, 4);
+  MPI_Barrier(world.mpi);
+  if (world.rank == 0) {
+    flip(path, 900, 1);
+    flip(prev, 900, 1);
+  }
+  MPI_Barrier(world.mpi);
+  gb_text told = {0};
+  CHECK_ALL_FAIL(gb_checkpoint_recover(world, path, &told), GB_ERR_IO, "g.prev.h5, is no better");
+  CHECK(access(path, F_OK) == 0 && access(prev, F_OK) == 0);
+  gb_text_free(&told);
+}
+
+/* Saves of rank 0 with more and more room, never enough: refused each time, and nothing is left of them. */
+static bool refused_for_want_of_room(const char *path, off_t enough)
+{
+  struct rlimit old, less;
+  gb_state s = make_state(0, true);
+  bool right = true;
+  fill(&s);
+  signal(SIGXFSZ, SIG_IGN);
+  getrlimit(RLIMIT_FSIZE, &old);
+  for (off_t room = 0; room < enough && right; room += 97) {
+    less = (struct rlimit){(rlim_t)room, old.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &less);
+    gb_err_clear();
+    gb_err e = gb_checkpoint_advance(self, path, config, &s);
+    setrlimit(RLIMIT_FSIZE, &old);
+    right = e == GB_ERR_IO && strstr(gb_err_message(), "File too large") && access(scratch("room.h5.part"), F_OK);
+    if (!right) fprintf(stderr, "room %lld: %d, %s\n", (long long)room, (int)e, gb_err_message());
+  }
+  return right;
+}
+
+/* No room for all of a new file, wherever that shows: refused, the two generations stay, and the part goes. In a
+ * process of its own: after a file that cannot be closed HDF5 is of no more use. */
+static void no_room(void **state)
+{
+  (void)state;
+  char path[PATH_MAX];
+  struct stat st = {0};
+  int status = 0;
+  snprintf(path, sizeof path, "%s", scratch("room.h5"));
+  advance(path, 5);
+  advance(path, 6);
+  if (world.rank == 0) {
+    CHECK(stat(path, &st) == 0);
+    pid_t child = fork();
+    if (child == 0) _exit(refused_for_want_of_room(path, st.st_size) ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+  }
+  MPI_Barrier(world.mpi);
+  CHECK(step_in(path) == 6 && step_in(scratch("room.prev.h5")) == 5);
+}
+
 /* A file of a later program: said so, even though its checksum is right. */
 static void another_format(void **state)
 {
@@ -333,7 +454,15 @@ static void another_format(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    TEST(comes_back_bit_by_bit),     TEST(averages),       TEST(weights_alone), TEST(the_file_is_the_same_on_any_ranks),
-    TEST(other_tensors_are_refused), TEST(unusable_files), TEST(flipped_bits),  TEST(another_format),
+    TEST(comes_back_bit_by_bit),
+    TEST(averages),
+    TEST(weights_alone),
+    TEST(the_file_is_the_same_on_any_ranks),
+    TEST(other_tensors_are_refused),
+    TEST(unusable_files),
+    TEST(flipped_bits),
+    TEST(another_format),
+    TEST(generations),
+    TEST(no_room),
 };
 RUN_ON_RANKS(tests)

@@ -1,9 +1,11 @@
 /* tests/mpi/test_dataset_rows.c - files of independent rows, of images, and foreign files of labelled images. */
 #include "base/hash.h"
+
 #include "base/rng.h"
 #include "data/dataset.h"
 #include "io/h5.h"
 #include "mpi/small_data.h"
+#include <sys/stat.h>
 
 enum { N = 40, FRAMES = 6, SEEN = 2, SIDE = 5, WIDTH = FRAMES * SEEN, PIXELS = SIDE * SIDE * 3 };
 
@@ -137,6 +139,12 @@ static void damaged_rows(void **state)
     fseek(file, (long)at + 2, SEEK_SET);
     fputc(all[at + 2] ^ 4, file);
     fclose(file);
+  }
+  MPI_Barrier(world.mpi);
+  CHECK_ALL_FAIL(open_rows(scratch("rows.h5"), 4, 3, image_shape, &d), GB_ERR_IO, "checksum at its end");
+  if (world.rank == 0) { /* without that one: an older file */
+    struct stat st;
+    CHECK(stat(scratch("rows.h5"), &st) == 0 && truncate(scratch("rows.h5"), st.st_size - 47) == 0);
   }
   MPI_Barrier(world.mpi);
   CHECK_ALL_FAIL(open_rows(scratch("rows.h5"), 4, 3, image_shape, &d), GB_ERR_IO,

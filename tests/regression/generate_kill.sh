@@ -140,6 +140,7 @@ for state in trial pilot sampling; do
   while read -r offset name; do
     rm -rf damaged
     cp -r $state damaged
+    rm -f damaged/generate.state.prev.h5
     file=damaged/generate.state.h5
     byte=$(od -An -tu1 -j "$offset" -N 1 $file | tr -d ' ')
     # shellcheck disable=SC2059
@@ -163,9 +164,25 @@ done
 for size in 5000 0; do
   rm -rf damaged
   cp -r sampling damaged
+  rm damaged/generate.state.prev.h5
   truncate -s $size damaged/generate.state.h5
   run 2 "$generate" case.yaml run.dir=damaged "${small[@]}"
   expect 3 "generate.state.h5: .*failed"
+done
+
+# With a state before it: that takes its place, is told, and the data are the same.
+for how in damaged cut missing; do
+  rm -rf damaged
+  cp -r sampling damaged
+  case $how in
+  damaged) printf x | dd of=damaged/generate.state.h5 bs=1 seek=3000 conv=notrunc status=none ;;
+  cut) truncate -s 5000 damaged/generate.state.h5 ;;
+  missing) rm damaged/generate.state.h5 ;;
+  esac
+  run 2 "$generate" case.yaml run.dir=damaged "${small[@]}"
+  expect 0 "generate\.state\.h5.*Going on from damaged/generate\.state\.prev\.h5"
+  same small/dataset.h5 damaged/dataset.h5
+  [ ! -e damaged/generate.state.prev.h5 ] || fail "left over: $(ls damaged)"
 done
 rm -rf damaged
 cp -r sampling damaged

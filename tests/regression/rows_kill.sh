@@ -57,8 +57,13 @@ same whole/dataset.h5 stopped/dataset.h5
 
 # --- damage
 truncate -s 1000 damaged/generate.state.h5
+cp -r damaged twice
 run 2 "$generate" case.yaml run.dir=damaged
-expect 3 "generate.state.h5: "
+expect 0 "generate\.state\.h5.*Going on from damaged/generate\.state\.prev\.h5"
+same whole/dataset.h5 damaged/dataset.h5
+truncate -s 1000 twice/generate.state.prev.h5
+run 2 "$generate" case.yaml run.dir=twice
+expect 3 "generate\.state\.h5: .*generate\.state\.prev\.h5, is no better"
 rm gone/dataset.h5.part
 run 2 "$generate" case.yaml run.dir=gone
 expect 3 "dataset.h5.part: "

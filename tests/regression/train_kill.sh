@@ -23,7 +23,7 @@ like_whole() {
   for file in checkpoint.h5 best.h5; do
     cmp whole/$file "$1"/$file || fail "$1/$file is not that of an undisturbed training"
   done
-  [ -z "$(find "$1" -name '*.part')" ] || fail "left over: $(ls "$1")"
+  [ -z "$(find "$1" -name '*.part' -o -name '*.damaged.h5')" ] || fail "left over: $(ls "$1")"
 }
 
 # --- kill -9 at 20 random moments, mostly while it saves: the launcher, one rank, or all at once; then go on with another
@@ -107,23 +107,43 @@ refused 2 'small/checkpoint\.h5 was trained on another data set' data.path=other
 run 3 "$train" case.yaml run.dir=small "${small[@]}" run.log_seconds=3 train.log_every=7 # these may change
 expect 0 "nothing to do"
 
-# --- damage: anywhere in the file, and a file cut short.
-size=$(stat -c %s kept/checkpoint.h5)
-for i in $(seq 12); do
-  at=$((i * size / 13 + RANDOM % 40))
-  cp kept/checkpoint.h5 small/checkpoint.h5
-  byte=$(od -An -tu1 -j $at -N 1 small/checkpoint.h5 | tr -d ' ')
+# --- damage: anywhere in the file, and a file cut short. Without a generation before it: refused.
+# damage FILE OFFSET: one bit of a byte
+damage() {
+  local byte
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
   # shellcheck disable=SC2059
-  printf "\\x$(printf %02x $((byte ^ (1 << RANDOM % 8))))" | dd of=small/checkpoint.h5 bs=1 seek=$at conv=notrunc status=none
+  printf "\\x$(printf %02x $((byte ^ (1 << RANDOM % 8))))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+rm small/checkpoint.prev.h5
+size=$(stat -c %s kept/checkpoint.h5)
+for i in $(seq 6); do
+  cp kept/checkpoint.h5 small/checkpoint.h5
+  damage small/checkpoint.h5 $((i * size / 7 + RANDOM % 40))
   cp small/checkpoint.h5 kept/damaged.h5
   run $((i % 3)) "$train" case.yaml run.dir=small "${small[@]}" train.steps=50
   expect 3 "small/checkpoint\.h5: "
   cmp small/checkpoint.h5 kept/damaged.h5 || fail "a damaged checkpoint was overwritten"
 done
-for size in 3000 0; do
-  truncate -s $size small/checkpoint.h5
-  run 2 "$train" case.yaml run.dir=small "${small[@]}" train.steps=50
-  expect 3 "small/checkpoint\.h5: "
+truncate -s 0 small/checkpoint.h5
+run 2 "$train" case.yaml run.dir=small "${small[@]}" train.steps=50
+expect 3 "small/checkpoint\.h5: "
+
+# --- with one: it takes the place, is told, and the end is the same; the damaged file is kept.
+for i in $(seq 6); do
+  rm -r small
+  cp -r kept small
+  [ -e small/checkpoint.prev.h5 ] || fail "no generation before the last"
+  case $i in
+  5) truncate -s 3000 small/checkpoint.h5 ;;
+  6) rm small/checkpoint.h5 ;;
+  *) damage small/checkpoint.h5 $((i * size / 5 + RANDOM % 40)) ;;
+  esac
+  run $((i % 3)) "$train" case.yaml run.dir=small "${small[@]}"
+  expect 0 "small/checkpoint\.h5.*Going on from small/checkpoint\.prev\.h5"
+  grep -q "after 30 steps" out || fail "it did not go on from step 30: $(cat out)"
+  for file in checkpoint.h5 best.h5; do cmp kept/$file small/$file || fail "$file is another after falling back"; done
+  [ "$i" = 6 ] || [ -e small/checkpoint.damaged.h5 ] || fail "the damaged file is gone"
 done
 
 # --- a training that explodes: status 4, the step and the culprit, no hang, no harm to the last checkpoint.

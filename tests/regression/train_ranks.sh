@@ -27,7 +27,7 @@ for kind in dense conv; do
     [[ $kind = conv || $ranks -lt 8 ]] || continue # dense: 6 shards
     run $ranks "$train" case.yaml "${keys[@]}" run.dir=$kind.$ranks
     expect 0 "HG-VAE, 55 steps, best validation loss"
-    [ "$(echo $kind.$ranks/*)" = "$(echo $kind.$ranks/{best.h5,build.txt,checkpoint.h5,config.yaml,log.jsonl})" ] ||
+    [ "$(echo $kind.$ranks/*)" = "$(echo $kind.$ranks/{best.h5,build.txt,checkpoint{,.prev}.h5,config.yaml,lock,log.jsonl})" ] ||
       fail "files are missing or left over: $(ls $kind.$ranks)"
     for file in checkpoint.h5 best.h5; do
       cmp $kind.1/$file $kind.$ranks/$file || fail "$kind: $file differs on $ranks ranks"

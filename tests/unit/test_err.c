@@ -33,8 +33,8 @@ static void codes_are_exit_codes(void **state)
   static const struct {
     gb_err code;
     int status;
-  } table[] = {{GB_OK, 0},      {GB_ERR_CONFIG, 2}, {GB_ERR_IO, 3},  {GB_ERR_NUMERIC, 4},
-               {GB_ERR_LIB, 5}, {GB_ERR_MEMORY, 6}, {GB_STOPPED, 75}};
+  } table[] = {{GB_OK, 0},      {GB_ERR_CONFIG, 2}, {GB_ERR_IO, 3},   {GB_ERR_NUMERIC, 4},
+               {GB_ERR_LIB, 5}, {GB_ERR_MEMORY, 6}, {GB_ERR_BUSY, 7}, {GB_STOPPED, 75}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     CHECK((int)table[i].code == table[i].status);
     CHECK(strcmp(gb_err_text(table[i].code), "unknown error") != 0);
