@@ -147,6 +147,7 @@ void gb_file_trim(const char *path)
 
 static const char seal_mark[] = "\ngreybox xxh3 ";
 enum { MARK = sizeof seal_mark - 1, DIGITS = 32, SEAL = MARK + DIGITS + 1 };
+static const off_t sealed_most = (off_t)4 << 30; /* beyond, all ranks would wait while one reads */
 
 /* Checksum of a file up to `n` bytes before its end. */
 static gb_err hash_but(int fd, const char *path, size_t n, char hex[33])
@@ -162,9 +163,10 @@ gb_err gb_file_seal(const char *path)
   char line[SEAL + 1], hex[33];
   int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
   GB_CHECK(fd >= 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
-  gb_err e = hash_but(fd, path, 0, hex);
-  snprintf(line, sizeof line, "%s%s\n", seal_mark, hex);
-  if (!e) e = write_all(fd, path, line, SEAL);
+  bool small = lseek(fd, 0, SEEK_END) <= sealed_most;
+  gb_err e = small ? hash_but(fd, path, 0, hex) : GB_OK;
+  snprintf(line, sizeof line, "%s%s\n", seal_mark, small ? hex : "");
+  if (!e && small) e = write_all(fd, path, line, SEAL);
   if (close(fd) != 0 && !e) e = GB_FAIL(GB_ERR_IO, "%s: %s", path, strerror(errno));
   return e;
 }
@@ -186,11 +188,13 @@ static gb_err compare(int fd, const char *path, bool *found)
   return GB_OK;
 }
 
+/* `found`: there is a seal, or the file is too long for one. */
 static gb_err open_and_compare(const char *path, bool *found)
 {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   GB_CHECK(fd >= 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
   gb_err e = compare(fd, path, found);
+  if (!e && lseek(fd, 0, SEEK_END) > sealed_most) *found = true;
   close(fd);
   return e;
 }

@@ -38,7 +38,8 @@ gb_err gb_file_reserve(const char *path, uint64_t bytes);
 void gb_file_trim(const char *path);
 
 /** Put a line with the checksum of all bytes of a file behind its end, where HDF5, for one, does not look. It protects
- *  readers that cannot bear damage: a changed byte in the structure of an HDF5 file can crash the library.
+ *  readers that cannot bear damage: a changed byte in the structure of an HDF5 file can crash the library. Files of
+ * more than 4 GiB stay as they are: reading them once more would take too long (samples have checksums of their own).
  *  Local.
  *  @return GB_ERR_IO */
 gb_err gb_file_seal(const char *path);
@@ -48,7 +49,7 @@ gb_err gb_file_seal(const char *path);
  *  @return GB_ERR_IO if the file is damaged or cannot be read */
 gb_err gb_file_check_seal(const char *path);
 
-/** The same for a file that must have such a line: one that was cut short has none.
+/** The same for a file that must have such a line, unless it is too long for one: one that was cut short has none.
  *  Local.
  *  @return GB_ERR_IO */
 gb_err gb_file_sealed(const char *path);

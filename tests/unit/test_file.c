@@ -1,4 +1,5 @@
 /* tests/unit/test_file.c - files that are whole or absent. */
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -118,6 +119,30 @@ static void relative(void **state)
   CHECK(chdir(before) == 0);
 }
 
+/* Any changed or missing byte is found; what is too long to be read once more is left alone. */
+static void seals(void **state)
+{
+  (void)state;
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s", scratch("sealed"));
+  static const char text[] = "what is not to change";
+  CHECK_OK(gb_file_write(path, text, sizeof text));
+  CHECK_OK(gb_file_check_seal(path));
+  CHECK_FAILS(gb_file_sealed(path), GB_ERR_IO, "has no checksum");
+  CHECK_OK(gb_file_seal(path));
+  CHECK_OK(gb_file_sealed(path));
+  FILE *f = fopen(path, "r+");
+  CHECK(f && !fseek(f, 3, SEEK_SET) && fputc('X', f) == 'X' && !fclose(f));
+  CHECK_FAILS(gb_file_sealed(path), GB_ERR_IO, "does not match the checksum");
+  CHECK(truncate(path, sizeof text + 20) == 0);
+  CHECK_FAILS(gb_file_sealed(path), GB_ERR_IO, "damaged, or cut short");
+  CHECK(truncate(path, ((off_t)4 << 30) + 1) == 0); /* a hole: no disk, no time */
+  CHECK_OK(gb_file_seal(path));
+  CHECK_OK(gb_file_sealed(path));
+  struct stat st;
+  CHECK(stat(path, &st) == 0 && st.st_size == ((off_t)4 << 30) + 1);
+}
+
 static void folders(void **state)
 {
   (void)state;
@@ -149,8 +174,8 @@ static int end(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(reads_back), TEST(large),   TEST(no_files), TEST(failed_writes_leave_the_old),
-      TEST(full_disk),  TEST(commits), TEST(relative), TEST(folders),
+      TEST(reads_back), TEST(large), TEST(no_files), TEST(failed_writes_leave_the_old), TEST(full_disk), TEST(commits),
+      TEST(relative),   TEST(seals), TEST(folders),
   };
   return cmocka_run_group_tests(tests, begin, end);
 }
