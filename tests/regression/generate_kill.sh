@@ -5,7 +5,7 @@
 cat >case.yaml <<'END'
 run: {physics: xy, seed: 5, log_seconds: 1}
 xy: {L: 32, T: [0.8, 1.2]}
-generate: {chains: 3, samples: 450, burn_in: 64, pilot: 256, spacing: 2, save_seconds: 0}
+generate: {chains: 3, samples: 450, burn_in: 64, pilot: 2048, spacing: 2, save_seconds: 0}
 END
 run 2 "$generate" case.yaml run.dir=whole
 expect 0 "2 temperatures x 3 chains x 450 samples"
