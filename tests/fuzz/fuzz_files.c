@@ -13,7 +13,7 @@
 #include "learn/checkpoint.h"
 #include "mpi/small_data.h"
 
-enum { FILES = 3, MOST = 1 << 20, AREAS = 64 };
+enum { FILES = 3, MOST = 1 << 20, AREAS = 64, SEAL = 47 /* bytes of the line with the checksum */ };
 
 typedef struct good {
   char *bytes;
@@ -110,6 +110,12 @@ static size_t place(const good *g, bool areas, uint32_t word)
   return g->first[i] + at;
 }
 
+static void fault(const char *what)
+{
+  fprintf(stderr, "%s: %s\n", what, gb_err_message());
+  abort();
+}
+
 static gb_err read_checkpoint(void)
 {
   gb_state s = {.params = make_params()};
@@ -150,21 +156,19 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
   for (size_t i = 1; i + 5 <= size; i += 5) {
     uint32_t word;
     memcpy(&word, data + i, sizeof word);
-    bytes[place(g, seal, word)] += (char)data[i + 4];
+    size_t at = place(g, seal, word);
+    if (at >= g->n - SEAL && i > 1) continue; /* two faults at once, one of them in the checksum, cannot be told */
+    bytes[at] += (char)data[i + 4];
+    if (at >= g->n - SEAL) break;
   }
-  bool changed = memcmp(bytes, g->bytes, g->n) != 0;
-  scratch_put(path, bytes, g->n - (seal ? 47 : 0)); /* 47: the line with the checksum */
+  scratch_put(path, bytes, g->n - (seal ? SEAL : 0));
   if (seal && gb_file_seal(path)) abort();
   int64_t live = gb_mem_live();
   gb_err_clear();
   gb_err e = k == 0 ? read_checkpoint() : read_data();
-  if (e && (e != GB_ERR_IO || !strstr(gb_err_message(), path))) abort();
-  if (!e && changed && !seal) {
-    size_t at = 0;
-    while (bytes[at] == g->bytes[at]) at++;
-    if (at < g->n - 47) abort(); /* of the line itself: then there is none, and the file is whole */
-  }
+  if (e && (e != GB_ERR_IO || !strstr(gb_err_message(), path))) fault("an error without the name of its file");
+  if (!e && memcmp(bytes, g->bytes, g->n - SEAL) && !seal) fault("a change is not told");
   gb_err_clear();
-  if (gb_mem_live() != live) abort();
+  if (gb_mem_live() != live) fault("a leak");
   return 0;
 }

@@ -8,7 +8,7 @@ seconds=${1:-10}
 root=$(pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_opal_signal=10 # signals are libFuzzer's
 flags="-std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -DOMPI_SKIP_MPICXX
   -Wno-psabi -Wno-format-zero-length -Ilibcore -Itests"
 
