@@ -358,8 +358,8 @@ static gb_err conclude(sweep *s, double busy, double wall)
                n.open, 100 * used);
   gb_err first = s->standing.result[0].code; /* a full disk, say, is none of the settings' fault */
   if (!e && !s->stop && n.failed == s->design.n_trials)
-    e = GB_FAIL(first == GB_ERR_CONFIG ? GB_ERR_NUMERIC : first, "all %zu trials failed, the first one with: %.300s", n.failed,
-                s->standing.result[0].reason);
+    e = GB_FAIL(first == GB_ERR_CONFIG ? GB_ERR_NUMERIC : first, "all %zu trials failed, the first one with: %.300s",
+                n.failed, s->standing.result[0].reason);
   gb_text_free(&t);
   return e;
 }
