@@ -70,7 +70,7 @@ batch() {
     [ -z "$warned" ] || [ -z "${SLURM_JOB_ID:-}" ] || again
     tell "stopped, and saved: the same command goes on"
     ;;
-  [1-7]) tell "failed with status $status (docs/FILES.md): trying again does not help by itself, so it is not requeued" ;;
+  [2-7]) tell "failed with status $status (docs/FILES.md): trying again does not help by itself, so it is not requeued" ;;
   *) tell "lost with status $status (a rank, a node or the launcher died): not requeued; the same command goes on from the last save" ;;
   esac
   exit "$status"

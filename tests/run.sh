@@ -20,11 +20,11 @@ build() {
 jobs/install.sh test
 echo "--- build"
 build build-check all
-for label in lint unit mpi physics regression slurm; do
+for label in lint unit mpi physics regression slurm faults fuzz; do
   echo "--- $label"
   ctest --test-dir build-check -L "$label" --output-on-failure --no-tests=error -j "$jobs" "$@"
+  grep -a "^SKIPPED" build-check/Testing/Temporary/LastTest.log || true
 done
-grep -a "^SKIPPED" build-check/Testing/Temporary/LastTest.log || true
 echo "--- unit, sanitized"
 build build-sanitize unit_tests -DGREYBOX_SANITIZE=ON
 ctest --test-dir build-sanitize -L unit --output-on-failure --no-tests=error -j "$jobs" "$@"

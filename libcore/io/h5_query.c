@@ -33,7 +33,7 @@ gb_err gb_h5_open_set(gb_h5 *f, const char *name, size_t n, const gb_h5_block bl
   s->ndim = H5Sget_simple_extent_ndims(s->file);
   GB_CHECK(s->ndim >= 0 && s->ndim <= GB_H5_NDIM, GB_ERR_IO, "%s: %s has %d axes", f->path, name, s->ndim);
   H5Sget_simple_extent_dims(s->file, s->shape, NULL);
-  for (const gb_h5_block *b = block; b < block + n; b++)
+  for (const gb_h5_block *b = block; n > 0 && b < block + n; b++)
     for (int i = 0; i < s->ndim; i++)
       GB_CHECK(b->start[i] <= s->shape[i] && b->count[i] <= s->shape[i] - b->start[i], GB_ERR_IO,
                "%s: %s: items %llu ... %llu of axis %d were asked for; it has %llu", f->path, name,

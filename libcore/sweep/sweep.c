@@ -356,9 +356,10 @@ static gb_err conclude(sweep *s, double busy, double wall)
   if (!e)
     gb_run_say(s->run, "\n%s%zu done, %zu failed, %zu open; ranks trained %.1f %% of the time", t.s, n.done, n.failed,
                n.open, 100 * used);
+  gb_err first = s->standing.result[0].code; /* a full disk, say, is none of the settings' fault */
   if (!e && !s->stop && n.failed == s->design.n_trials)
-    e = GB_FAIL(GB_ERR_NUMERIC, "all %zu trials failed, the first one with: %.300s", n.failed,
-                s->standing.result[0].reason);
+    e = GB_FAIL(first == GB_ERR_CONFIG ? GB_ERR_NUMERIC : first, "all %zu trials failed, the first one with: %.300s",
+                n.failed, s->standing.result[0].reason);
   gb_text_free(&t);
   return e;
 }

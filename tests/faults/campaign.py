@@ -362,6 +362,7 @@ def main():
     a.add_argument("bin")
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--count", type=int, default=20)
+    a.add_argument("--only", type=int, help="repeat this case of the campaign alone")
     a.add_argument("--pause", type=float, default=30, help="seconds that a rank is stopped")
     a.add_argument("--keep", action="store_true", help="keep the directories of bad cases")
     a = a.parse_args()
@@ -375,7 +376,10 @@ def main():
         seconds = references(top, os.path.abspath(a.bin))
         for i in range(a.count):
             fault, program = FAULTS[i % len(FAULTS)], draw.choice(list(RESULT))  # every fault comes as often
-            c = Case(top, os.path.abspath(a.bin), program, random.Random(draw.random()), a.pause)
+            own = random.Random(draw.random())
+            if a.only not in (None, i):
+                continue
+            c = Case(top, os.path.abspath(a.bin), program, own, a.pause)
             verdict, why = "survived", ""
             try:
                 fault(c, seconds[program])
@@ -396,7 +400,7 @@ def main():
         total.update(n)
         print(f"| {name.replace('_', ' ')} | {sum(n.values())} | " + " | ".join(str(n[v]) for v in verdicts) + " |")
     print(f"| all | {sum(total.values())} | " + " | ".join(str(total[v]) for v in verdicts) + " |")
-    return total["survived"] != a.count
+    return total["survived"] != sum(total.values())
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ for ranks in 0 2; do
     grep -qwE -- "${key%:}" out || fail "--help lacks $key"
   done
   for option in --dry-run --help --version; do grep -q -- "^ *$option " out || fail "--help lacks $option"; done
-  for code in 0 2 3 4 5 6 75; do grep -qE "^ *$code +[a-z]" out || fail "--help lacks the exit status $code"; done
+  for code in 0 2 3 4 5 6 7 75; do grep -qE "^ *$code +[a-z]" out || fail "--help lacks the exit status $code"; done
   [ "$(grep -c '^Usage: ' out)" = 1 ] || fail "--help is printed more than once"
   run $ranks "$generate" --version
   expect 0 "^greybox-generate [0-9]+\.[0-9]+\.[0-9]+ "
@@ -99,7 +99,7 @@ says 3 "/dev/null/run: " case.yaml run.dir=/dev/null/run
 # A later override wins; with it the run works.
 run 2 "$generate" case.yaml xy.L=15 xy.L=4 run.dir=works
 expect 0 "works/dataset\.h5: 2 temperatures x 2 chains x 10 samples"
-[ "$(echo works/*)" = "works/build.txt works/config.yaml works/dataset.h5 works/log.jsonl" ] || fail "$(ls works)"
+[ "$(echo works/*)" = "works/build.txt works/config.yaml works/dataset.h5 works/lock works/log.jsonl" ] || fail "$(ls works)"
 
 # Output nobody reads: no death by SIGPIPE in the middle of a run.
 status=0

@@ -17,7 +17,7 @@ for deflate in 0 4; do
     same d$deflate.1/dataset.h5 d$deflate.$ranks/dataset.h5
     [ "$(h5dump -a /provenance/ranks d$deflate.$ranks/dataset.h5 | grep -c "\"$ranks\"")" = 1 ] ||
       fail "/provenance: the attribute ranks is not $ranks"
-    [ "$(echo d$deflate.$ranks/*)" = "$(echo d$deflate.$ranks/{build.txt,config.yaml,dataset.h5,log.jsonl})" ] ||
+    [ "$(echo d$deflate.$ranks/*)" = "$(echo d$deflate.$ranks/{build.txt,config.yaml,dataset.h5,lock,log.jsonl})" ] ||
       fail "files are missing or left over: $(ls d$deflate.$ranks)"
   done
   run 2 "$generate" case.yaml run.dir=again generate.deflate=$deflate

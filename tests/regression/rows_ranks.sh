@@ -14,7 +14,7 @@ for ranks in 1 2 3 4; do
   same d.1/dataset.h5 d.$ranks/dataset.h5
   [ "$(h5dump -a /provenance/ranks d.$ranks/dataset.h5 | grep -c "\"$ranks\"")" = 1 ] ||
     fail "/provenance: the attribute ranks is not $ranks"
-  [ "$(echo d.$ranks/*)" = "$(echo d.$ranks/{build.txt,config.yaml,dataset.h5,log.jsonl})" ] ||
+  [ "$(echo d.$ranks/*)" = "$(echo d.$ranks/{build.txt,config.yaml,dataset.h5,lock,log.jsonl})" ] ||
     fail "files are missing or left over: $(ls d.$ranks)"
 done
 run 2 "$generate" case.yaml run.dir=again

@@ -83,7 +83,7 @@ ends_like_whole() {
 endless=(data.path=data/dataset.h5 train.steps=1000000 train.save_every=1) # slow steps: each is saved
 
 # --- all at once. A job whose time is almost up whenever Slurm looks: it must be seen to go on three times
-job --ntasks=2 --time=1 --signal=B:USR1@50 jobs/train.sbatch case.yaml "${endless[@]}" run.dir=again
+job --nodes=$nodes --ntasks=2 --time=1 --signal=B:USR1@50 jobs/train.sbatch case.yaml "${endless[@]}" run.dir=again
 again=$job
 # one that may not go on; one that is stopped with scancel, on two nodes, started by srun
 REQUEUES=0 job --time=1 --signal=B:USR1@50 jobs/train.sbatch case.yaml "${endless[@]}" run.dir=bounded
