@@ -138,6 +138,18 @@ static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
   return GB_OK;
 }
 
+/* Rows of a simulator of which nothing is known: a network makes all of a sample from its latents. */
+static gb_err check_nothing(const gb_physics *k, const gb_hybrid_opts *o)
+{
+  GB_CHECK(gb_is(o->known, "nothing") && gb_is(o->inside, "nothing") && gb_is(o->after, "residual") &&
+               o->latent_after > 0 && gb_is(o->inference, "encoder"),
+           GB_ERR_CONFIG,
+           "run.physics = %s has neither a differential equation nor an image. Set hybrid.known: nothing, "
+           "hybrid.inside: nothing, hybrid.after: residual, hybrid.latent_after: 1 or more, hybrid.inference: encoder.",
+           k->name);
+  return GB_OK;
+}
+
 /* Keys that would be read by nothing. */
 static gb_err check_objective(const gb_objective_opts *j, const gb_hybrid_opts *o)
 {
@@ -158,11 +170,12 @@ static gb_err check(const gb_hybrid_plan *p)
 {
   const gb_physics *k = p->sim->kind;
   const gb_hybrid_opts *o = p->opts;
-  GB_CHECK(k->dynamics || k->image, GB_ERR_CONFIG,
-           "run.physics = %s: a grey-box VAE needs a differential equation or an image", k->name);
+  GB_CHECK(k->dynamics || k->image || k->simulator, GB_ERR_CONFIG,
+           "run.physics = %s: a grey-box VAE needs a differential equation, an image or a simulator", k->name);
   GB_TRY(check_objective(p->objective, o));
   GB_CHECK(!p->frames || p->frames == p->sim->dims.frames || gb_is(o->after, "nothing"), GB_ERR_CONFIG,
            "hybrid.after = %s makes %zu frames and no other number of them", o->after, p->sim->dims.frames);
+  if (!k->image && !k->dynamics) return check_nothing(k, o);
   return k->image ? check_image(o) : check_equation(o, &p->sim->dims);
 }
 

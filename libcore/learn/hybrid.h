@@ -34,7 +34,7 @@ typedef struct gb_hybrid_plan {
   const gb_regularizer_opts *regularizer;
   const gb_objective_opts *objective;
   const gb_ode_opts *ode;
-  const gb_sim *sim; /* has gb_dynamics or gb_image */
+  const gb_sim *sim; /* has gb_dynamics or gb_image, or a gb_simulator of rows of which nothing is known */
   size_t frames;     /* to decode; 0: those of a sample. Others: decodes only, no terms */
   size_t rows;       /* most of one pass */
   uint64_t seed;     /* of the run */

@@ -383,6 +383,7 @@ static void behind(builder *b)
   if (gb_is(o->after, "residual")) {
     gb_node *r = perceptron(b, "hybrid.after_layers", "after", o->after_layers, z, product(b->sample), "none");
     r = gb_reshape(g, r, b->sample);
+    if (!y[GB_DECODE_PA]) y[GB_DECODE_PB] = r; /* nothing is before it */
     if (y[GB_DECODE_P]) y[GB_DECODE_PB] = gb_add(g, y[GB_DECODE_P], r, GB_NONE);
     y[GB_DECODE_PAB] = y[GB_DECODE_PA] == y[GB_DECODE_P] ? y[GB_DECODE_PB] : gb_add(g, y[GB_DECODE_PA], r, GB_NONE);
     return;
@@ -535,7 +536,7 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   gb_ode_problem p = {0};
   if (k->image) {
     out->decode[GB_DECODE_P] = out->decode[GB_DECODE_PA] = out->theta ? gb_image_draw(g, plan->sim, out->theta) : NULL;
-  } else {
+  } else if (k->dynamics) {
     p = equation(&b);
     solutions(&b, &p);
   }

@@ -77,12 +77,13 @@ static gb_err measure(gb_comm c, const gb_sim *sim, gb_dataset *data, gb_factors
 
 static gb_err read_truth(const gb_sim *sim, gb_dataset *data, gb_factors *f)
 {
-  const gb_simulator *s = sim->kind->simulator;
-  for (int j = 0; s && j < s->n_truth; j++) {
-    bool angle = !strcmp(s->truth[j].unit, "rad");
-    if (!gb_dataset_has_truth(data, s->truth[j].name)) continue;
-    GB_TRY(add(f, s->truth[j].name, s->truth[j].unit, !angle ? 0 : sim->kind->image ? M_PI : 2 * M_PI));
-    GB_TRY(gb_dataset_truth(data, GB_TEST, s->truth[j].name, f->of[f->n - 1].value));
+  int n = 0;
+  const gb_var *truth = sim->kind->simulator ? gb_sim_truth(sim, &n) : NULL;
+  for (int j = 0; j < n; j++) {
+    bool angle = !strcmp(truth[j].unit, "rad");
+    if (!gb_dataset_has_truth(data, truth[j].name)) continue;
+    GB_TRY(add(f, truth[j].name, truth[j].unit, !angle ? 0 : sim->kind->image ? M_PI : 2 * M_PI));
+    GB_TRY(gb_dataset_truth(data, GB_TEST, truth[j].name, f->of[f->n - 1].value));
   }
   return GB_OK;
 }

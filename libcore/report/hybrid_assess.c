@@ -199,7 +199,7 @@ static gb_err make(pass *p)
   gb_hybrid_view v = gb_hybrid_look(hybrid(p));
   const gb_image *image = p->m->sim.kind->image;
   a->n_parameter = v.n_parameter;
-  a->parameter = gb_sim_parameters(&p->m->sim);
+  a->parameter = v.n_parameter ? gb_sim_parameters(&p->m->sim) : NULL; /* there may be no known part */
   a->n_example = a->n < GB_EXAMPLES ? a->n : GB_EXAMPLES;
   for (int d = 0; d < GB_DECODES; d++) {
     bool known_image = image && (d == GB_DECODE_P || d == GB_DECODE_PA);

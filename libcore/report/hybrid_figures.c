@@ -162,7 +162,7 @@ static const double *validation_of(const gb_hybrid_member *m, const char *term)
 static gb_err learning_block(const gb_hybrid_report *r, const gb_hybrid_group *g, const char *term, gb_plot *s,
                              int *number)
 {
-  const gb_curve *first = &first_of(r, g)->validate;
+  const gb_learning *first = &first_of(r, g)->validate;
   size_t n = first->n;
   double *mean;
   *number = -1;

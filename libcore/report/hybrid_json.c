@@ -13,8 +13,7 @@ static double known(double v, bool reference)
 
 static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bool reference)
 {
-  const gb_physics *k = r->physics;
-  const gb_var *parameter = k->image ? k->image->parameter : k->dynamics->parameter;
+  const gb_var *parameter = gb_hybrid_parameters(r);
   json_t *o = json_object(), *parameters = json_object(), *counterfactual = json_array(), *intervention = json_array(),
          *extrapolation = json_array();
   json_object_set_new(o, "l2", gb_json_number(known(s->l2, reference)));
@@ -76,6 +75,7 @@ static json_t *model(const gb_hybrid_report *r, const gb_hybrid_member *m)
     json_object_set_new(o, "extrapolation",
                         json_pack("{s:o, s:o}", "frame", gb_json_list(a->n_horizon, 1, a->frame), "mae",
                                   gb_json_list(a->n_horizon, 1, a->error)));
+  if (m->classes.n) json_object_set_new(o, "classes", gb_classes_json(&m->classes));
   json_object_set_new(o, "training", gb_json_curve(&m->train, m->n_terms, m->term));
   json_object_set_new(o, "validation", gb_json_curve(&m->validate, m->n_terms, m->term));
   return o;

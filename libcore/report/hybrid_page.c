@@ -133,8 +133,7 @@ static gb_err table(const gb_hybrid_report *r, columns *c, gb_text *t)
 
 static gb_err reconstruction(const gb_hybrid_report *r, gb_text *t)
 {
-  const gb_physics *k = r->physics;
-  const gb_var *parameter = k->image ? k->image->parameter : k->dynamics->parameter;
+  const gb_var *parameter = gb_hybrid_parameters(r);
   columns c = {0};
   add_column(&c, offsetof(gb_hybrid_numbers, l2), "L2", "");
   add_column(&c, offsetof(gb_hybrid_numbers, mae), "MAE", "");
@@ -258,7 +257,7 @@ static gb_err horizon(const gb_hybrid_report *r, gb_text *t)
 static gb_err examples(const gb_hybrid_report *r, gb_text *t)
 {
   gb_text_add(t, "<h2>Test samples</h2>\n");
-  if (r->physics->dynamics) {
+  if (!r->physics->image) {
     gb_text_add(t, "<figure>");
     GB_TRY(gb_hybrid_figure_trajectories(r, t));
     gb_page_caption(t, "The first test samples, one component of them (dots); the first model of each kind (coloured), "
@@ -279,6 +278,16 @@ static gb_err examples(const gb_hybrid_report *r, gb_text *t)
   return GB_OK;
 }
 
+/* The first model of each kind. */
+static gb_err classes(const gb_hybrid_report *r, gb_text *t)
+{
+  for (size_t k = 0; k < r->n_groups; k++) {
+    const gb_classes *of = &r->member[r->group[k].member[0]].classes;
+    if (of->n) GB_TRY(gb_classes_page(of, r->group[k].label, r->run, t));
+  }
+  return GB_OK;
+}
+
 gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *t)
 {
   gb_page_open(t, r->physics->doc);
@@ -290,6 +299,7 @@ gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *t)
   GB_TRY(parameters(r, t));
   GB_TRY(scales(r, t));
   GB_TRY(horizon(r, t));
+  GB_TRY(classes(r, t));
   gb_text_add(t, "<h2>Training</h2>");
   legend(r, t);
   gb_text_add(t, "<figure>");

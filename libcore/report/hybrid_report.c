@@ -47,7 +47,7 @@ static gb_err describe(gb_hybrid_member *m, const gb_trained *t)
   memcpy(m->term, model->term, (size_t)model->n_terms * sizeof *m->term);
   gb_config_print_fixed(t->cfg, sections, &m->settings);
   GB_TRY(gb_text_done(&m->settings));
-  return gb_curves_read(m->dir, model, &m->train, &m->validate);
+  return gb_learning_read(m->dir, model, &m->train, &m->validate);
 }
 
 /* What the log says of the network in the equation, for these weights. */
@@ -59,13 +59,14 @@ static void find_norm(gb_hybrid_member *m)
 }
 
 static gb_err assess_model(gb_comm c, gb_hybrid_report *r, gb_hybrid_member *m, gb_dataset *data,
-                           const gb_hybrid_assess_opts *o)
+                           const gb_report_opts *how, const gb_hybrid_assess_opts *o)
 {
   gb_trained t;
   gb_err e = GB_OK;
   GB_TRY(gb_models_open(c, m->dir, r->physics, PASS_ROWS, data, r->data_path, r->run, &t));
   GB_GOTO(e, gb_comm_agree(c, describe(m, &t)), done);
   GB_GOTO(e, gb_hybrid_assess(c, &t, m->dir, data, o, &m->a), done);
+  GB_GOTO(e, gb_classes_assess(c, &t, data, how->class, how->factor, &m->classes), done);
   find_norm(m);
   if (m->a.n_parameter > r->n_parameter) r->n_parameter = m->a.n_parameter;
 done:
@@ -160,6 +161,12 @@ bool gb_hybrid_has_scales(const gb_hybrid_group *g)
   return !isnan(g->mean.counterfactual[0]);
 }
 
+const gb_var *gb_hybrid_parameters(const gb_hybrid_report *r)
+{
+  const gb_physics *k = r->physics;
+  return k->image ? k->image->parameter : k->dynamics ? k->dynamics->parameter : NULL;
+}
+
 bool gb_hybrid_fits(const gb_hybrid_report *r, const gb_reference *of)
 {
   return !strcmp(of->physics, r->physics->name) && of->global == r->member[0].global;
@@ -196,7 +203,7 @@ static gb_err assess_all(gb_comm c, gb_hybrid_report *r, const gb_report_opts *o
   r->dims = &sim->dims;
   r->n_train = gb_dataset_rows(data, GB_TRAIN);
   r->n_test = gb_dataset_rows(data, GB_TEST);
-  for (size_t i = 0; i < r->n_models; i++) GB_TRY(assess_model(c, r, &r->member[i], data, &how));
+  for (size_t i = 0; i < r->n_models; i++) GB_TRY(assess_model(c, r, &r->member[i], data, o, &how));
   if (!o->models.n) qsort(r->member, r->n_models, sizeof *r->member, by_ladder);
   return GB_OK;
 }
@@ -205,8 +212,9 @@ static void close_report(gb_hybrid_report *r)
 {
   for (size_t i = 0; r->member && i < r->n_models; i++) {
     gb_hybrid_assessment_free(&r->member[i].a);
-    gb_curve_free(&r->member[i].train);
-    gb_curve_free(&r->member[i].validate);
+    gb_classes_free(&r->member[i].classes);
+    gb_learning_free(&r->member[i].train);
+    gb_learning_free(&r->member[i].validate);
     gb_text_free(&r->member[i].settings);
   }
   gb_free(&r->member);

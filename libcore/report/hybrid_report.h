@@ -1,6 +1,7 @@
 /* report/hybrid_report.h - everything a report on grey-box VAEs shows, and its two forms. */
 #pragma once
 #include "io/run.h"
+#include "report/classes.h"
 #include "report/hybrid_assess.h"
 #include "report/hybrid_reference.h"
 #include "report/models.h"
@@ -13,8 +14,9 @@ typedef struct gb_hybrid_member { /* one model */
   bool global;      /* one set of parameters for all rows */
   int n_terms;
   const char *term[GB_MOST_TERMS];
-  gb_curve train, validate;
+  gb_learning train, validate;
   gb_hybrid_assessment a;
+  gb_classes classes;
 } gb_hybrid_member;
 
 typedef struct gb_hybrid_group { /* models that differ by their seeds only */
@@ -50,6 +52,10 @@ gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *out);
 bool gb_hybrid_has_parameters(const gb_hybrid_report *r, const gb_hybrid_group *g);
 bool gb_hybrid_has_scales(const gb_hybrid_group *g);
 size_t gb_hybrid_horizon(const gb_hybrid_report *r, const gb_hybrid_group *g);
+
+/** The table of the parameters of the known part; NULL: nothing is known.
+ *  Local. */
+const gb_var *gb_hybrid_parameters(const gb_hybrid_report *r);
 
 /** Is a reference of this physics, and of models like these?
  *  Local. */

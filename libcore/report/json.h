@@ -11,7 +11,7 @@ struct json_t *gb_json_list(size_t n, size_t stride, const double *v);
 
 /** A learning curve: "step", "loss", and every term by its name.
  *  Local. A new reference. */
-struct json_t *gb_json_curve(const gb_curve *c, int n_terms, const char *const term[]);
+struct json_t *gb_json_curve(const gb_learning *c, int n_terms, const char *const term[]);
 
 /** The text of an object, which is freed.
  *  Local.

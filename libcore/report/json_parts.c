@@ -17,7 +17,7 @@ json_t *gb_json_list(size_t n, size_t stride, const double *v)
   return a;
 }
 
-json_t *gb_json_curve(const gb_curve *c, int n_terms, const char *const term[])
+json_t *gb_json_curve(const gb_learning *c, int n_terms, const char *const term[])
 {
   json_t *o = json_pack("{s:o, s:o}", "step", gb_json_list(c->n, 1, c->step), "loss", gb_json_list(c->n, 1, c->loss));
   for (int k = 0; k < n_terms; k++) json_object_set_new(o, term[k], gb_json_list(c->n, 1, c->term[k]));

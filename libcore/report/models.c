@@ -78,7 +78,7 @@ gb_err gb_models_open(gb_comm c, char dir[GB_MODEL_PATH], const gb_physics *phys
   return e;
 }
 
-static gb_err make_curve(gb_curve *c, size_t n)
+static gb_err make_curve(gb_learning *c, size_t n)
 {
   GB_TRY(gb_new(&c->step, n));
   GB_TRY(gb_new(&c->loss, n));
@@ -86,7 +86,7 @@ static gb_err make_curve(gb_curve *c, size_t n)
   return GB_OK;
 }
 
-void gb_curve_free(gb_curve *c)
+void gb_learning_free(gb_learning *c)
 {
   gb_free(&c->step);
   gb_free(&c->loss);
@@ -94,7 +94,7 @@ void gb_curve_free(gb_curve *c)
 }
 
 /* A resumed run repeats steps since its last checkpoint: the later line replaces the earlier. */
-static void add_point(gb_curve *c, json_t *line, const gb_model *model)
+static void add_point(gb_learning *c, json_t *line, const gb_model *model)
 {
   double step = json_number_value(json_object_get(line, "step"));
   while (c->n > 0 && c->step[c->n - 1] >= step) c->n--;
@@ -107,7 +107,7 @@ static void add_point(gb_curve *c, json_t *line, const gb_model *model)
   c->n++;
 }
 
-gb_err gb_curves_read(const char *dir, const gb_model *model, gb_curve *train, gb_curve *validate)
+gb_err gb_learning_read(const char *dir, const gb_model *model, gb_learning *train, gb_learning *validate)
 {
   enum { LARGEST = 1 << 30 };
   char path[PATH_MAX], *text = NULL;

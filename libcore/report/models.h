@@ -26,14 +26,14 @@ gb_err gb_models_find(gb_texts given, const char *dir, int levels, gb_model_list
 gb_err gb_models_open(gb_comm c, char dir[GB_MODEL_PATH], const gb_physics *physics, size_t rows,
                       const gb_dataset *data, const char *path, gb_run *run, gb_trained *out);
 
-typedef struct gb_curve { /* one event of log.jsonl over the steps */
+typedef struct gb_learning { /* one event of log.jsonl over the steps */
   size_t n;
   double *step;                /* [n] */
   double *loss;                /* [n] */
   double *term[GB_MOST_TERMS]; /* [n] as the model numbers them; NAN where a term was left out */
-} gb_curve;
+} gb_learning;
 
 /** Read log.jsonl of a run directory; without one, both curves are empty.
- *  Local. Freed by gb_curve_free(), also after a failure. */
-gb_err gb_curves_read(const char *dir, const gb_model *model, gb_curve *train, gb_curve *validate);
-void gb_curve_free(gb_curve *c);
+ *  Local. Freed by gb_learning_free(), also after a failure. */
+gb_err gb_learning_read(const char *dir, const gb_model *model, gb_learning *train, gb_learning *validate);
+void gb_learning_free(gb_learning *c);

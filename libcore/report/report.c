@@ -30,7 +30,12 @@ static const gb_field fields[] = {
     GB_WORD(
         gb_report_opts, factor, "", NULL, GB_FREE,
         "Of a sweep: the known factor whose correlation with the latents is mapped: T, direction, an observable, or "
-        "what was drawn for simulated rows; empty: abs_m, else the first that was drawn."),
+        "what was drawn for simulated rows; empty: abs_m, else the first that was drawn. Of curves with classes: the "
+        "truth "
+        "that colours the second scatter of latents; empty: frequency or period."),
+    GB_WORD(gb_report_opts, class, "", NULL, GB_FREE,
+            "Of curves: the truth with values 0, 1, ... that tells their class, by which latents are judged; empty: "
+            "behaviour, if there is one."),
     GB_NUMBER(gb_report_opts, frames, "1000", 0, 1e6, "frames", GB_FREE,
               "Grey-box VAEs that can go on in time are compared with the generator up to here."),
     GB_NUMBER(gb_report_opts, generate_low, "[]", -1e12, 1e12, "those of the physics", GB_FREE,
@@ -98,7 +103,7 @@ static gb_err derive(gb_report *r, gb_reported *m)
   GB_TRY(gb_assess_radius(a, m->radius));
   m->has_crossover = gb_assess_crossover(r->T.n, r->T.v, m->radius, m->crossover);
   gb_model model = m->m.built.model;
-  return gb_curves_read(m->dir, &model, &m->train, &m->validate);
+  return gb_learning_read(m->dir, &model, &m->train, &m->validate);
 }
 
 static gb_err assess_model(gb_comm c, gb_report *r, gb_reported *m, gb_dataset *data, size_t n_prior)
@@ -177,8 +182,8 @@ done:
   for (size_t i = 0; i < r->n_models; i++) {
     gb_assessment_free(&r->model[i].a);
     gb_trained_close(&r->model[i].m);
-    gb_curve_free(&r->model[i].train);
-    gb_curve_free(&r->model[i].validate);
+    gb_learning_free(&r->model[i].train);
+    gb_learning_free(&r->model[i].validate);
     gb_free(&r->model[i].radius);
   }
   gb_sampling_free(&r->sampling);

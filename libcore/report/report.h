@@ -9,7 +9,7 @@
 typedef struct gb_report_opts {
   gb_texts models, sizes;
   int64_t prior_samples, frames, bound_samples;
-  const char *factor;
+  const char *factor, *class;
   gb_reals generate_low, generate_high;
   double generate_spread;
 } gb_report_opts;
@@ -19,7 +19,7 @@ typedef struct gb_reported { /* one model */
   char dir[GB_MODEL_PATH];
   gb_trained m;
   gb_assessment a;
-  gb_curve train, validate;
+  gb_learning train, validate;
   double term[GB_VAE_TERMS];           /* mean over the test split */
   double energy_error[2][2];           /* |e(rec) - e| of the mean field and of a noisy one: value, error */
   double correlation_m, correlation_e; /* of |mu_z| with |m| and with e */

@@ -124,17 +124,17 @@ gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double inte
   double least, most, low, high;
   range(&c, 0, &least, &most);
   range(&c, n / 3, &low, &high);
-  gb_curve out = {GB_STEADY, 0, most - least};
+  gb_curve out = {GB_CURVE_STEADY, 0, most - least};
   if (high - low > visible * (most - least) && high - low > 1e-6 * fmax(fabs(high), fabs(low))) {
     swings s = find_swings(&c, n / 3, stands_out * (high - low));
     if (s.n >= 2) {
-      out.behaviour = keeps(&c, &s) >= sustained ? GB_SUSTAINED : GB_DAMPED;
+      out.behaviour = keeps(&c, &s) >= sustained ? GB_CURVE_SUSTAINED : GB_CURVE_DAMPED;
       out.period = (s.last_place - s.first_place) / (double)(s.n - 1) * interval;
       out.amplitude = s.last_top - s.last_bottom;
       return out;
     }
   }
-  if (is_sigmoid(&c, most - least)) out.behaviour = GB_SIGMOID;
+  if (is_sigmoid(&c, most - least)) out.behaviour = GB_CURVE_SIGMOID;
   return out;
 }
 

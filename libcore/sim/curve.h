@@ -4,7 +4,13 @@
 
 #include "sim/physics.h"
 
-typedef enum gb_behaviour { GB_STEADY, GB_DAMPED, GB_SUSTAINED, GB_SIGMOID, GB_BEHAVIOURS } gb_behaviour;
+typedef enum gb_behaviour {
+  GB_CURVE_STEADY,
+  GB_CURVE_DAMPED,
+  GB_CURVE_SUSTAINED,
+  GB_CURVE_SIGMOID,
+  GB_BEHAVIOURS
+} gb_behaviour;
 extern const char *const gb_behaviour_name[GB_BEHAVIOURS];
 
 typedef struct gb_curve {

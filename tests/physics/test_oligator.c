@@ -20,7 +20,7 @@ static void strands(void **state)
   CHECK_NEAR(molecule_at(&m, 50, 2), 12.7946, 5e-5);
   CHECK_NEAR(molecule_at(&m, 11.5, 0), 182.9, 0.05);
   CHECK_NEAR(molecule_at(&m, 146.5, 0), 14.31, 0.005);
-  CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_SUSTAINED);
+  CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_CURVE_SUSTAINED);
   CHECK_NEAR(molecule_label(&m)[GB_CURVE_PERIOD], 108.1, 0.005 * 108.1);
   for (size_t s = 0; s < 3; s++) {
     double least, most;

@@ -25,7 +25,7 @@ static void oscillator(void **state)
   CHECK_NEAR(molecule_at(&m, 50, 2), 2.7323, 5e-5);
   for (size_t k = 0; k < 2; k++)
     for (size_t s = 0; s < 3; s++) CHECK_NEAR(molecule_at(&m, known[k].t, s) / known[k].u[s], 1, 2e-6);
-  CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_SUSTAINED);
+  CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_CURVE_SUSTAINED);
   CHECK_NEAR(molecule_label(&m)[GB_CURVE_PERIOD], 128.33, 0.005 * 128.33);
   for (size_t s = 0; s < 3; s++) {
     double least, most;
@@ -58,7 +58,7 @@ static void fading(void **state)
   molecule_open(&m, "pen_dna",
                 "pen_dna: {noise: 0, frames: 12001, frame_time: 0.25, tolerance: 1e-8, exonuclease: [1, 1], " NETWORK(
                     "40, start 10", "50, start 5", "0.1", "5", "1", "15") "}");
-  CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_DAMPED);
+  CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_CURVE_DAMPED);
   CHECK_NEAR(last_period(&m), 114.5, 0.005 * 114.5);
   molecule_range(&m, 2000, 0, &least, &most);
   CHECK_NEAR(most - least, 0.047, 0.001);
@@ -74,7 +74,7 @@ static void steady(void **state)
                 "pen_dna: {noise: 0, frames: 301, frame_time: 10, exonuclease: [1, 1], " NETWORK(
                     "10, start 5", "50, start 5", "1, start 5", "10", "10", "10") "}");
   for (size_t s = 0; s < 3; s++) CHECK_NEAR(molecule_at(&m, 3000, s) / known[s], 1, 5e-4);
-  CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_STEADY);
+  CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_CURVE_STEADY);
   molecule_close(&m);
 }
 

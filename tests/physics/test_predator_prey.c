@@ -20,7 +20,7 @@ static void periods(void **state)
              known[k].G, known[k].G);
     molecule_open(&m, "predator_prey", yaml);
     for (size_t i = 0; i < 2; i++) molecule_range(&m, 1500, i, &least, &most[i]);
-    CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_SUSTAINED);
+    CHECK(molecule_label(&m)[GB_CURVE_BEHAVIOUR] == GB_CURVE_SUSTAINED);
     CHECK_NEAR(molecule_label(&m)[GB_CURVE_PERIOD], known[k].period, 0.005 * known[k].period);
     CHECK_NEAR(most[0], known[k].N, 1e-3 * known[k].N);
     CHECK_NEAR(most[1], known[k].P, 1e-3 * known[k].P);
@@ -35,7 +35,7 @@ static void thresholds(void **state)
   static const struct {
     double G, N, P;
     gb_behaviour behaviour;
-  } known[] = {{80, 0, 0, GB_STEADY}, {180, NAN, 97, GB_DAMPED}, {200, NAN, 111, GB_DAMPED}};
+  } known[] = {{80, 0, 0, GB_CURVE_STEADY}, {180, NAN, 97, GB_CURVE_DAMPED}, {200, NAN, 111, GB_CURVE_DAMPED}};
   for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
     molecule m;
     char yaml[256];

@@ -37,7 +37,16 @@ hybrid: {inside: nothing, after: unet, unet: [2, 3, 4], unmixer: channels, unmix
 regularizer: {reduced_model: 0.1, unmixing: 1, augmentation: 100}
 train: {steps: 6, batch: 24, shards: 4, validate_every: 3, save_every: 2, log_every: 3}
 END
-for physics in pendulum state line galaxy; do
+cat >curves.yaml <<'END'
+run: {physics: curves, dir: curves, seed: 3}
+simulate: {training: 60, validation: 20, test: 40}
+curves: {frames: 24}
+data: {path: curves/dataset.h5}
+hybrid: {known: nothing, inside: nothing, latent_after: 3, after_layers: [dense 12], features: [dense 12], heads: []}
+train: {steps: 12, batch: 24, shards: 4, validate_every: 6, save_every: 5, log_every: 4}
+report: {class: sigmoid}
+END
+for physics in pendulum state line galaxy curves; do
   run 2 "$generate" $physics.yaml
   expect 0 "rows for training"
 done
@@ -49,11 +58,12 @@ implicit=(pendulum "NN\+phys\+reg" ode.method=crank_nicolson ode.tolerance=1e-4)
 drift=(line "NN\+phys\+reg")
 aphynity=(state "NN\+phys\+reg" hybrid.inference=global "hybrid.start=[1, 0.1]" hybrid.clock=none hybrid.after=nothing
   regularizer.network_norm=1 regularizer.multiplier_rate=0.2)
+rows=(curves "NN-only")
 unet=(galaxy "NN\+phys\+reg" "data.augment=[lattice_rotation, lattice_reflection]")
 
 # Ranks, the samples that they compute at once, and who shares memory change nothing.
 extra=("" "" "" "train.ranks_per_node=1" "train.ranks_per_node=2")
-for kind in sum law adaptive implicit drift aphynity unet; do
+for kind in sum law adaptive implicit drift aphynity rows unet; do
   declare -n one=$kind
   keys=("${one[@]:2}")
   for ranks in 1 2 3 4; do
@@ -108,6 +118,46 @@ for method in euler rk4 dopri5; do
   expect 4 "row [0-9]+, frame [0-9.]+, time [0-9.]+: component [0-9]+ is not finite; diffusion = "
   [ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
 done
+# Of a simulator nothing is known; the report on curves is the same on any number of ranks, and right.
+run 2 "$train" curves.yaml run.dir=wrong hybrid.known=law
+expect 2 "run.physics = curves has neither a differential equation nor an image\. Set hybrid.known: nothing"
+run 2 "$BUILD/bin/greybox-report" curves.yaml report.class=sign
+expect 2 "report.models: no trained model"
+for ranks in 1 2 3; do
+  run $ranks "$train" curves.yaml train.steps=200 run.dir=curves/model
+  expect 0 "NN-only, 200 steps"
+  run $ranks "$BUILD/bin/greybox-report" curves.yaml
+  expect 0 "report.html"
+  cp curves/report.json report.$ranks
+  cmp report.1 report.$ranks || fail "report.json differs on $ranks ranks"
+done
+run 2 "$BUILD/bin/greybox-report" curves.yaml report.class=sign
+expect 2 "report.class = sign: -1 is no class"
+run 2 "$BUILD/bin/greybox-report" curves.yaml report.class=colour
+expect 2 "report.class = colour: the data set has no such truth"
+/usr/bin/python3 - <<'END' || fail "classes in report.json"
+import h5py, json, numpy as np
+c = json.load(open("curves/report.json"))["models"][0]["classes"]
+f = h5py.File("curves/dataset.h5")
+test = f["split"][()] == 2
+x, is_sigmoid = f["observables"][()][test].reshape(40, 24), f["truth/sigmoid"][()][test]
+assert [k["test_samples"] for k in c["classes"]] == [sum(is_sigmoid == 0), sum(is_sigmoid == 1)]
+assert np.array(c["mean"]).shape == (3, 40) and c["against_exact"]
+right = sum(k["recall"] * k["test_samples"] for k in c["classes"])
+assert abs(right / 40 - c["accuracy"]) < 1e-6 and 0.4 < c["accuracy"] <= 1
+for k in c["classes"]:
+    assert -0.5 < k["r2"] < 1 and 0 < k["ripple_mean"] <= k["ripple_most"] and k["ripple_95"] <= k["ripple_most"], k
+for kind, same in (("other_class", False), ("same_class", True)):
+    assert len(c["paths"][kind]) == 40
+    for p in c["paths"][kind]:
+        assert (is_sigmoid[p["from"]] == is_sigmoid[p["to"]]) == same
+        rank = lambda v: np.array([np.sum(np.array(v) < a) + (np.sum(np.array(v) == a) - 1) / 2 for a in v])
+        assert p["swing"][0] >= p["swing"][-1]
+        if np.ptp(p["swing"]) > 0:
+            assert abs(np.corrcoef(rank(p["swing"]), np.arange(10))[0, 1] - p["trend"]) < 1e-6, p
+        same_bin = np.cumprod(np.array(p["bin"]) == p["bin"][0]).sum()
+        assert abs((same_bin - 1) / 9 - p["kept"]) < 1e-6, p
+END
 run 2 "$train" pendulum.yaml run.dir=wrong ode.solver=direct ode.method=dopri5
 expect 2 "ode.solver: direct has no dopri5"
 run 2 "$train" pendulum.yaml run.dir=wrong "pendulum.omega=[0.1, 3]"

@@ -57,11 +57,12 @@ static void behaviours(void **state)
     form f;
     gb_behaviour behaviour;
     double period, amplitude; /* amplitude 0: not checked */
-  } cases[] = {{"sine", sine, GB_SUSTAINED, 0.13, 4}, {"settles first", settles_first, GB_SUSTAINED, 0.13, 4},
-               {"dying", dying, GB_DAMPED, 0.11, 0},  {"growing", growing, GB_SUSTAINED, 0.11, 0},
-               {"rise", rise, GB_SIGMOID, 0, 2},      {"fall", fall, GB_SIGMOID, 0, 2},
-               {"decay", decay, GB_STEADY, 0, 1},     {"line", line, GB_STEADY, 0, 3},
-               {"rest", rest, GB_STEADY, 0, 0},       {"hump", hump, GB_STEADY, 0, 1}};
+  } cases[] = {
+      {"sine", sine, GB_CURVE_SUSTAINED, 0.13, 4}, {"settles first", settles_first, GB_CURVE_SUSTAINED, 0.13, 4},
+      {"dying", dying, GB_CURVE_DAMPED, 0.11, 0},  {"growing", growing, GB_CURVE_SUSTAINED, 0.11, 0},
+      {"rise", rise, GB_CURVE_SIGMOID, 0, 2},      {"fall", fall, GB_CURVE_SIGMOID, 0, 2},
+      {"decay", decay, GB_CURVE_STEADY, 0, 1},     {"line", line, GB_CURVE_STEADY, 0, 3},
+      {"rest", rest, GB_CURVE_STEADY, 0, 0},       {"hump", hump, GB_CURVE_STEADY, 0, 1}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     double x[2 * N], out[GB_CURVE_NUMBERS];
     for (size_t i = 0; i < N; i++) {
