@@ -95,7 +95,9 @@ job jobs/train.sbatch case.yaml model.latent=-1 run.dir=wrong
 wrong=$job
 job jobs/train.sbatch case.yaml data.path=nowhere.h5 run.dir=without
 without=$job
-# arrays: of seeds, of the trials of a sweep
+# one that saves nothing on the way; arrays: of seeds, of the trials of a sweep
+job jobs/analyze.sbatch case.yaml
+analysis=$job
 job --array=1-2 jobs/train.sbatch case.yaml
 seeds=$job
 job --array=1-2 jobs/sweep.sbatch sweep.yaml data.path=data/dataset.h5
@@ -148,6 +150,8 @@ ends "$cancelled" CANCELLED
 ends_like_whole cancelled
 
 # --- pipelines
+ends "$analysis" COMPLETED
+[ -e data/analysis.h5 ] || fail "no analysis: $(tail -n 3 "$analysis".log)"
 for stage in generate train report; do ends "$(first_of ladder.txt $stage)" COMPLETED; done
 for model in vae h-vae g-vae hg-vae; do grep -q "ladder/$model" ladder/report.json || fail "the report lacks $model"; done
 for stage in generate sweep report; do ends "$(first_of study.txt $stage)" COMPLETED; done
