@@ -38,6 +38,8 @@ gb_err gb_generations_recover(const char *path, gb_text *told)
   }
   snprintf(why, sizeof why, there ? "%s" : "%s is missing", there ? gb_err_message() : path);
   gb_err_clear();
+  size_t n = strlen(why);
+  if (n && why[n - 1] == '.') why[n - 1] = 0;
   e = gb_file_sealed(before);
   if (e == GB_ERR_IO) gb_err_clear();
   GB_CHECK(e != GB_ERR_IO, GB_ERR_IO,
