@@ -1,6 +1,6 @@
 /* sim/direct.c - the step and its transpose. A block of rows goes through all steps before the next one starts, so that
- * its states stay in the caches. Sources of the tableaus: E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary
- * Differential Equations I, section II.1. */
+ * its states stay in the caches. What is not kept is computed again, block by block. Sources of the tableaus: E.
+ * Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I, section II.1. */
 #include "sim/direct.h"
 
 #include <string.h>
@@ -26,8 +26,9 @@ struct gb_direct {
   const tableau *rk;
   size_t steps, stages; /* of all frames */
   double h;
-  gb_tape tape; /* of the last forward pass, if it was kept */
-  bool kept;
+  bool recompute;
+  gb_tape tape; /* of the last forward pass, or of the block in hand */
+  bool kept, trained;
   size_t parts;
   double *states; /* [block][stage][size, rows] where the rate was taken */
   size_t n_states;
@@ -72,6 +73,7 @@ gb_err gb_direct_create(gb_rhs *f, gb_direct **out)
                    .rk = find(f->p.opts->method),
                    .steps = (f->p.frames - 1) * (size_t)f->p.opts->substeps,
                    .h = f->p.sim->dims.frame_time / (double)f->p.opts->substeps,
+                   .recompute = gb_ode_recomputes(f->p.opts),
                    .rate = memory,
                    .u = memory + STAGES * n,
                    .at = memory + (STAGES + 1) * n};
@@ -105,7 +107,8 @@ static void move(size_t n, const double *x, double c, const double *restrict d, 
 /* Where the state of a stage of the block is, if it is kept. */
 static double *state_of(const gb_direct *d, size_t stage)
 {
-  return d->states + (d->f->first * d->stages + stage * d->f->rows) * d->f->size;
+  size_t before = d->recompute ? 0 : d->f->first; /* rows */
+  return d->states + (before * d->stages + stage * d->f->rows) * d->f->size;
 }
 
 /* Where the state before a step is: that of its first stage. */
@@ -172,16 +175,22 @@ static gb_err forward_block(gb_direct *d, gb_node *y, const gb_tape *tape)
   }
 }
 
+/* Room to keep what so many rows go through. */
+static gb_err keep(gb_direct *d, size_t rows)
+{
+  d->kept = true;
+  GB_TRY(gb_rhs_tape(d->f, rows, d->stages + d->f->norm_frames, &d->tape));
+  return gb_rhs_grow(&d->states, &d->n_states, rows * d->stages * d->f->size, sizeof *d->states);
+}
+
 gb_err gb_direct_forward(gb_direct *d, gb_node *y)
 {
   gb_rhs *f = d->f;
-  d->kept = y->g && f->p.draws->training;
+  d->kept = false;
+  d->trained = y->g && f->p.draws->training;
   d->parts = y->parts;
   gb_rhs_pack(f, false);
-  if (d->kept) {
-    GB_TRY(gb_rhs_tape(f, y->rows, d->stages + f->norm_frames, &d->tape));
-    GB_TRY(gb_rhs_grow(&d->states, &d->n_states, y->rows * d->stages * f->size, sizeof *d->states));
-  }
+  if (d->trained && !d->recompute) GB_TRY(keep(d, y->rows));
   for (size_t first = 0; first < y->rows; first += f->rows) {
     gb_rhs_block(f, first, block_rows(f, y, first));
     gb_tape tape = d->kept ? gb_rhs_tape_from(f, &d->tape, first) : f->probe;
@@ -194,11 +203,13 @@ gb_err gb_direct_vjp(gb_direct *d, gb_node *y)
 {
   gb_rhs *f = d->f;
   size_t m = (size_t)f->p.opts->substeps;
-  GB_ASSERT(d->kept && d->parts == y->parts);
+  GB_ASSERT(d->trained && d->parts == y->parts);
   gb_rhs_pack(f, true);
+  if (d->recompute) GB_TRY(keep(d, f->most));
   for (size_t first = 0; first < y->rows; first += f->rows) {
     gb_rhs_block(f, first, block_rows(f, y, first));
-    gb_tape tape = gb_rhs_tape_from(f, &d->tape, first);
+    gb_tape tape = gb_rhs_tape_from(f, &d->tape, d->recompute ? 0 : first);
+    if (d->recompute) GB_TRY(forward_block(d, y, &tape));
     GB_TRY(gb_rhs_deltas(f, &tape));
     memset(d->u, 0, f->size * f->rows * sizeof *d->u);
     for (size_t step = d->steps;; step--) {

@@ -35,6 +35,10 @@ static const gb_field fields[] = {
         "Of dopri5: error of a step, relative to each component and absolute. Of implicit methods: Newton's "
         "iteration ends when the residual has fallen by this factor; below 1e-5 the networks' single precision is "
         "in the way."),
+    GB_WORD(gb_ode_opts, trajectory, "memory", "memory|recompute", GB_FREE,
+            "What training keeps of a solution for its gradient. memory: all stages of all rows of a pass. recompute: "
+            "nothing; blocks of rows are solved again, one after another, and only the stages of one are there at a "
+            "time. The same bits, in up to a third more time."),
     {0}};
 const gb_schema gb_ode_schema = {"ode", "Numerical solution of differential equations inside a model.",
                                  sizeof(gb_ode_opts), fields, check};
@@ -42,6 +46,11 @@ const gb_schema gb_ode_schema = {"ode", "Numerical solution of differential equa
 bool gb_ode_couples_rows(const gb_ode_opts *o)
 {
   return !gb_direct_has(o->method);
+}
+
+bool gb_ode_recomputes(const gb_ode_opts *o)
+{
+  return !strcmp(o->trajectory, "recompute");
 }
 
 size_t gb_ode_inputs(const gb_dims *d, gb_ode_clock clock, size_t n_latent)
@@ -105,7 +114,7 @@ static gb_err set_up(gb_graph *g, ode *o, const gb_ode_problem *p, gb_node *x, g
   GB_TRY(check(p->opts));
   GB_TRY(gb_rhs_create(&o->f, p, x, theta, latents, direct ? gb_direct_block(rows) : gb_ts_block(p->opts, rows), rows));
   GB_TRY(direct ? gb_direct_create(&o->f, &o->direct) : gb_ts_create(&o->f, rows, &o->ts));
-  gb_graph_will_hold(g, gb_rhs_bytes(&o->f, rows, stages(p)));
+  gb_graph_will_hold(g, gb_rhs_bytes(&o->f, gb_ode_recomputes(p->opts) ? o->f.most : rows, stages(p)));
   return GB_OK;
 }
 

@@ -12,10 +12,11 @@
 #include "sim/physics.h"
 
 typedef struct gb_ode_opts {
-  const char *method; /* euler|midpoint|rk4|dopri5|crank_nicolson|backward_euler */
-  const char *solver; /* auto|direct|petsc */
-  int64_t substeps;   /* of equal length in a frame; fixed-step methods */
-  double tolerance;   /* of adaptive steps (dopri5) and of Newton's method */
+  const char *method;     /* euler|midpoint|rk4|dopri5|crank_nicolson|backward_euler */
+  const char *solver;     /* auto|direct|petsc */
+  int64_t substeps;       /* of equal length in a frame; fixed-step methods */
+  double tolerance;       /* of adaptive steps (dopri5) and of Newton's method */
+  const char *trajectory; /* memory|recompute */
 } gb_ode_opts;
 extern const gb_schema gb_ode_schema; /* section "ode" */
 
@@ -56,6 +57,10 @@ typedef struct gb_ode_problem {
 /** Do rows that are solved together share anything: lengths of steps, or Newton iterations?
  *  Local. */
 bool gb_ode_couples_rows(const gb_ode_opts *opts);
+
+/** Are stages forgotten after the forward pass, and computed again, block by block, in the backward pass?
+ *  Local. */
+bool gb_ode_recomputes(const gb_ode_opts *opts);
 
 /** Inputs and outputs of the network in the equation.
  *  Local.

@@ -64,8 +64,9 @@ struct gb_ts {
   solver *kept;           /* [pass_rows] of the blocks of a training pass */
   solver spare[SPARE];    /* of other passes */
   size_t next_spare, parts;
-  gb_tape whole; /* of the pass, if it is kept */
-  bool training;
+  bool recompute;
+  gb_tape whole;        /* of the pass, or of the block in hand, if it is kept */
+  bool training, keeps; /* is this a pass with a gradient; is this solve kept for it? */
 
   /* The solve in hand. */
   const gb_node *y;
@@ -104,6 +105,7 @@ gb_err gb_ts_create(gb_rhs *f, size_t pass_rows, gb_ts **out)
   s->pass_rows = pass_rows;
   s->fixed_steps = (f->p.frames - 1) * (size_t)f->p.opts->substeps;
   s->h = f->p.sim->dims.frame_time / (double)f->p.opts->substeps;
+  s->recompute = gb_ode_recomputes(f->p.opts);
   GB_TRY(gb_new(&s->kept, pass_rows));
   GB_TRY(gb_new(&s->frame_times, f->p.frames));
   GB_TRY(gb_new(&s->u, 3 * n));
@@ -146,7 +148,7 @@ void gb_ts_destroy(gb_ts **out)
 /* Steps of fixed length are kept on the tape while they are made. */
 static bool tape_is_kept(const gb_ts *s)
 {
-  return s->training && s->m.kind == FIXED;
+  return s->keeps && s->m.kind == FIXED;
 }
 
 /* The right-hand side for PETSc; a failure is kept for the one who called it. */
@@ -515,18 +517,18 @@ static gb_err ready(gb_ts *s, solver *v, size_t rows, bool trajectory)
   return GB_OK;
 }
 
-/* The solver of block number `block`, if it trains, or a spare one for so many rows. */
+/* The solver of block number `block`, if it is kept, or a spare one for so many rows. */
 static gb_err choose(gb_ts *s, size_t block, solver **out)
 {
   size_t k = 0;
-  if (s->training)
+  if (s->keeps)
     *out = &s->kept[block];
   else {
     while (k < SPARE && s->spare[k].rows != s->f->rows) k++;
     if (k == SPARE) k = s->next_spare++ % SPARE;
     *out = &s->spare[k];
   }
-  return ready(s, *out, s->f->rows, s->training);
+  return ready(s, *out, s->f->rows, s->keeps);
 }
 
 /* The block that begins at row `first`. Rows share steps where these depend on them. */
@@ -594,17 +596,25 @@ static gb_err forward_block(gb_ts *s, size_t block)
   return e;
 }
 
+/* For the tape of so many rows, if it is kept. */
+static gb_err room(gb_ts *s, size_t rows)
+{
+  if (!tape_is_kept(s)) return GB_OK;
+  return gb_rhs_tape(s->f, rows, s->fixed_steps * s->m.stages + s->f->norm_frames, &s->whole);
+}
+
 gb_err gb_ts_forward(gb_ts *s, gb_node *y)
 {
   gb_rhs *f = s->f;
   size_t block = 0;
   s->y = y;
   s->training = y->g && f->p.draws->training;
+  s->keeps = s->training && !s->recompute;
   s->parts = y->parts;
   s->failure = GB_OK;
   gb_rhs_pack(f, false);
   if (s->m.kind == IMPLICIT) gb_rhs_pack(f, true); /* Newton's method wants derivatives */
-  if (tape_is_kept(s)) GB_TRY(gb_rhs_tape(f, y->rows, s->fixed_steps * s->m.stages + f->norm_frames, &s->whole));
+  GB_TRY(room(s, y->rows));
   for (size_t first = 0; first < y->rows; first += f->rows) {
     gb_rhs_block(f, first, block_rows(s, y, first));
     if (tape_is_kept(s)) s->tape = gb_rhs_tape_from(f, &s->whole, first);
@@ -613,14 +623,15 @@ gb_err gb_ts_forward(gb_ts *s, gb_node *y)
   return GB_OK;
 }
 
-static gb_err backward_block(gb_ts *s, size_t block, size_t first)
+/* row: where the block is in the tape, if that is kept. */
+static gb_err backward_block(gb_ts *s, size_t block, size_t row)
 {
   gb_rhs *f = s->f;
   size_t n;
   s->now = &s->kept[block];
   n = s->now->steps * s->m.stages;
   if (tape_is_kept(s))
-    s->tape = gb_rhs_tape_from(f, &s->whole, first);
+    s->tape = gb_rhs_tape_from(f, &s->whole, row);
   else
     GB_TRY(gb_rhs_tape(f, f->rows, n + f->norm_frames, &s->tape));
   GB_TRY(gb_rhs_deltas(f, &s->tape));
@@ -640,9 +651,17 @@ gb_err gb_ts_vjp(gb_ts *s, gb_node *y)
   size_t block = 0;
   GB_ASSERT(s->training && s->parts == y->parts);
   gb_rhs_pack(f, true);
+  if (s->recompute) {
+    s->keeps = true;
+    GB_TRY(room(s, f->most));
+  }
   for (size_t first = 0; first < y->rows; first += f->rows) {
     gb_rhs_block(f, first, block_rows(s, y, first));
-    GB_TRY(backward_block(s, block++, first));
+    if (s->recompute) {
+      s->tape = s->whole;
+      GB_TRY(forward_block(s, 0));
+    }
+    GB_TRY(s->recompute ? backward_block(s, 0, 0) : backward_block(s, block++, first));
   }
   return GB_OK;
 }

@@ -15,10 +15,11 @@ static const struct way {
                   {"petsc", "rk4"},    {"petsc", "crank_nicolson"}, {"petsc", "dopri5"}};
 enum { N_APART = 4 };
 
-static void make(int way, size_t rows, swinger *s)
+static void make_keeping(const char *trajectory, int way, size_t rows, swinger *s)
 {
   *s = (swinger){.solver = ways[way].solver,
                  .method = ways[way].method,
+                 .trajectory = trajectory,
                  .rows = rows,
                  .seen = 2,
                  .norm = true,
@@ -31,6 +32,11 @@ static void make(int way, size_t rows, swinger *s)
                  .reduced = true,
                  .tolerance = 1e-4};
   swing_begin(s);
+}
+
+static void make(int way, size_t rows, swinger *s)
+{
+  make_keeping("memory", way, rows, s);
 }
 
 /* Rows first ... first + n in one pass, in pieces; gradient and solution [rows, width] go to their places. */
@@ -155,6 +161,31 @@ static void evaluations_in_between(void **state)
   }
 }
 
+/* What is solved again in the backward pass has the same bits, and holds less. */
+static void recomputed(void **state)
+{
+  (void)state;
+  static const size_t rows[] = {ROWS, 71};
+  for (int w = 0; w < N_WAYS; w++) {
+    swinger s[2];
+    result r[2];
+    size_t held[2];
+    for (int k = 0; k < 2; k++) {
+      make_keeping(k ? "recompute" : "memory", w, ROWS, &s[k]);
+      held[k] = gb_graph_bytes(s[k].g);
+      r[k] = room(&s[k]);
+      for (int i = 0; i < 2; i++) pass(&s[k], 0, rows[i], 1, i > 0, r[k].grad, r[k].y);
+    }
+    same(&r[0], &r[1], w);
+    /* Blocks of 16 rows (direct) or 64 in place of 160; where rows share steps, a block is the whole pass. */
+    CHECK(w < N_APART ? 10 * held[1] < 7 * held[0] : held[1] == held[0]);
+    for (int k = 0; k < 2; k++) {
+      give_back(&r[k]);
+      swing_end(&s[k]);
+    }
+  }
+}
+
 /* The known part alone, solved beside the whole, is what it is without a network. */
 static void reduced(void **state)
 {
@@ -257,7 +288,7 @@ static void newton_fails(void **state)
 static void options(void **state)
 {
   (void)state;
-  gb_ode_opts o = {.method = "dopri5", .solver = "direct", .substeps = 1, .tolerance = 1e-6};
+  gb_ode_opts o = {.method = "dopri5", .solver = "direct", .substeps = 1, .tolerance = 1e-6, .trajectory = "memory"};
   CHECK_FAILS(gb_ode_schema.check(&o), GB_ERR_CONFIG, "ode.solver: direct has no dopri5");
   o.solver = "auto";
   CHECK_OK(gb_ode_schema.check(&o));
@@ -269,6 +300,7 @@ int main(int argc, char **argv)
                                             TEST(pieces_make_a_tree),
                                             TEST(groups_of_an_evaluation),
                                             TEST(evaluations_in_between),
+                                            TEST(recomputed),
                                             TEST(reduced),
                                             TEST(nothing_grows),
                                             TEST(not_finite),
