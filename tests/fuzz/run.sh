@@ -3,7 +3,8 @@
 # libFuzzer. Each target runs so many seconds (10). Leaves nothing behind, except crash-* here if it finds something.
 # Silent if all is well.
 set -eu
-command -v clang >/dev/null || { echo "SKIPPED: NO FUZZING: clang is missing" && exit 77; }
+[ -e "$(clang -print-file-name=libclang_rt.fuzzer-"$(uname -m)".a 2>/dev/null)" ] ||
+  { echo "SKIPPED: NO FUZZING: clang or its libFuzzer is missing" && exit 77; }
 seconds=${1:-10}
 root=$(pwd)
 folder=$(mktemp -d)
