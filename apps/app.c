@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/watch.h"
 #include "io/h5.h"
@@ -146,10 +147,13 @@ int gb_app_main(int argc, char **argv, const gb_app *app)
   const char *wrong = NULL;
   gb_text own = {0};
   gb_comm c = {0};
+  umask(umask(0) | S_IWOTH); /* no file of ours can be written by everybody */
   gb_run_catch_signals();
+  gb_err watched = gb_watch_start(app->name);
   MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0}); /* for gb_h5_write_start(); less is no failure */
   gb_err e = gb_comm_open(MPI_COMM_WORLD, &c);
-  if (!e) e = gb_comm_agree(c, gb_watch_start(app->name, c.rank, c.size));
+  gb_watch_rank(c.rank, c.size);
+  if (!e) e = gb_comm_agree(c, watched);
   opterr = c.rank == 0;
   list_options(app, options, &own);
   for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {

@@ -11,12 +11,18 @@
 
 static struct {
   const char *program;
-  int rank, ranks;
+  _Atomic int rank, ranks; /* ranks = 0: not known yet */
   _Atomic uint64_t beats;
   _Atomic double limit, more; /* seconds */
   _Atomic double done, total;
   const char *_Atomic where, *_Atomic work;
 } self = {.limit = 1800};
+
+void gb_watch_rank(int rank, int ranks)
+{
+  self.rank = rank;
+  self.ranks = ranks;
+}
 
 void gb_watch_limit(double seconds)
 {
@@ -52,12 +58,13 @@ static void nap(double seconds)
 /* In a thread of its own: standard error may be what hangs. */
 static void *tell(void *since)
 {
-  char line[1024], host[256] = "unknown";
+  char line[1024], host[256] = "unknown", who[64] = "a rank that starts";
   const char *work = self.work;
   gethostname(host, sizeof host - 1);
-  int n = snprintf(line, sizeof line,
-                   "%s: error: rank %d of %d on %s, process %ld: nothing has moved since %s (run.watchdog = %g s)",
-                   self.program, self.rank, self.ranks, host, (long)getpid(), (const char *)since, self.limit);
+  if (self.ranks) snprintf(who, sizeof who, "rank %d of %d", self.rank, self.ranks);
+  int n =
+      snprintf(line, sizeof line, "%s: error: %s on %s, process %ld: nothing has moved since %s (run.watchdog = %g s)",
+               self.program, who, host, (long)getpid(), (const char *)since, self.limit);
   if (work)
     n += snprintf(line + n, sizeof line - (size_t)n, ", %s, %.0f of %.0f", work, (double)self.done, (double)self.total);
   n += snprintf(line + n, sizeof line - (size_t)n,
@@ -93,12 +100,10 @@ static void *watch(void *unused)
   return unused;
 }
 
-gb_err gb_watch_start(const char *program, int rank, int ranks)
+gb_err gb_watch_start(const char *program)
 {
   pthread_t thread;
   self.program = program;
-  self.rank = rank;
-  self.ranks = ranks;
   GB_CHECK(gb_task_thread(&thread, watch, NULL), GB_ERR_LIB, "no thread can be started for the watchdog");
   pthread_detach(thread);
   return GB_OK;

@@ -13,11 +13,15 @@
 
 #include "base/err.h"
 
-/** Start the thread. Before this (in tests) beats go nowhere. The limit is half an hour until gb_watch_limit().
- *  Local.
- *  @param[in] program, rank, ranks  for the message; `program` is a literal
+/** Start the thread, before MPI, whose start may hang, too. Without it (in tests) beats go nowhere. The limit is half an
+ * hour until gb_watch_limit(). Local.
+ *  @param[in] program  for the message; a literal
  *  @return GB_ERR_LIB if there can be no thread */
-gb_err gb_watch_start(const char *program, int rank, int ranks);
+gb_err gb_watch_start(const char *program);
+
+/** Which rank this is, for the message.
+ *  Local. */
+void gb_watch_rank(int rank, int ranks);
 
 /** How long nothing may move.
  *  Local.
