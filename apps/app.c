@@ -3,7 +3,9 @@
 
 #include <getopt.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/watch.h"
 #include "io/h5.h"
 #include "learn/experiment.h"
 #include "registry.h"
@@ -91,6 +93,7 @@ static gb_err start(const gb_app *app, gb_comm c, int n, char **args, bool dry, 
   gb_config_get(cfg, &gb_run_schema, &run);
   gb_config_get(cfg, &gb_h5_schema, &io);
   gb_h5_tune(&io);
+  gb_watch_limit(run.watchdog);
   call.cfg = cfg;
   call.config = args[0];
   call.n_overrides = n - 1;
@@ -144,9 +147,13 @@ int gb_app_main(int argc, char **argv, const gb_app *app)
   const char *wrong = NULL;
   gb_text own = {0};
   gb_comm c = {0};
+  umask(umask(0) | S_IWOTH); /* no file of ours can be written by everybody */
   gb_run_catch_signals();
+  gb_err watched = gb_watch_start(app->name);
   MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &(int){0}); /* for gb_h5_write_start(); less is no failure */
   gb_err e = gb_comm_open(MPI_COMM_WORLD, &c);
+  gb_watch_rank(c.rank, c.size);
+  if (!e) e = gb_comm_agree(c, watched);
   opterr = c.rank == 0;
   list_options(app, options, &own);
   for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {

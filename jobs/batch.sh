@@ -70,6 +70,7 @@ batch() {
     [ -z "$warned" ] || [ -z "${SLURM_JOB_ID:-}" ] || again
     tell "stopped, and saved: the same command goes on"
     ;;
+  8) tell "it hung: status 8 (docs/FILES.md), the lines above say where; not requeued. Look at nodes and file systems; the same command goes on from the last save" ;;
   [2-7]) tell "failed with status $status (docs/FILES.md): trying again does not help by itself, so it is not requeued" ;;
   *) tell "lost with status $status (a rank, a node or the launcher died): not requeued; the same command goes on from the last save" ;;
   esac

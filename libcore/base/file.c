@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/watch.h"
 
 static gb_err read_all(int fd, const char *path, size_t limit, char **text, size_t *n)
 {
@@ -34,6 +35,7 @@ static gb_err read_all(int fd, const char *path, size_t limit, char **text, size
     }
     if (got == 0) break;
     done += (size_t)got;
+    GB_BEAT();
   }
   *text = s;
   *n = done;
@@ -57,6 +59,7 @@ static gb_err write_all(int fd, const char *path, const char *s, size_t n)
     if (put < 0 && errno == EINTR) continue;
     GB_CHECK(put >= 0, GB_ERR_IO, "%s: %s", path, strerror(errno));
     s += put;
+    GB_BEAT();
     n -= (size_t)put;
   }
   return GB_OK;

@@ -6,6 +6,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/watch.h"
+
 static void print(XXH128_hash_t h, char hex[33])
 {
   snprintf(hex, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
@@ -29,6 +31,7 @@ int gb_hash_file(int fd, size_t n, char hex[33])
     if (got > 0) {
       XXH3_128bits_update(state, buffer, (size_t)got);
       done += (size_t)got;
+      GB_BEAT();
     } else if (got == 0 || errno != EINTR) {
       error = got ? errno : EIO;
     }

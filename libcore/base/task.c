@@ -16,17 +16,21 @@ static void *run(void *task)
   return NULL;
 }
 
+bool gb_task_thread(pthread_t *thread, void *(*body)(void *), void *what)
+{
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before); /* which the thread inherits */
+  bool started = pthread_create(thread, NULL, body, what) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return started;
+}
+
 void gb_task_start(gb_task *t, bool here, gb_err (*work)(void *), void *what)
 {
   GB_ASSERT(!t->running);
   *t = (gb_task){.work = work, .what = what};
-  if (!here) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* a thread inherits the mask: handlers run in the main thread */
-    t->running = pthread_create(&t->thread, NULL, run, t) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-  }
+  if (!here) t->running = gb_task_thread(&t->thread, run, t);
   if (!t->running) run(t);
 }
 

@@ -14,6 +14,11 @@ typedef struct gb_task { /* {0}: nothing was started */
   char message[2048], place[1024]; /* the record of the failure */
 } gb_task;
 
+/** A thread that takes no signals: their handlers run in the first one.
+ *  Local.
+ *  @return false if there can be none */
+bool gb_task_thread(pthread_t *thread, void *(*body)(void *), void *what);
+
 /** Begin work(what) in a thread that takes no signals; with `here`, and where no thread can be had, it is done before
  * this returns. The work must not use gb_new() or gb_free(), which count without a lock.
  *  Local.

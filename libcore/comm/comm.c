@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/watch.h"
 
 #define PIECE ((size_t)1 << 28) /* elements per MPI call: counts are int */
 
@@ -109,6 +110,7 @@ gb_err gb_comm_agree(gb_comm c, gb_err mine)
   } report;
   int failing = mine ? c.rank : c.size, first;
   MPI_Allreduce(&failing, &first, 1, MPI_INT, MPI_MIN, c.mpi);
+  GB_BEAT();
   if (first == c.size) return GB_OK;
   memset(&report, 0, sizeof report);
   if (c.rank == first) {
@@ -126,6 +128,7 @@ void gb_comm_bcast(gb_comm c, void *data, size_t n)
 {
   for (size_t i = 0; i < n; i += PIECE)
     MPI_Bcast((char *)data + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_BYTE, 0, c.mpi);
+  GB_BEAT();
 }
 
 void gb_comm_gather(gb_comm c, const void *mine, size_t n, size_t size, void *all)
@@ -136,6 +139,7 @@ void gb_comm_gather(gb_comm c, const void *mine, size_t n, size_t size, void *al
   MPI_Type_commit(&element);
   MPI_Gather(mine, (int)n, element, all, (int)n, element, 0, c.mpi);
   MPI_Type_free(&element);
+  GB_BEAT();
 }
 
 gb_err gb_comm_bcast_text(gb_comm c, char **text, size_t *n)
@@ -154,6 +158,7 @@ void gb_comm_max(gb_comm c, double *v, size_t n)
 {
   for (size_t i = 0; i < n; i += PIECE)
     MPI_Allreduce(MPI_IN_PLACE, v + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_DOUBLE, MPI_MAX, c.mpi);
+  GB_BEAT();
 }
 
 void gb_comm_sum_i64(gb_comm c, int64_t *v, size_t n)
@@ -161,12 +166,14 @@ void gb_comm_sum_i64(gb_comm c, int64_t *v, size_t n)
   if (c.size == 1) return;
   for (size_t i = 0; i < n; i += PIECE)
     MPI_Allreduce(MPI_IN_PLACE, v + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_INT64_T, MPI_SUM, c.mpi);
+  GB_BEAT();
 }
 
 void gb_comm_merge(gb_comm c, double *v, size_t n)
 {
   for (size_t i = 0; i < n; i += PIECE)
     MPI_Allreduce(MPI_IN_PLACE, v + i, (int)(n - i < PIECE ? n - i : PIECE), MPI_DOUBLE, MPI_SUM, c.mpi);
+  GB_BEAT();
 }
 
 void gb_comm_sum(gb_comm c, double *v, size_t n)
@@ -179,6 +186,7 @@ bool gb_comm_any(gb_comm c, bool mine)
 {
   int v = mine;
   MPI_Allreduce(MPI_IN_PLACE, &v, 1, MPI_INT, MPI_MAX, c.mpi);
+  GB_BEAT();
   return v != 0;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/watch.h"
+
 gb_err gb_grid_make(gb_comm c, size_t ny, size_t nx, size_t unit_y, size_t unit_x, size_t tall, gb_grid *out)
 {
   size_t ranks = (size_t)c.size, best = 0, shortest = 0;
@@ -58,6 +60,7 @@ void gb_grid_end(gb_messages *x)
 {
   if (x->n) MPI_Waitall(x->n, x->request, MPI_STATUSES_IGNORE);
   x->n = 0;
+  GB_BEAT();
 }
 
 void gb_grid_poke(gb_messages *x)

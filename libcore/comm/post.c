@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/watch.h"
 
 struct gb_post {
   gb_comm c;
@@ -31,6 +32,7 @@ static bool is_done(MPI_Request *request)
 static void rest_until(MPI_Request *request)
 {
   for (double nap = 0; !is_done(request);) gb_comm_nap(&nap);
+  GB_BEAT();
 }
 
 void gb_comm_bcast_resting(gb_comm c, void *data, size_t n)
@@ -105,5 +107,6 @@ bool gb_post_take(gb_post *p, int *from, void *message)
   if (!there) return false;
   *from = status.MPI_SOURCE;
   MPI_Recv(message, (int)p->size, MPI_BYTE, *from, 0, p->c.mpi, MPI_STATUS_IGNORE);
+  GB_BEAT();
   return true;
 }

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/watch.h"
 #include "comm/cluster.h"
 #include "data/layout.h"
 
@@ -305,6 +306,7 @@ gb_err gb_dataset_read(gb_dataset *d, gb_split split, size_t n, const uint64_t r
   }
   for (size_t i = 0; i < n; i++)
     decode(d, d->x ? held_row(d, d->row[split][row[i]]) : on_shelf(d, s, i), x + i * d->layout.width);
+  GB_BEAT();
   return GB_OK;
 }
 

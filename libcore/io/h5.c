@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/watch.h"
 #include "io/h5_inside.h"
 #include "io/pieces.h"
 
@@ -562,6 +563,7 @@ static gb_err read_now(gb_h5 *f, const gb_h5_want *w)
       if (!e && H5Dread(s.set, memory_type(w->type), s.memory, s.file, H5P_DEFAULT, data) < 0)
         e = gb_h5_failed(f, "reading", w->name);
       data += gb_pieces_elements(s.ndim, &piece) * size;
+      GB_BEAT();
     }
   }
   gb_h5_drop(&s);

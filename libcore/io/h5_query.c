@@ -24,6 +24,21 @@ void gb_h5_drop(gb_h5_selection *s)
   if (s->set >= 0) H5Dclose(s->set);
 }
 
+/* Nobody is to make room for what cannot be there: deflate makes at most 1032 bytes of one. */
+static gb_err check_extent(gb_h5 *f, const char *name, const gb_h5_selection *s)
+{
+  static const double most = 1032;
+  hid_t type = H5Dget_type(s->set);
+  hsize_t there = 0;
+  double bytes = (double)H5Tget_size(type);
+  H5Tclose(type);
+  for (int i = 0; i < s->ndim; i++) bytes *= (double)s->shape[i];
+  GB_CHECK(f->writing || H5Fget_filesize(f->file, &there) < 0 || bytes <= most * (double)there, GB_ERR_IO,
+           "%s: %s is said to have %.3g bytes, in a file of %.3g: the file is damaged", f->path, name, bytes,
+           (double)there);
+  return GB_OK;
+}
+
 gb_err gb_h5_open_set(gb_h5 *f, const char *name, size_t n, const gb_h5_block block[], gb_h5_selection *s)
 {
   *s = (gb_h5_selection){.set = -1, .file = -1, .memory = -1};
@@ -33,6 +48,7 @@ gb_err gb_h5_open_set(gb_h5 *f, const char *name, size_t n, const gb_h5_block bl
   s->ndim = H5Sget_simple_extent_ndims(s->file);
   GB_CHECK(s->ndim >= 0 && s->ndim <= GB_H5_NDIM, GB_ERR_IO, "%s: %s has %d axes", f->path, name, s->ndim);
   H5Sget_simple_extent_dims(s->file, s->shape, NULL);
+  GB_TRY(check_extent(f, name, s));
   for (const gb_h5_block *b = block; n > 0 && b < block + n; b++)
     for (int i = 0; i < s->ndim; i++)
       GB_CHECK(b->start[i] <= s->shape[i] && b->count[i] <= s->shape[i] - b->start[i], GB_ERR_IO,

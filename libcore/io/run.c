@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/watch.h"
 #include "build_info.h" /* made by CMake: GB_VERSION, GB_COMMIT, GB_COMPILER, GB_FLAGS */
 #include "io/h5.h"
 #include "io/lock.h"
@@ -31,6 +32,9 @@ static const gb_field fields[] = {
             "Continue what the directory holds; false: refuse a directory that already holds results."),
     GB_NUMBER(gb_run_opts, log_seconds, "10", 0.1, 86400, "s", GB_FREE,
               "Interval of progress lines in log.jsonl and, without a terminal, on standard output."),
+    GB_NUMBER(gb_run_opts, watchdog, "1800", 0, 1e7, "s", GB_FREE,
+              "A rank on which nothing moves for so long (no collective, row, sweep or piece of a file comes to its end) "
+              "ends the program with status 8; 0: it waits for ever. Longer than the longest pause of a file system."),
     {0}};
 const gb_schema gb_run_schema = {"run", "Where results go, and the seed.", sizeof(gb_run_opts), fields, NULL};
 
@@ -291,6 +295,7 @@ void gb_run_say(gb_run *r, const char *fmt, ...)
 void gb_run_progress(gb_run *r, const char *what, double done, double total, const char *unit, const char *extra)
 {
   char rate_text[32], left_text[32], line[512];
+  gb_watch_work(what, done, total);
   if (r->c.rank != 0) return;
   if (r->watch) r->watch(r->watcher, done, total);
   double now = gb_clock_now(), redraw = 0.2;

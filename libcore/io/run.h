@@ -6,7 +6,7 @@ typedef struct gb_run_opts {
   const char *physics, *dir;
   int64_t seed;
   bool resume;
-  double log_seconds;
+  double log_seconds, watchdog;
 } gb_run_opts;
 extern const gb_schema gb_run_schema; /* section "run" */
 

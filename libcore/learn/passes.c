@@ -2,6 +2,7 @@
 #include "learn/passes.h"
 
 #include "base/mem.h"
+#include "base/watch.h"
 
 enum { LEVELS = GB_TREE_BITS + 1 };
 
@@ -177,6 +178,9 @@ static gb_err one(gb_passes *p, const pass *a, uint64_t step, const double *weig
 
 gb_err gb_passes_run(gb_passes *p, uint64_t step, const double *weight, double *sum, gb_times *times)
 {
-  for (size_t i = 0; i < p->n; i++) GB_TRY(one(p, &p->pass[i], step, weight, sum, times));
+  for (size_t i = 0; i < p->n; i++) {
+    GB_TRY(one(p, &p->pass[i], step, weight, sum, times));
+    GB_BEAT();
+  }
   return GB_OK;
 }

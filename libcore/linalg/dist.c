@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/watch.h"
 
 /* The libraries come without a header. Names that begin with C are meant for C, the others are Fortran: all arguments
  * by address, 32-bit integers. */
@@ -57,6 +58,17 @@ struct gb_dist_matrix {
 };
 
 static const int one = 1;
+
+/* A call of the library that gives the watchdog no sign: it may take what a tenth of a slow core would need. */
+static void begin_long(const gb_dist *d, const char *routine, double flops)
+{
+  gb_watch_long(routine, flops / (1e8 * d->c.size));
+}
+
+static double product(int a, int b, int c)
+{
+  return (double)a * b * c;
+}
 
 static size_t larger(size_t a, size_t b)
 {
@@ -274,6 +286,7 @@ void gb_dist_square(double scale, const gb_dist_matrix *a, size_t columns, doubl
 {
   int k = (int)columns;
   GB_ASSERT(a->m == c->m && c->m == c->n && k <= a->n);
+  begin_long(a->d, "pdsyrk", product(a->m, a->m, k));
   pdsyrk_("L", "N", &c->m, &k, &scale, a->v, &one, &one, a->desc, &keep, c->v, &one, &one, c->desc);
 }
 
@@ -320,6 +333,7 @@ gb_err gb_dist_eigen(gb_dist_matrix *a, double *value, gb_dist_matrix *vector)
   n_integers = 7 * a->m + 8 * d->grid.columns + 2;
   GB_GOTO(e, make_work(d, query + back_transformation(a), &work, &n_work), done);
   GB_GOTO(e, gb_comm_agree(d->c, gb_new(&integers, (size_t)n_integers)), done);
+  begin_long(d, "pdsyevd", 10 * product(a->m, a->m, a->m));
   pdsyevd_("V", "L", &a->m, a->v, &one, &one, a->desc, value, vector->v, &one, &one, vector->desc, work, &n_work,
            integers, &n_integers, &info);
   GB_GOTO(e, check_info(d, "pdsyevd", info), done);
@@ -356,6 +370,7 @@ gb_err gb_dist_svd(gb_dist_matrix *a, double *value, gb_dist_matrix *vector)
            &one, none, &query, &n_work, &info);
   GB_TRY(check_info(d, "pdgesvd", info));
   GB_TRY(make_work(d, query, &work, &n_work));
+  begin_long(d, "pdgesvd", 20 * product(a->m, a->n, k));
   pdgesvd_("V", "N", &a->m, &a->n, a->v, &one, &one, a->desc, value, vector->v, &one, &one, vector->desc, &unused, &one,
            &one, none, work, &n_work, &info);
   gb_err e = same_values(d, k, info, value, work);
@@ -377,6 +392,7 @@ gb_err gb_dist_triangle(gb_dist_matrix *a, gb_dist_matrix *l)
   GB_GOTO(e, make_work(d, query, &work, &n_work), done);
   GB_GOTO(e, gb_comm_agree(d->c, gb_new(&tau, larger((size_t)a->columns, 1))), done);
   GB_GOTO(e, gb_dist_create(d, (size_t)k, (size_t)a->n, &r), done);
+  begin_long(d, "pdgeqrf", 4 * product(a->m, a->n, k));
   pdgeqrf_(&a->m, &a->n, a->v, &one, &one, a->desc, tau, work, &n_work, &info);
   GB_GOTO(e, check_info(d, "pdgeqrf", info), done);
   pdlacpy_("U", &k, &a->n, a->v, &one, &one, a->desc, r->v, &one, &one, r->desc);

@@ -217,9 +217,25 @@ static gb_err read_sizes(gb_h5 *f, const char *path, gb_analysis *a)
   return e;
 }
 
-static gb_err read_items(gb_h5 *f, gb_analysis *a, list *l)
+/* Before there is room for it: is everything of the size that the axes say? */
+static gb_err check_items(gb_h5 *f, const char *path, const list *l)
+{
+  uint64_t shape[4];
+  for (const item *i = l->of; i < l->of + l->n; i++) {
+    if (is_empty(i)) continue;
+    GB_TRY(gb_h5_shape(f, i->name, GB_H5_F64, i->ndim, shape));
+    for (int k = 0; k < i->ndim; k++)
+      GB_CHECK(shape[k] == i->shape[k], GB_ERR_IO, "%s: %s has %llu items along axis %d, %llu are expected", path,
+               i->name, (unsigned long long)shape[k], k, (unsigned long long)i->shape[k]);
+  }
+  return GB_OK;
+}
+
+static gb_err read_items(gb_h5 *f, const char *path, gb_analysis *a, list *l)
 {
   uint64_t n;
+  list_items(a, l);
+  GB_TRY(check_items(f, path, l));
   GB_TRY(gb_new(&a->pca.mean, a->pca.width));
   GB_TRY(gb_new(&a->pca.lam, a->pca.width));
   GB_TRY(gb_new(&a->pca.component, a->pca.n_component * a->pca.width));
@@ -249,7 +265,7 @@ gb_err gb_analysis_read(gb_comm c, const char *path, gb_analysis *out)
   gb_err e = gb_new(&l, 1);
   if (!e) e = gb_h5_open(gb_comm_self(), path, &f);
   if (!e) e = read_sizes(f, path, out);
-  if (!e) e = read_items(f, out, l);
+  if (!e) e = read_items(f, path, out, l);
   gb_h5_close(&f, false);
   gb_free(&l);
   e = gb_comm_agree(c, e);

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/watch.h"
 
 extern char **environ;
 
@@ -26,6 +27,7 @@ static gb_err run_program(const char *script, const char *messages)
   posix_spawn_file_actions_destroy(&files);
   GB_CHECK(!error, GB_ERR_LIB, "gnuplot cannot be started: %s. Install it (package gnuplot-nox).", strerror(error));
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  GB_BEAT();
   GB_CHECK(WIFEXITED(status) && WEXITSTATUS(status) != 127, GB_ERR_LIB,
            "gnuplot cannot be started. Install it (package gnuplot-nox).");
   GB_CHECK(WEXITSTATUS(status) == 0, GB_ERR_LIB, "gnuplot failed; see %s", messages);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/watch.h"
 #include "sim/series.h"
 
 static const gb_field fields[] = {
@@ -380,6 +381,7 @@ static void run_group(gb_chains *ch, gb_group *g, int64_t n)
   for (int64_t i = 0; i < n; i++) {
     double cost[GB_MOST_WALKERS] = {0};
     en->step(ch->sim->self, &g->w, mix_of(ch, g->t), (uint64_t)(ch->steps[g->t] + i), ch->stage == 0, g->state, cost);
+    GB_BEAT();
     if (ch->stage == 0) continue;
     en->measure(ch->sim->self, &g->w, g->state, now);
     for (size_t k = 0; k < g->w.n; k++) {
@@ -415,8 +417,10 @@ void gb_chains_draw(gb_chains *ch, size_t g, uint64_t first, size_t n, float *x,
   double one[GB_MOST_WALKERS][MOST_OBS], *o[GB_MOST_WALKERS], cost[GB_MOST_WALKERS] = {0};
   GB_ASSERT(n_obs <= MOST_OBS);
   for (size_t i = 0; i < n; i++) {
-    for (uint64_t j = 0; j < stride; j++)
+    for (uint64_t j = 0; j < stride; j++) {
       en->step(ch->sim->self, &group->w, mix_of(ch, group->t), step++, false, group->state, cost);
+      GB_BEAT();
+    }
     for (size_t k = 0; k < group->w.n; k++) {
       row[k] = x + (k * n + i) * n_mine;
       o[k] = one[k];

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/watch.h"
 #include "data/dataset.h"
 #include "sim/making.h"
 #include "sim/rows.h"
@@ -297,6 +298,7 @@ static gb_err make_rows(job *j, uint64_t first, size_t n)
       memcpy(to, j->x, bytes);
     j->hash[i] = gb_hash64(to, bytes);
     for (size_t k = 0; k < n_truth; k++) j->truth[k * j->room + i] = j->drawn[k];
+    GB_BEAT();
   }
   return GB_OK;
 }

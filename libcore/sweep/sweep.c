@@ -10,8 +10,11 @@
 #include "sweep/past.h"
 
 /* What groups and rank 0 tell each other. A group asks, or hands in a result and asks; it is told a trial, or that
- * there is none for it any more. While it trains it tells how far it is, and may be told to stop. */
-typedef enum kind { ASK, RESULT, PROGRESS, TRIAL, STOP, END } kind;
+ * there is none for it any more; until that is known it is told to wait, so that it knows rank 0 to be alive. While it
+ * trains it tells how far it is, and may be told to stop. */
+typedef enum kind { ASK, RESULT, PROGRESS, TRIAL, WAIT, STOP, END } kind;
+
+static const double interval = 0.2; /* seconds between two letters that nobody waits for, and between two looks */
 
 typedef struct letter {
   kind kind;
@@ -34,7 +37,7 @@ typedef struct sweep {
   gb_standing standing; /* rungs and results on rank 0 */
   gb_sim sim;
   gb_post *post;
-  double told;        /* when this rank last told how far it is */
+  double told;        /* when this rank last told how far it is, or rank 0 that it is alive */
   double begin, busy; /* seconds */
   letter job;         /* of this group */
   bool stop;          /* some rank was asked to stop; on rank 0 */
@@ -73,14 +76,21 @@ static void take_result(sweep *s, const letter *l)
   if (x->code) gb_run_say(s->run, "trial %04zu failed: %.300s", l->trial, x->reason);
 }
 
-/* What a group is to do next.
+static bool anyone_trains(const sweep *s)
+{
+  for (int r = 0; r < s->c.size; r++)
+    if (s->desk[r].training) return true;
+  return false;
+}
+
+/* What a group is to do next. Nobody leaves before all can: who waits is looked after here.
  *  @return false if that is not known yet */
 static bool next_job(sweep *s, desk *d)
 {
   letter *job = &d->job;
   *job = (letter){.kind = END};
   gb_next next = s->stop || s->failed ? GB_NEXT_NONE : gb_rungs_next(s->standing.rungs, &job->trial, &job->rung);
-  if (next == GB_NEXT_WAIT) return false;
+  if (next == GB_NEXT_WAIT || (next == GB_NEXT_NONE && anyone_trains(s))) return false;
   if (next == GB_NEXT_TRIAL) {
     job->kind = TRIAL;
     record(s, GB_EVENT_START, job);
@@ -177,7 +187,6 @@ static void write_table(sweep *s, const size_t *best)
 
 static void show(sweep *s, bool last)
 {
-  static const double interval = 0.2;
   char extra[160];
   double now = gb_clock_now(), done, total;
   if (now - s->shown < interval && !last) return;
@@ -193,6 +202,15 @@ static void show(sweep *s, bool last)
   gb_run_progress(s->run, "sweep", last ? total : fmin(done, 0.999 * total), total, "steps", extra);
 }
 
+static void tell_to_wait(sweep *s)
+{
+  double now = gb_clock_now();
+  if (now - s->told < interval) return;
+  s->told = now;
+  for (int r = 1; r < s->c.size; r++)
+    if (s->desk[r].asks) gb_post_offer(s->post, r, &(letter){.kind = WAIT});
+}
+
 /* Read what came, answer whom there is an answer for. */
 static void serve(sweep *s)
 {
@@ -203,6 +221,7 @@ static void serve(sweep *s)
   if (s->stop || s->failed) tell_to_stop(s);
   for (int r = 1; r < s->c.size; r++)
     if (s->desk[r].asks && next_job(s, &s->desk[r])) gb_post_send(s->post, r, &s->desk[r].job);
+  tell_to_wait(s);
   show(s, false);
 }
 
@@ -211,7 +230,6 @@ static void serve(sweep *s)
 /* At each step of a training. */
 static void watch(void *ctx, double done, double total)
 {
-  static const double interval = 0.2;
   sweep *s = ctx;
   letter l = {.kind = PROGRESS, .fraction = done / total};
   double now = gb_clock_now();
@@ -226,22 +244,22 @@ static void watch(void *ctx, double done, double total)
   }
 }
 
-/* Hand in the last result, and wait for what is next. */
+/* Hand in the last result, if that was not done, and wait for what is next, or for the word that it takes longer. */
 static void obtain(sweep *s)
 {
-  double nap = 0;
+  double nap = 0, begin = gb_clock_now();
   int from;
+  bool asked = s->job.kind == WAIT;
   if (s->c.rank == 0) {
-    hear(s, 0, &s->job);
-    for (;;) {
+    if (!asked) hear(s, 0, &s->job);
+    s->job.kind = WAIT;
+    for (; s->job.kind == WAIT && gb_clock_now() - begin < interval; gb_comm_nap(&nap)) {
       serve(s);
-      if (next_job(s, &s->desk[0])) break;
-      gb_comm_nap(&nap);
+      if (next_job(s, &s->desk[0])) s->job = s->desk[0].job;
     }
-    s->job = s->desk[0].job;
     return;
   }
-  gb_post_send(s->post, 0, &s->job);
+  if (!asked) gb_post_send(s->post, 0, &s->job);
   for (;;) {
     if (!gb_post_take(s->post, &from, &s->job)) {
       gb_comm_nap(&nap);
@@ -270,6 +288,7 @@ static gb_err work(sweep *s)
   for (;;) {
     if (s->group.rank == 0) obtain(s);
     gb_comm_bcast_resting(s->group, &s->job, sizeof s->job);
+    if (s->job.kind == WAIT) continue;
     if (s->job.kind == END) return GB_OK;
     double begin = gb_clock_now();
     GB_TRY(gb_trial_run(s->group, &s->trials, s->job.trial, s->job.rung, &s->job.result));

@@ -80,11 +80,12 @@ class Case:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def begin(self, ranks, inside="trap '' USR1 TERM", out="out"):
+    def begin(self, ranks, inside="trap '' USR1 TERM", out="out", more=()):
         """Start the program on so many ranks; `inside`: a line of shell that each rank runs before it. (This shell must not
-        die of a signal that is meant for the program.)"""
+        die of a signal that is meant for the program.) `more`: arguments."""
         command = ["mpirun", "-n", str(ranks), "bash", "-c", inside + '\nexec "$0" "$@"', f"{self.bin}/greybox-{self.program}",
-                   f"{self.cwd}/../case.yaml", f"run.dir={self.dir}", f"data.path={self.cwd}/data/dataset.h5"]
+                   f"{self.cwd}/../case.yaml", f"run.dir={self.dir}", f"data.path={self.cwd}/data/dataset.h5", *more]
+        self.begun = time.time()
         self.out = os.path.join(self.cwd, out)
         with open(self.out, "w") as f:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT,
@@ -236,6 +237,27 @@ def a_rank_paused(c, s):
     c.expect(c.end(p, more=c.pause), {0})
 
 
+def a_rank_stopped(c, s):
+    """For good: the others wait for it, until their watchdogs end the program. If they are done, nobody waits."""
+    p = c.begin(c.draw.randint(2, 3), more=["run.watchdog=3"])
+    ranks = c.some_ranks(p)
+    while p.poll() is None and not os.path.exists(c.path("config.yaml")):  # before, the limit is the default
+        time.sleep(0.01)
+    time.sleep(c.draw.uniform(0, s))
+    ranks = c.ranks(p) or ranks
+    one = c.draw.choice(ranks or [0])
+    if one:
+        send(one, signal.SIGSTOP)
+    while p.poll() is None and any(alive(r) for r in ranks if r != one):
+        time.sleep(0.1)
+        if time.time() > c.begun + 3 * LIMIT:
+            break
+    time.sleep(3)
+    if p.poll() is None and c.said().count("nothing has moved") == 0:
+        send(one, signal.SIGCONT)
+    c.expect(c.end(p, ranks), {0, 8})
+
+
 def damage(c, path):
     with open(path, "r+b") as f:
         at = c.draw.randrange(os.path.getsize(path))
@@ -346,8 +368,8 @@ def clocks_differ(c, s):
             os.utime(os.path.join(folder, name), (when, when))
 
 
-FAULTS = [a_rank_killed, all_killed, launcher_killed, term_to_a_rank, usr1_to_the_launcher, usr1_to_a_rank, a_rank_paused, state_damaged,
-          state_cut, data_damaged, data_cut, disk_full, read_only, missing_on_a_rank, two_runs, stale_lock, clocks_differ]
+FAULTS = [a_rank_killed, all_killed, launcher_killed, term_to_a_rank, usr1_to_the_launcher, usr1_to_a_rank, a_rank_paused, a_rank_stopped,
+          state_damaged, state_cut, data_damaged, data_cut, disk_full, read_only, missing_on_a_rank, two_runs, stale_lock, clocks_differ]
 
 
 def references(top, bin_dir):

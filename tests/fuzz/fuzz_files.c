@@ -1,27 +1,21 @@
-/* tests/fuzz/fuzz_files.c - changed bytes in HDF5 files that are read: refused with a reason, or what was written;
+/* tests/fuzz/fuzz_files.c - changed HDF5 files that are read (fuzz/change.h): refused with a reason, or what was written;
  * never a crash, a hang or a leak.
  *
- * Of an input the first byte chooses a file (a checkpoint, data sets of two kinds) and how it is changed; the rest are
- * edits: 4 bytes of a place, one to be added there. As it is: the checksum behind the file must tell, before HDF5 sees
- * it. Or, of the stored numbers and texts alone, with a new checksum: what a faulty writer could make of them. Then the
- * checks of the reader are on their own. */
-#include <hdf5.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-
-#include "base/file.h"
+ * Of an input the first byte chooses a file and how it is changed; the rest are the changes. A checkpoint, data sets of
+ * two kinds and foreign images are written here; run.sh has programs make whole data sets and an analysis. */
+#include "fuzz/change.h"
 #include "learn/checkpoint.h"
 #include "mpi/small_data.h"
+#include "registry.h"
+#include "report/analysis.h"
+#include "report/sampling.h"
+#include "report/sizes.h"
+#include "sim/physics.h"
 
-enum { FILES = 3, MOST = 1 << 20, AREAS = 64, SEAL = 47 /* bytes of the line with the checksum */ };
+enum { IMAGES = 12, SIDE = 4, CHANNELS = 3, ROW = 50 /* frames of run.sh's rows */ };
 
-typedef struct good {
-  char *bytes;
-  size_t n, n_areas, first[AREAS], count[AREAS]; /* areas: of stored numbers and texts */
-} good;
-
-static good file[FILES];
 static char path[PATH_MAX];
+static const size_t picture[] = {SIDE, SIDE, CHANNELS};
 
 static gb_params *make_params(void)
 {
@@ -45,77 +39,6 @@ static void write_checkpoint(void)
   gb_params_destroy(&s.params);
 }
 
-static void write_data(bool codes)
-{
-  static small_data d;
-  data_fill(&d, 3);
-  if (codes) data_encode(&d);
-  data_write(&d, path, NULL);
-}
-
-static herr_t add_area(hid_t f, const char *name, const H5O_info_t *info, void *to)
-{
-  good *g = to;
-  if (info->type != H5O_TYPE_DATASET) return 0;
-  hid_t set = H5Dopen2(f, name, H5P_DEFAULT);
-  haddr_t at = H5Dget_offset(set);
-  if (at != HADDR_UNDEF && g->n_areas < AREAS) {
-    g->first[g->n_areas] = (size_t)at;
-    g->count[g->n_areas++] = (size_t)H5Dget_storage_size(set);
-  }
-  H5Dclose(set);
-  return 0;
-}
-
-static void keep(good *g)
-{
-  g->bytes = scratch_get(path, &g->n);
-  CHECK(g->n < MOST);
-  hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-  H5Ovisit(f, H5_INDEX_NAME, H5_ITER_INC, add_area, g);
-  H5Fclose(f);
-  CHECK(g->n_areas >= 4);
-}
-
-static void leave(void)
-{
-  scratch_remove();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-  MPI_Init(argc, argv);
-  gb_comm_open(MPI_COMM_WORLD, &world);
-  gb_comm_open(MPI_COMM_SELF, &self);
-  scratch_make();
-  atexit(leave);
-  snprintf(path, sizeof path, "%s", scratch("file.h5"));
-  for (int k = 0; k < FILES; k++) {
-    if (k == 0) write_checkpoint();
-    if (k > 0) write_data(k == 2);
-    keep(&file[k]);
-  }
-  return 0;
-}
-
-/* The place that 4 bytes stand for: anywhere, or in an area. */
-static size_t place(const good *g, bool areas, uint32_t word)
-{
-  size_t total = 0;
-  if (!areas) return word % g->n;
-  for (size_t i = 0; i < g->n_areas; i++) total += g->count[i];
-  size_t at = word % total, i = 0;
-  for (; at >= g->count[i]; i++) at -= g->count[i];
-  return g->first[i] + at;
-}
-
-static void fault(const char *what)
-{
-  fprintf(stderr, "%s: %s\n", what, gb_err_message());
-  abort();
-}
-
 static gb_err read_checkpoint(void)
 {
   gb_state s = {.params = make_params()};
@@ -131,12 +54,30 @@ static gb_err read_checkpoint(void)
   return e;
 }
 
-static gb_err read_data(void)
+static void write_data(bool codes)
 {
-  gb_dataset_opts o = {.path = path, .memory = 4};
+  static small_data d;
+  data_fill(&d, 3);
+  if (codes) data_encode(&d);
+  data_write(&d, path, NULL);
+}
+
+static void write_floats(void)
+{
+  write_data(false);
+}
+
+static void write_codes(void)
+{
+  write_data(true);
+}
+
+/* Open a data set and read all of its samples. */
+static gb_err read_samples(int ndim, const size_t shape[], float *x)
+{
+  gb_dataset_opts o = {.path = path, .memory = 4, .import_class = 1, .import_training = 2, .import_validation = 2};
   gb_dataset *d = NULL;
-  float x[DATA_WIDTH];
-  gb_err e = gb_dataset_open(self, &o, 2, data_shape, &d);
+  gb_err e = gb_dataset_open(self, &o, ndim, shape, &d);
   for (int s = 0; s < GB_SPLITS && !e; s++)
     for (uint64_t row = 0; row < gb_dataset_rows(d, (gb_split)s) && !e; row++)
       e = gb_dataset_read(d, (gb_split)s, 1, &row, x);
@@ -144,30 +85,135 @@ static gb_err read_data(void)
   return e;
 }
 
+static gb_err read_data(void)
+{
+  float x[DATA_WIDTH];
+  return read_samples(2, data_shape, x);
+}
+
+static void put_images(gb_h5 *f)
+{
+  uint8_t x[IMAGES * SIDE * SIDE * CHANNELS], ans[IMAGES];
+  gb_h5_spec images = {.name = "/images",
+                       .type = GB_H5_U8,
+                       .ndim = 4,
+                       .shape = {IMAGES, SIDE, SIDE, CHANNELS},
+                       .unit = "1",
+                       .doc = "Test."};
+  gb_h5_spec classes = {.name = "/ans", .type = GB_H5_U8, .ndim = 1, .shape = {IMAGES}, .unit = "1", .doc = "Test."};
+  for (size_t i = 0; i < sizeof x; i++) x[i] = (uint8_t)(i * 37 + 5);
+  for (size_t i = 0; i < IMAGES; i++) ans[i] = i % 3 != 0;
+  CHECK_OK(gb_h5_add(f, &images));
+  CHECK_OK(gb_h5_write_all(f, images.name, x));
+  CHECK_OK(gb_h5_add(f, &classes));
+  CHECK_OK(gb_h5_write_all(f, classes.name, ans));
+}
+
+/* As Galaxy10 has them: nothing else, and no checksum of ours. */
+static void write_foreign(void)
+{
+  gb_h5 *f;
+  struct stat st;
+  CHECK_OK(gb_h5_create(self, path, &f));
+  put_images(f);
+  CHECK_OK(gb_h5_close(&f, true));
+  CHECK(stat(path, &st) == 0 && truncate(path, st.st_size - SEAL) == 0);
+}
+
+static gb_err read_pictures(void)
+{
+  float x[SIDE * SIDE * CHANNELS];
+  return read_samples(3, picture, x);
+}
+
+static gb_err read_rows(void)
+{
+  float x[ROW];
+  return read_samples(2, (size_t[]){ROW, 1}, x);
+}
+
+static gb_err read_analysis(void)
+{
+  gb_analysis a;
+  gb_err e = gb_analysis_read(self, path, &a);
+  gb_analysis_free(&a);
+  return e;
+}
+
+/* What the report wants to know of a data set: how it was sampled; and its helicity modulus. */
+static gb_err read_summary(void)
+{
+  char folder[PATH_MAX], *dirs[] = {folder};
+  gb_dims dims = {.ndim = 2, .axis = {"y", "x"}};
+  gb_sampling sampling;
+  gb_lattices lattices = {0};
+  const gb_physics *xy;
+  snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+  CHECK_OK(gb_sim_find(gb_physics_all, "xy", &xy));
+  gb_err e = gb_sampling_read(self, path, &sampling);
+  gb_sampling_free(&sampling);
+  if (!e) e = gb_lattices_read(self, xy, &dims, (gb_texts){1, (const char *const *)dirs}, &lattices);
+  gb_lattices_free(&lattices);
+  return e;
+}
+
+static const struct {
+  const char *made; /* the file in the folder FUZZ_GOOD, where a program made it */
+  void (*write)(void);
+  gb_err (*read)(void);
+} kind[] = {{NULL, write_checkpoint, read_checkpoint},
+            {NULL, write_floats, read_data},
+            {NULL, write_codes, read_data},
+            {NULL, write_foreign, read_pictures},
+            {"rows/dataset.h5", NULL, read_rows},
+            {"xy/dataset.h5", NULL, read_summary},
+            {"xy/analysis.h5", NULL, read_analysis}};
+enum { KINDS = sizeof kind / sizeof *kind };
+
+static good file[KINDS];
+
+static void leave(void)
+{
+  scratch_remove();
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+  MPI_Init(argc, argv);
+  gb_comm_open(MPI_COMM_WORLD, &world);
+  gb_comm_open(MPI_COMM_SELF, &self);
+  scratch_make();
+  atexit(leave);
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  for (int k = 0; k < KINDS; k++) {
+    if (kind[k].write) {
+      snprintf(path, sizeof path, "%s", scratch("dataset.h5"));
+      kind[k].write();
+    } else {
+      snprintf(path, sizeof path, "%s/%s", getenv("FUZZ_GOOD"), kind[k].made);
+    }
+    keep(path, &file[k]);
+  }
+  snprintf(path, sizeof path, "%s", scratch("dataset.h5"));
+  for (int k = 0; k < KINDS; k++) { /* else nothing would be found out */
+    scratch_put(path, file[k].bytes, file[k].n);
+    CHECK_OK(kind[k].read());
+  }
+  return 0;
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
-  static char bytes[MOST];
   if (size < 6) return 0;
-  int k = data[0] % FILES;
-  bool seal = data[0] / FILES % 2;
-  good *g = &file[k];
-  memcpy(bytes, g->bytes, g->n);
-  for (size_t i = 1; i + 5 <= size; i += 5) {
-    uint32_t word;
-    memcpy(&word, data + i, sizeof word);
-    size_t at = place(g, seal, word);
-    if (at >= g->n - SEAL && i > 1) continue; /* two faults at once, one of them in the checksum, cannot be told */
-    bytes[at] += (char)data[i + 4];
-    if (at >= g->n - SEAL) break;
-  }
-  scratch_put(path, bytes, g->n - (seal ? SEAL : 0));
-  if (seal && gb_file_seal(path)) abort();
+  int k = data[0] % KINDS;
+  way how = (way)(data[0] / KINDS % WAYS);
+  if (how == AS_IT_IS && !file[k].seal) return 0; /* damage of a foreign file goes to HDF5 as it is */
+  bool must_fail = change(&file[k], how, (input){data + 1, data + size}, path);
   int64_t live = gb_mem_live();
   gb_err_clear();
-  gb_err e = k == 0 ? read_checkpoint() : read_data();
-  if (e && (e != GB_ERR_IO || !strstr(gb_err_message(), path))) fault("an error without the name of its file");
-  if (!e && memcmp(bytes, g->bytes, g->n - SEAL) && !seal) fault("a change is not told");
+  judge(kind[k].read(), must_fail, path);
   gb_err_clear();
   if (gb_mem_live() != live) fault("a leak");
   return 0;
