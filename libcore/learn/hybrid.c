@@ -19,6 +19,9 @@ static const gb_field fields[] = {
             "the parameters of the law by exp(network), at every time (network -> physics)."),
     GB_WORD(gb_hybrid_opts, inside_layers, "[dense 64, dense 64]", NULL, GB_FIXED,
             "Its hidden layers. Inputs: its latents, the state, the clock."),
+    GB_WORD(gb_hybrid_opts, inside_state, "whole", "whole|driven", GB_FIXED,
+            "What it is told of the state: all of it; or only the components to whose rates it may add (of a pendulum "
+            "the velocity: nothing unknown depends on the angle, so no network can do the work of omega)."),
     GB_WORD(gb_hybrid_opts, clock, "time", "none|time|circle", GB_FIXED,
             "What it is told of time: nothing, t, or (sin t, cos t)."),
     GB_NUMBER(gb_hybrid_opts, latent_inside, "1", 0, 1024, "1", GB_FIXED, "Latent variables it is given."),

@@ -13,7 +13,7 @@
 #include "sim/ode.h"
 
 typedef struct gb_hybrid_opts {
-  const char *known, *inside, *clock, *after, *unmixer, *inference, *activation;
+  const char *known, *inside, *inside_state, *clock, *after, *unmixer, *inference, *activation;
   gb_texts inside_layers, after_layers, features, heads, unmixer_layers;
   gb_reals unet, start;
   int64_t latent_inside, latent_after;

@@ -278,7 +278,7 @@ static void inside_network(builder *b, gb_ode_problem *p)
 {
   const gb_sim *sim = b->plan->sim;
   gb_ode_network *net = &p->network;
-  size_t in = gb_ode_inputs(&sim->dims, p->clock, b->out->n_inside);
+  size_t in = gb_ode_inputs(p, b->out->n_inside);
   for (size_t i = 0; i <= b->o->inside_layers.n; i++) {
     bool last = i == b->o->inside_layers.n;
     gb_layer l = {.size = {gb_ode_outputs(sim, p->inside)}, .activation = GB_NONE};
@@ -314,6 +314,7 @@ static gb_ode_problem equation(builder *b)
              : gb_is(o->inside, "parameters") ? GB_INSIDE_PARAMETERS
                                               : GB_INSIDE_NOTHING;
   p.clock = gb_is(o->clock, "time") ? GB_CLOCK_TIME : gb_is(o->clock, "circle") ? GB_CLOCK_CIRCLE : GB_CLOCK_NONE;
+  p.sees_from = gb_is(o->inside_state, "driven") ? p.sim->dims.driven : 0;
   p.reduced = p.inside != GB_INSIDE_NOTHING && has_law(b) && !is_global(b);
   if (p.inside != GB_INSIDE_NOTHING) inside_network(b, &p);
   return p;

@@ -53,10 +53,10 @@ bool gb_ode_recomputes(const gb_ode_opts *o)
   return !strcmp(o->trajectory, "recompute");
 }
 
-size_t gb_ode_inputs(const gb_dims *d, gb_ode_clock clock, size_t n_latent)
+size_t gb_ode_inputs(const gb_ode_problem *p, size_t n_latent)
 {
   static const size_t clocks[] = {[GB_CLOCK_NONE] = 0, [GB_CLOCK_TIME] = 1, [GB_CLOCK_CIRCLE] = 2};
-  return n_latent + d->n_state + clocks[clock];
+  return n_latent + p->sim->dims.n_state - p->sees_from + clocks[p->clock];
 }
 
 size_t gb_ode_outputs(const gb_sim *sim, gb_inside inside)

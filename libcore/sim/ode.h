@@ -35,7 +35,8 @@ typedef enum gb_inside {
 /* What the network is told of time. */
 typedef enum gb_ode_clock { GB_CLOCK_NONE, GB_CLOCK_TIME, GB_CLOCK_CIRCLE /* sin t, cos t */ } gb_ode_clock;
 
-/* Dense layers; the last one has gb_ode_outputs() columns. Inputs, in this order: latents, state, clock. */
+/* Dense layers; the last one has gb_ode_outputs() columns. Inputs, in this order: latents, the state from component
+ * sees_from on, clock. */
 typedef struct gb_ode_network {
   int n_layers;
   gb_node *W[GB_ODE_LAYERS], *b[GB_ODE_LAYERS]; /* weights: W [inputs, outputs], b [outputs] */
@@ -50,6 +51,7 @@ typedef struct gb_ode_problem {
   gb_known known;
   gb_inside inside;
   gb_ode_clock clock;
+  size_t sees_from;
   gb_ode_network network; /* unless GB_INSIDE_NOTHING */
   bool reduced;           /* beside the solution, that of the known part alone, from the same solve */
 } gb_ode_problem;
@@ -65,7 +67,7 @@ bool gb_ode_recomputes(const gb_ode_opts *opts);
 /** Inputs and outputs of the network in the equation.
  *  Local.
  *  @param[in] n_latent  width of the latents */
-size_t gb_ode_inputs(const gb_dims *d, gb_ode_clock clock, size_t n_latent);
+size_t gb_ode_inputs(const gb_ode_problem *p, size_t n_latent);
 size_t gb_ode_outputs(const gb_sim *sim, gb_inside inside);
 
 /** The observed components at all frames, [frames, seen]; with p->reduced [2, frames, seen], the known part alone

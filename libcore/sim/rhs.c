@@ -33,10 +33,11 @@ static void sizes(gb_rhs *f)
   f->p.network.n_layers = n;
   f->n = f->p.sim->dims.n_state;
   f->size = f->p.reduced ? 2 * f->n : f->n;
+  f->sees = f->n - f->p.sees_from;
   f->n_theta = f->theta_node ? f->theta_node->width : 0;
   f->n_latent = f->latent_node && n ? f->latent_node->width : 0;
   f->n_out = n ? gb_ode_outputs(f->p.sim, f->p.inside) : 0;
-  f->width[0] = n ? gb_ode_inputs(&f->p.sim->dims, f->p.clock, f->n_latent) : 0;
+  f->width[0] = n ? gb_ode_inputs(&f->p, f->n_latent) : 0;
   f->value_width = f->width[0];
   for (int l = 0; l < n; l++) {
     f->width[l + 1] = net->b[l]->width;
@@ -182,10 +183,10 @@ static void put_inputs(const gb_rhs *f, const gb_tape *tape, size_t stage, doubl
     clock[0] = (gb_real)sin(t);
     clock[1] = (gb_real)cos(t);
   }
-  gb_small_to_rows(f->rows, f->n, u, in + f->n_latent, n);
+  gb_small_to_rows(f->rows, f->sees, u + f->p.sees_from * f->rows, in + f->n_latent, n);
   for (size_t r = 0; r < f->rows; r++, in += n) {
     for (size_t k = 0; k < f->n_latent; k++) in[k] = z[r * f->n_latent + k];
-    for (size_t k = f->n_latent + f->n, i = 0; k < n; i++) in[k++] = clock[i];
+    for (size_t k = f->n_latent + f->sees, i = 0; k < n; i++) in[k++] = clock[i];
   }
 }
 
@@ -272,7 +273,7 @@ static void add_inputs(const gb_rhs *f, bool latents, double *ubar)
 {
   size_t n = f->width[0];
   if (latents) gb_small_from_rows(f->rows, f->n_latent, f->input_bar, n, f->latent_bar);
-  if (ubar) gb_small_from_rows(f->rows, f->n, f->input_bar + f->n_latent, n, ubar);
+  if (ubar) gb_small_from_rows(f->rows, f->sees, f->input_bar + f->n_latent, n, ubar + f->p.sees_from * f->rows);
 }
 
 static void network_vjp(gb_rhs *f, const gb_tape *tape, size_t stage, bool latents, double *ubar)

@@ -22,6 +22,7 @@ typedef struct gb_rhs {
   gb_node *x, *theta_node, *latent_node; /* of the op; the last two may be NULL */
   size_t n, size;                        /* components; with those of the known part alone */
   size_t n_theta, n_latent, n_out;
+  size_t sees; /* components of the state that the network sees, the last ones */
   size_t width[GB_ODE_LAYERS + 1];
   size_t value_width, before_width, delta_width; /* numbers of a stage and row of a tape */
 

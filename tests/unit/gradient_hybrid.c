@@ -45,6 +45,7 @@ static const struct {
 } cases[] = {
     {"sum", pendulum, {NULL}, "NN+phys+reg"},
     {"parameters", pendulum, {"hybrid.inside=parameters", "ode.method=euler"}, "NN+phys+reg"},
+    {"driven", pendulum, {"hybrid.inside_state=driven", "ode.method=midpoint"}, "NN+phys+reg"},
     {"phys-only", pendulum, {"hybrid.inside=nothing", "hybrid.after=nothing"}, "Phys-only"},
     {"solver", pendulum, {"hybrid.known=kinematics", "ode.method=midpoint", "hybrid.clock=none"}, "NN+solver"},
     {"nn-only", pendulum, {"hybrid.known=nothing", "hybrid.inside=nothing"}, "NN-only"},

@@ -161,6 +161,50 @@ static void parts_of_the_problem(void **state)
   }
 }
 
+/* A network that does not see the angle: gradients, and the same numbers as one that sees it with weights of 0. */
+static void hidden_angle(void **state)
+{
+  (void)state;
+  static const way ways[] = {
+      {"direct", "midpoint"}, {"petsc", "rk4"}, {"petsc", "dopri5"}, {"petsc", "crank_nicolson"}};
+  for (int i = 0; i < 4; i++) {
+    swinger s[2];
+    double *value[2], *grad[2];
+    for (int k = 0; k < 2; k++) {
+      s[k] = law;
+      s[k].solver = ways[i].solver;
+      s[k].method = ways[i].method;
+      s[k].sees_from = k == 0 ? 1 : 0;
+      if (k == 0) compare(&s[k], 1e-8);
+      swing_begin(&s[k]);
+      value[k] = gb_params_value(s[k].p);
+      grad[k] = gb_alloc(gb_params_size(s[k].p), sizeof *grad[k]);
+    }
+    for (int t = 0; t < gb_params_n(s[0].p); t++) {
+      const gb_param_info *a = gb_params_info(s[0].p, t), *b = gb_params_info(s[1].p, t);
+      size_t same = a->count == b->count ? a->count : law.n_latent * law.hidden; /* latents, then the angle */
+      memset(value[1] + b->first, 0, b->count * sizeof **value);
+      memcpy(value[1] + b->first, value[0] + a->first, same * sizeof **value);
+      memcpy(value[1] + b->first + b->count - (a->count - same), value[0] + a->first + same,
+             (a->count - same) * sizeof **value);
+    }
+    for (int k = 0; k < 2; k++) {
+      swing_loss(&s[k]);
+      swing_backward(&s[k], grad[k], false);
+    }
+    for (size_t j = 0; j < s[0].rows * s[0].y->width; j++) CHECK_NEAR(s[0].y->v[j], s[1].y->v[j], 1e-13);
+    for (int t = 0; t < gb_params_n(s[0].p); t++) {
+      const gb_param_info *a = gb_params_info(s[0].p, t), *b = gb_params_info(s[1].p, t);
+      for (size_t j = 0; j < a->count && a->count == b->count; j++)
+        CHECK_NEAR(grad[0][a->first + j], grad[1][b->first + j], 1e-12);
+    }
+    for (int k = 0; k < 2; k++) {
+      gb_free(&grad[k]);
+      swing_end(&s[k]);
+    }
+  }
+}
+
 /* More components, all of them driven: the systems of implicit steps have rows to exchange. */
 static void larger_states(void **state)
 {
@@ -232,9 +276,10 @@ static void euler_pendulum(void **state)
 
 int main(int argc, char **argv)
 {
-  static const struct CMUnitTest tests[] = {TEST(direct_steps), TEST(petsc_steps),          TEST(petsc_other_methods),
-                                            TEST(both_solvers), TEST(parts_of_the_problem), TEST(larger_states),
-                                            TEST(norm),         TEST(euler_pendulum)};
+  static const struct CMUnitTest tests[] = {
+      TEST(direct_steps),         TEST(petsc_steps),   TEST(petsc_other_methods), TEST(both_solvers),
+      TEST(parts_of_the_problem), TEST(larger_states), TEST(hidden_angle),        TEST(norm),
+      TEST(euler_pendulum)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   gb_petsc_end();

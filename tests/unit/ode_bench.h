@@ -101,9 +101,10 @@ typedef struct swinger {
   gb_ode_clock clock;
   bool reduced, norm;
   size_t rows, parts, frames, seen, n_latent, hidden;
-  size_t sites;    /* of a ring; 0: the pendulum */
-  bool drives_all; /* the network, both components of the pendulum */
-  int layers;      /* of the network: hidden ones have the activation */
+  size_t sees_from; /* the network, components of the state */
+  size_t sites;     /* of a ring; 0: the pendulum */
+  bool drives_all;  /* the network, both components of the pendulum */
+  int layers;       /* of the network: hidden ones have the activation */
   gb_activation activation;
   double tolerance, frame_time;
   int64_t substeps;
@@ -171,7 +172,7 @@ static inline gb_node *swing_source(swinger *s, const char *name, size_t n, gb_n
 
 static inline void swing_network(swinger *s, gb_ode_problem *p)
 {
-  size_t in = gb_ode_inputs(&s->dims, s->clock, s->n_latent), out = gb_ode_outputs(&s->sim, s->inside);
+  size_t in = gb_ode_inputs(p, s->n_latent), out = gb_ode_outputs(&s->sim, s->inside);
   p->network.n_layers = s->layers;
   for (int l = 0; l < s->layers; l++) {
     char w[32], b[32];
@@ -221,6 +222,7 @@ static inline void swing_begin(swinger *s)
                       .known = s->known,
                       .inside = s->inside,
                       .clock = s->clock,
+                      .sees_from = s->sees_from,
                       .reduced = s->reduced};
   s->x = gb_graph_data(s->g, (gb_shape){1, s->data_frames, s->seen});
   gb_node *theta = s->known == GB_KNOWN_LAW ? swing_source(s, "theta", 2, &s->theta_data) : NULL;
