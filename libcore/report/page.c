@@ -271,6 +271,7 @@ static gb_err models(const gb_report *r, gb_text *out)
               r->T.n, r->T.v[0], r->T.v[r->T.n - 1], r->n_train, r->n_test);
   ladder(r, out);
   verdict(r, out);
+  GB_TRY(gb_page_linear(r, out));
   return figures(r, out);
 }
 
