@@ -3,7 +3,6 @@
 #include "learn/relbo.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -16,8 +15,7 @@ _Static_assert((int)LANES == (int)GB_RELBO_GROUP, "a row per lane");
 gb_err gb_relbo_create(size_t rows, size_t latent, double alpha, double beta, gb_relbo *out)
 {
   size_t square = latent * latent;
-  const char *e = getenv("GB_USUAL");
-  *out = (gb_relbo){.latent = latent, .alpha = alpha, .beta = beta, .usual = (e ? atof(e) : 0) * alpha};
+  *out = (gb_relbo){.latent = latent, .alpha = alpha, .beta = beta};
   GB_TRY(gb_new(&out->loss.value, rows));
   GB_TRY(gb_new(&out->loss.by_mu, rows * latent));
   GB_TRY(gb_new(&out->loss.by_log_var, rows * latent));
@@ -82,7 +80,7 @@ static void one_row(gb_relbo *r, size_t l, size_t row, double times, const gb_re
   for (size_t j = 0; j < m; j++) {
     double along = 0;
     for (size_t k = 0; k < m; k++) {
-      A[j * m + k] = times * A[j * m + k] + (j == k ? (1 - times) * r->usual : 0);
+      A[j * m + k] *= times;
       along += A[j * m + k] * sqrt(gamma[k] / gamma[j]) * (double)mu[k];
       r->loss.A[(row * m + j) * m + k] = (gb_real)A[j * m + k];
     }
@@ -100,14 +98,12 @@ void gb_relbo_group(gb_relbo *r, size_t n, const size_t *row, double times, cons
 }
 
 /* As one_row() with times = 0. */
-void gb_relbo_leave_out(gb_relbo *r, size_t row, const gb_real *mu, const gb_real *logvar)
+void gb_relbo_leave_out(gb_relbo *r, size_t row)
 {
   size_t m = r->latent;
   r->loss.value[row] = 0;
   r->least[row] = INFINITY;
-  for (size_t j = 0; j < m; j++) {
-    r->loss.by_mu[row * m + j] = (gb_real)(r->usual * (double)mu[row * m + j]);
-    r->loss.by_log_var[row * m + j] = (gb_real)(r->usual * (exp((double)logvar[row * m + j]) - 1) / 2);
-    for (size_t k = 0; k < m; k++) r->loss.A[(row * m + j) * m + k] = (gb_real)(j == k ? r->usual : 0);
-  }
+  memset(r->loss.by_mu + row * m, 0, m * sizeof *r->loss.by_mu);
+  memset(r->loss.by_log_var + row * m, 0, m * sizeof *r->loss.by_log_var);
+  memset(r->loss.A + row * m * m, 0, m * m * sizeof *r->loss.A);
 }

@@ -6,7 +6,7 @@
 /* Of every row. */
 typedef struct gb_relbo {
   size_t latent;
-  double alpha, beta, usual;
+  double alpha, beta;
   gb_given loss;               /* -Delta; the gradient of KL - Delta with p(z|x) held fixed: far from the prior both are
                                   huge, and their difference is not */
   double *least;               /* [rows] the smallest w */
@@ -28,4 +28,4 @@ void gb_relbo_group(gb_relbo *r, size_t n, const size_t *row, double times, cons
 
 /** A row for which another one stands: its value is 0, and it does not move the encoder.
  *  Local. */
-void gb_relbo_leave_out(gb_relbo *r, size_t row, const gb_real *mu, const gb_real *logvar);
+void gb_relbo_leave_out(gb_relbo *r, size_t row);

@@ -353,7 +353,7 @@ static gb_err linearise(gb_vae *v, size_t n, gb_pass pass)
   size_t m = v->z->width, most = rows_carried(v), every = pass.training ? (size_t)v->objective.linearise_every : 1;
   size_t start = (every - pass.first_row % every) % every, all = start < n ? (n - start + every - 1) / every : 0;
   const gb_node *last = v->decoded[v->decoded[1] ? 1 : 0];
-  for (size_t r = 0; r < n && every > 1; r++) gb_relbo_leave_out(&v->relbo, r, v->mu->v, v->logvar->v);
+  for (size_t r = 0; r < n && every > 1; r++) gb_relbo_leave_out(&v->relbo, r);
   for (size_t first = 0, count; first < all; first += count) {
     size_t row[GB_RELBO_GROUP];
     count = all - first < most ? all - first : most;
