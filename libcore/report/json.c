@@ -39,6 +39,8 @@ static json_t *model_object(const gb_report *r, const gb_reported *m)
   json_object_set_new(o, "step", json_integer((json_int_t)m->m.step));
   json_object_set_new(o, "latent", json_integer((json_int_t)m->a.latent));
   for (int k = 0; k < model.n_terms; k++) json_object_set_new(test, model.term[k], gb_json_number(m->term[k]));
+  for (int k = 0; k < model.n_notes; k++)
+    json_object_set_new(test, model.note[k], gb_json_number(m->mean[model.n_terms + k]));
   json_object_set_new(test, "abs_energy_error_mean_field", with_error(m->energy_error[0]));
   json_object_set_new(test, "abs_energy_error_sample", with_error(m->energy_error[1]));
   json_object_set_new(test, "squared_error", with_error(m->square));

@@ -122,7 +122,7 @@ static gb_err assess_model(gb_comm c, gb_report *r, gb_reported *m, gb_dataset *
 {
   GB_TRY(gb_models_open(c, m->dir, r->physics, PASS_ROWS, data, r->data_path, r->run, &m->m));
   const gb_model *model = &m->m.built.model;
-  if (model->prepare) GB_TRY(model->prepare(model->self, c, data));
+  GB_TRY(gb_train_evaluate(c, model, data, GB_TEST, m->mean)); /* which lets it look at the data, if it must */
   GB_TRY(gb_assess(c, &m->m, data, n_prior, &m->a));
   return gb_comm_agree(c, derive(r, m));
 }

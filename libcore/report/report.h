@@ -21,11 +21,12 @@ typedef struct gb_reported { /* one model */
   gb_trained m;
   gb_assessment a;
   gb_learning train, validate;
-  double term[GB_VAE_TERMS];           /* mean over the test split */
-  double energy_error[2][2];           /* |e(rec) - e| of the mean field and of a noisy one: value, error */
-  double correlation_m, correlation_e; /* of |mu_z| with |m| and with e */
-  double rate, square[2], gain;        /* gb_assess_rate(), gb_assess_error(), and over linear codes; NAN: unknown */
-  double *radius;                      /* [n_T, 2] mean |mu_z| */
+  double term[GB_VAE_TERMS];                  /* mean over the test split */
+  double mean[GB_MOST_TERMS + GB_MOST_NOTES]; /* gb_train_evaluate() of that split: terms, then notes */
+  double energy_error[2][2];                  /* |e(rec) - e| of the mean field and of a noisy one: value, error */
+  double correlation_m, correlation_e;        /* of |mu_z| with |m| and with e */
+  double rate, square[2], gain; /* gb_assess_rate(), gb_assess_error(), and over linear codes; NAN: unknown */
+  double *radius;               /* [n_T, 2] mean |mu_z| */
   bool has_crossover;
   double crossover[2];
 } gb_reported;
