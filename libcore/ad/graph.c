@@ -377,7 +377,7 @@ void gb_graph_measure(gb_graph *g, bool on)
 {
   g->measure = on;
   for (int i = 0; i < g->n; i++)
-    for (int k = 0; k < 2; k++) g->node[i]->seconds[k] = (double)(g->node[i]->rows_done[k] = 0);
+    for (int k = 0; k < GB_WAYS; k++) g->node[i]->seconds[k] = (double)(g->node[i]->rows_done[k] = 0);
 }
 
 gb_node *const *gb_graph_nodes(const gb_graph *g, int *n)
@@ -386,12 +386,10 @@ gb_node *const *gb_graph_nodes(const gb_graph *g, int *n)
   return g->node;
 }
 
-enum { FORWARD, VJP };
-
-static gb_err timed(const gb_graph *g, gb_node *n, int way)
+static gb_err timed(const gb_graph *g, gb_node *n, gb_way way)
 {
   double start = g->measure ? gb_clock_now() : 0;
-  gb_err e = way == FORWARD ? n->op->forward(n) : n->op->vjp(n);
+  gb_err e = way == GB_FORWARD ? n->op->forward(n) : way == GB_VJP ? n->op->vjp(n) : n->jvp(n);
   if (!g->measure) return e;
   n->seconds[way] += gb_clock_now() - start;
   n->rows_done[way] += n->rows;
@@ -407,7 +405,7 @@ gb_err gb_graph_run(gb_graph *g, const gb_node *after, const gb_node *last, size
     n->rows = rows * n->copies;
     n->parts = parts;
     if (n->is_param) n->v = gb_params_value(g->params) + n->first; /* the block may have moved */
-    if (on && n->op) GB_TRY(timed(g, n, FORWARD));
+    if (on && n->op) GB_TRY(timed(g, n, GB_FORWARD));
     on |= n == after;
     if (n == last) break;
   }
@@ -421,7 +419,7 @@ gb_err gb_graph_push(gb_graph *g)
     if (!n->directions) continue;
     GB_ASSERT(n->rows <= g->carried_rows * n->copies);
     if (n != g->carried_from) {
-      GB_TRY(n->jvp(n));
+      GB_TRY(timed(g, n, GB_JVP));
       continue;
     }
     memset(n->t, 0, n->rows * n->width * n->width * sizeof *n->t);
@@ -467,7 +465,7 @@ gb_err gb_graph_backward(gb_graph *g, int n_terms, gb_node *const term[], const 
     if (!y->op) continue;
     if (y->g && gb_node_is_born(y)) {
       bear(y);
-      GB_TRY(timed(g, y, VJP));
+      GB_TRY(timed(g, y, GB_VJP));
       for (int k = 0; k < y->n_in; k++)
         if (y->in[k]->g) gb_node_bear(y->in[k]);
     } else

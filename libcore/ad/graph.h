@@ -50,6 +50,8 @@ static inline size_t gb_shape_width(gb_shape s)
   return s.h * s.w * s.c;
 }
 
+typedef enum gb_way { GB_FORWARD, GB_VJP, GB_JVP, GB_WAYS } gb_way; /* ways through an op */
+
 typedef struct gb_op {
   const char *name;
   gb_err (*forward)(gb_node *y); /* in[]->v -> y->v, or y->term */
@@ -85,9 +87,9 @@ struct gb_node {
   size_t n_scratch; /* its size in bytes */
   int n_in;
   gb_node *in[GB_NODE_INPUTS];
-  double flops;      /* of products, of a row in the forward pass; each gradient has as many */
-  double seconds[2]; /* spent in forward and vjp, and rows they had; if gb_graph_measure() */
-  uint64_t rows_done[2];
+  double flops;            /* of products, of a row in the forward pass; each gradient has as many */
+  double seconds[GB_WAYS]; /* spent in forward, vjp and jvp, and rows they had; if gb_graph_measure() */
+  uint64_t rows_done[GB_WAYS];
 };
 
 /** An empty graph.

@@ -29,26 +29,47 @@ static double total_of(const gb_graph *g, int way)
   return sum;
 }
 
+/* Operations of an op so far: a gradient by weights and one by x, which the first layer has not; a tangent is a row. */
+static double work_of(const gb_node *y)
+{
+  double passes = (double)y->rows_done[GB_FORWARD] + (y->in[0]->g ? 2 : 1) * (double)y->rows_done[GB_VJP];
+  return y->flops * (passes + (double)y->directions * (double)y->rows_done[GB_JVP]);
+}
+
+/* Microseconds of a row, or nothing of what was not run. */
+static void add_time(gb_text *out, double seconds, double rows)
+{
+  if (rows > 0)
+    gb_text_add(out, " %9.3f us", 1e6 * seconds / rows);
+  else
+    gb_text_add(out, " %12s", "");
+}
+
 void gb_profile_print(const gb_graph *g, gb_text *out)
 {
   int n;
   gb_node *const *node = gb_graph_nodes(g, &n);
-  double total[2] = {total_of(g, 0), total_of(g, 1)}, all = total[0] + total[1], flops = 0, rows = 0;
-  gb_text_add(out, "  %-28s %12s %12s %7s %9s\n", "op", "forward", "backward", "share", "GFLOP/s");
+  double total[GB_WAYS], all = 0, flops = 0, rows = 0;
+  for (int k = 0; k < GB_WAYS; k++) all += total[k] = total_of(g, k);
+  int ways = total[GB_JVP] > 0 ? GB_WAYS : GB_JVP;
+  gb_text_add(out, "  %-28s %12s %12s%s %7s %9s\n", "op", "forward", "backward", ways > GB_JVP ? "     tangents" : "",
+              "share", "GFLOP/s");
   for (int i = 0; i < n; i++) {
     const gb_node *y = node[i];
     char name[64], rate[16] = "";
-    if (!y->op || !y->rows_done[0]) continue;
-    double r = (double)y->rows_done[0], back = (double)y->rows_done[1], seconds = y->seconds[0] + y->seconds[1];
-    double done = y->flops * (r + (y->in[0]->g ? 2 : 1) * back); /* the first layer has no gradient of x */
-    if (y->flops > 0) snprintf(rate, sizeof rate, "%.1f", 1e-9 * done / seconds);
+    double seconds = 0;
+    if (!y->op || !y->rows_done[GB_FORWARD]) continue;
+    for (int k = 0; k < GB_WAYS; k++) seconds += y->seconds[k];
+    if (y->flops > 0) snprintf(rate, sizeof rate, "%.1f", 1e-9 * work_of(y) / seconds);
     name_of(g, y, sizeof name, name);
-    gb_text_add(out, "  %-28s %9.3f us %9.3f us %6.1f%% %9s\n", name, 1e6 * y->seconds[0] / r,
-                back > 0 ? 1e6 * y->seconds[1] / back : 0, 100 * seconds / all, rate);
-    flops += done;
-    rows = fmax(rows, r / (double)y->copies);
+    gb_text_add(out, "  %-28s", name);
+    for (int k = 0; k < ways; k++) add_time(out, y->seconds[k], (double)y->rows_done[k]);
+    gb_text_add(out, " %6.1f%% %9s\n", 100 * seconds / all, rate);
+    flops += work_of(y);
+    if (y->rows_done[GB_VJP]) rows = fmax(rows, (double)y->rows_done[GB_VJP] / (double)y->copies);
   }
-  if (rows > 0)
-    gb_text_add(out, "  %-28s %9.3f us %9.3f us %6.1f%% %9.1f   per sample\n", "all", 1e6 * total[0] / rows,
-                1e6 * total[1] / rows, 100.0, 1e-9 * flops / all);
+  if (!(rows > 0)) return;
+  gb_text_add(out, "  %-28s", "all, per sample of a batch");
+  for (int k = 0; k < ways; k++) add_time(out, total[k], rows);
+  gb_text_add(out, " %6.1f%% %9.1f\n", 100.0, 1e-9 * flops / all);
 }

@@ -610,3 +610,23 @@ void gb_vae_output(const gb_vae *v, bool noisy, gb_pass pass, float *x)
       x[k] = (float)remainder(a, 2 * M_PI);
     }
 }
+
+/* Mean resultant length of the noise of a site. */
+static double length_of(const gb_vae *v, double spread)
+{
+  return noise_of(v) == GB_GAUSSIAN ? exp(-exp(spread) / 2) : gb_von_mises_length(exp(-spread));
+}
+
+void gb_vae_squares(const gb_vae *v, double *square)
+{
+  for (size_t r = 0; r < v->last_rows; r++) {
+    square[r] = 0;
+    for (size_t k = r * v->sites; k < (r + 1) * v->sites; k++) {
+      const gb_real *x = v->vectors->v + 2 * k, *u = v->direction->v + 2 * k;
+      double c = (double)x[0] * (double)u[0] + (double)x[1] * (double)u[1];
+      double s = (double)x[1] * (double)u[0] - (double)x[0] * (double)u[1], turn = atan2(s, c) / M_PI;
+      double length = length_of(v, v->spread ? (double)v->spread->v[k] : fixed_spread(v));
+      square[r] += v->turns ? turn * turn : 1 - length * (2 * c - length);
+    }
+  }
+}

@@ -74,3 +74,10 @@ gb_vae_view gb_vae_look(const gb_vae *v);
  *  @param[in] noisy  draw; the random numbers are those of `pass`
  *  @param[out] x     [rows, sites] */
 void gb_vae_output(const gb_vae *v, bool noisy, gb_pass pass, float *x);
+
+/** |x - E[x|z]|^2 of the rows that were encoded last, at the latents that were decoded last, in the numbers that the
+ *  encoder sees: (cos, sin), whose mean under the noise is shorter than 1, or half turns, of which the nearest way
+ *  round counts. What docs/theory/linear.md calls the error.
+ *  Local.
+ *  @param[out] square  [rows] summed over the numbers of a sample */
+void gb_vae_squares(const gb_vae *v, double *square);

@@ -249,6 +249,19 @@ void gb_linear_rate(gb_spectrum of, size_t m, double level, double *rate, double
   }
 }
 
+/* With k modes above the level, 2 rate = sum ln lam_i - k ln level. */
+double gb_linear_error_at(gb_spectrum of, size_t m, double rate)
+{
+  double sum = 0, level = of.n ? of.lam[0] : 0, unused, error;
+  for (size_t k = 1; k <= m && of.lam[k - 1] > 0; k++) {
+    sum += log(of.lam[k - 1]);
+    level = exp((sum - 2 * rate) / (double)k);
+    if (k < m && of.lam[k] <= level) break;
+  }
+  gb_linear_rate(of, m, level, &unused, &error);
+  return error;
+}
+
 double gb_linear_renyi_information(size_t m, const double *S, double s2, double alpha)
 {
   double e = 1 - alpha, sum = 0;

@@ -63,6 +63,11 @@ gb_linear_objective gb_linear_joint;
  *  @param[out] rate   nats; error: squared units, as GB_LINEAR_ERROR */
 void gb_linear_rate(gb_spectrum of, size_t m, double level, double *rate, double *error);
 
+/** The error of that code at a rate.
+ *  Local.
+ *  @param[in] rate  nats, >= 0 */
+double gb_linear_error_at(gb_spectrum of, size_t m, double rate);
+
 /** Renyi mutual information D_alpha(p(x, z) || p(x) p(z)) of the model, in nats; alpha = 1: GB_LINEAR_INFORMATION.
  *  Local.
  *  @return INFINITY outside of its domain, (alpha - 1) rho < 1 with rho^2 = S / (S + s2) */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "linalg/normals.h"
 #include "sim/series.h"
 
 enum { MOST_OBS = 32, FEWEST = 8, MOST_CODES = 20000 };
@@ -29,6 +30,7 @@ static gb_err make(gb_assessment *a, size_t n_test, size_t n_prior)
   }
   GB_TRY(gb_new(&a->mu, n_test * a->latent));
   GB_TRY(gb_new(&a->term, n_test * GB_VAE_TERMS));
+  GB_TRY(gb_new(&a->square, n_test));
   return gb_new(&a->kl, n_test * a->latent);
 }
 
@@ -42,6 +44,7 @@ void gb_assessment_free(gb_assessment *a)
   gb_free(&a->mu);
   gb_free(&a->term);
   gb_free(&a->kl);
+  gb_free(&a->square);
   *a = (gb_assessment){0};
 }
 
@@ -112,6 +115,18 @@ static void observe_output(pass *p, bool noisy, size_t first, size_t n, gb_rows 
   observe(p, r, first, n, p->y, n_obs);
 }
 
+/* One draw of q for each encoded row, whatever law the objective draws from. */
+static gb_err decode_draw(pass *p, size_t first, size_t n)
+{
+  gb_vae_view w = gb_vae_look(p->m->built.vae);
+  gb_normals(p->m->seed, GB_RNG_LATENT, first, GB_PASS_FIXED, n, w.latent, w.latent, p->z);
+  for (size_t i = 0; i < n * w.latent; i++)
+    p->z[i] = w.mu[i] + (gb_real)(exp((double)w.logvar[i] / 2) * (double)p->z[i]);
+  GB_TRY(gb_vae_decode(p->m->built.vae, n, p->z, p->turned));
+  gb_vae_squares(p->m->built.vae, p->a->square + first);
+  return GB_OK;
+}
+
 static gb_err test_pass(pass *p, size_t first, size_t n)
 {
   gb_assessment *a = p->a;
@@ -123,11 +138,12 @@ static gb_err test_pass(pass *p, size_t first, size_t n)
       double mu = (double)w.mu[i * a->latent + j], l = (double)w.logvar[i * a->latent + j];
       a->mu[(first + i) * a->latent + j] = mu;
       a->kl[(first + i) * a->latent + j] = (exp(l) + mu * mu - 1 - l) / 2;
-      p->z[i * a->latent + j] = w.mu[i * a->latent + j];
     }
   }
   observe(p, &a->rows[GB_FROM_DATA], first, n, p->x, a->n_obs);
   memcpy(p->turned, w.turned, n * sizeof *p->turned);
+  GB_TRY(decode_draw(p, first, n));
+  memcpy(p->z, w.mu, n * a->latent * sizeof *p->z);
   GB_TRY(gb_vae_decode(p->m->built.vae, n, p->z, p->turned));
   observe_output(p, false, first, n, &a->rows[GB_FROM_MEAN], a->n_obs);
   observe_output(p, true, first, n, &a->rows[GB_FROM_SAMPLE], a->n_obs);
@@ -191,6 +207,7 @@ static gb_err assess_test(pass *p)
   for (int s = GB_FROM_DATA; s <= GB_FROM_SAMPLE; s++) gb_comm_merge(p->c, a->rows[s].obs, n * a->n_obs);
   gb_comm_merge(p->c, a->mu, n * a->latent);
   gb_comm_merge(p->c, a->kl, n * a->latent);
+  gb_comm_merge(p->c, a->square, n);
   gb_comm_merge(p->c, a->term, n * GB_VAE_TERMS);
   return GB_OK;
 }
@@ -297,6 +314,12 @@ gb_err gb_assess_energy_error(const gb_assessment *a, gb_source source, double o
   return e;
 }
 
+gb_err gb_assess_error(const gb_assessment *a, double out[2])
+{
+  return gb_series_jackknife(1, a->rows[GB_FROM_DATA].n, a->square, (gb_function){first_moment, NULL, 1, 1}, &out[0],
+                             &out[1]);
+}
+
 static double radius(const gb_assessment *a, size_t i)
 {
   double sum = 0;
@@ -342,6 +365,13 @@ double gb_assess_kl(const gb_assessment *a, size_t j)
   double sum = 0;
   size_t n = a->rows[GB_FROM_DATA].n;
   for (size_t i = 0; i < n; i++) sum += a->kl[i * a->latent + j] / (double)n;
+  return sum;
+}
+
+double gb_assess_rate(const gb_assessment *a)
+{
+  double sum = 0;
+  for (size_t j = 0; j < a->latent; j++) sum += gb_assess_kl(a, j);
   return sum;
 }
 

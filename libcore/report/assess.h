@@ -18,9 +18,10 @@ typedef struct gb_rows { /* samples of one source */
 typedef struct gb_assessment {
   size_t n_T, latent, n_obs, n_summary;
   gb_rows rows[GB_SOURCES];
-  double *mu;   /* [test rows, latent] */
-  double *term; /* [test rows, GB_VAE_TERMS] nll and kl at one sampled z; energy of one noisy reconstruction */
-  double *kl;   /* [test rows, latent] KL of each latent, nats */
+  double *mu;     /* [test rows, latent] */
+  double *term;   /* [test rows, GB_VAE_TERMS] nll and kl at one sampled z; energy of one noisy reconstruction */
+  double *kl;     /* [test rows, latent] KL of each latent, nats */
+  double *square; /* [test rows] gb_vae_squares() at one z ~ q */
   double *summary[GB_SOURCES]; /* [n_T, n_summary, 2] value and standard error; NaN where fewer than 8 samples fell */
 } gb_assessment;
 
@@ -37,6 +38,15 @@ void gb_assessment_free(gb_assessment *a);
  *  @param[in] source  GB_FROM_MEAN or GB_FROM_SAMPLE
  *  @return GB_ERR_MEMORY */
 gb_err gb_assess_energy_error(const gb_assessment *a, gb_source source, double out[2]);
+
+/** Mean of the squares over the test split, and its standard error (jackknife).
+ *  Local.
+ *  @return GB_ERR_MEMORY */
+gb_err gb_assess_error(const gb_assessment *a, double out[2]);
+
+/** KL(q||p), nats: mean over the test split.
+ *  Local. */
+double gb_assess_rate(const gb_assessment *a);
 
 /** Pearson correlation of |mu_z| with observable `which` of the data over the test split.
  *  Local. */

@@ -12,6 +12,7 @@ static gb_err energies(gb_comm c, gb_trained *m, gb_dataset *data, gb_evidence *
   GB_TRY(gb_assess(c, m, data, 0, &a));
   gb_err e = gb_assess_energy_error(&a, GB_FROM_MEAN, out->energy_error[0]);
   if (!e) e = gb_assess_energy_error(&a, GB_FROM_SAMPLE, out->energy_error[1]);
+  if (!e) e = gb_assess_error(&a, out->square);
   out->has_energy = true;
   gb_assessment_free(&a);
   return gb_comm_agree(c, e);

@@ -11,6 +11,7 @@ typedef struct gb_evidence {
   bool has_energy;           /* a physics with an energy: */
   double energy_error[2][2]; /* mean of |e(reconstruction) - e(sample)| per site, of mean fields and of noisy ones, with
                                 standard errors; the latent is the mean of q */
+  double square[2];          /* gb_assess_error(), of such a physics */
 } gb_evidence;
 
 /** Gather it on the test split.

@@ -13,11 +13,12 @@ extern const int gb_horizon[GB_HORIZONS]; /* lengths of a sample after which an 
 
 /* All in units of the samples, over the whole test split; NAN where a model or data set has no such thing. */
 typedef struct gb_hybrid_numbers {
-  double l2;           /* mean over rows of |reconstruction - sample|_2 */
-  double mae;          /* mean over all numbers of |reconstruction - sample| */
-  double sse;          /* mean over rows of |reconstruction - sample|_2^2 */
-  double log_mse;      /* log10 of the mean over all numbers of the squared difference */
-  double network_norm; /* the term of this name at the validation of these weights */
+  double l2;                 /* mean over rows of |reconstruction - sample|_2 */
+  double mae;                /* mean over all numbers of |reconstruction - sample| */
+  double sse;                /* mean over rows of |reconstruction - sample|_2^2 */
+  double log_mse;            /* log10 of the mean over all numbers of the squared difference */
+  double rate, square, gain; /* KL and |x - reconstruction|^2 at draws of q, and gb_baseline_gain(); NAN: unknown */
+  double network_norm;       /* the term of this name at the validation of these weights */
   double parameter_mae[GB_MOST_PARAMETERS], correlation[GB_MOST_PARAMETERS]; /* inferred and true; Pearson's r */
   /* MAE of the decode with the first inferred parameter scaled, against the generator with the same one, all else of
    * the truth; and against the generator with the true one scaled. */

@@ -19,6 +19,11 @@ static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bo
   json_object_set_new(o, "l2", gb_json_number(known(s->l2, reference)));
   json_object_set_new(o, "mae", gb_json_number(known(s->mae, reference)));
   json_object_set_new(o, "sse", gb_json_number(known(s->sse, reference)));
+  if (r->linear.of.n && !reference) {
+    json_object_set_new(o, "kl", gb_json_number(s->rate));
+    json_object_set_new(o, "squared_error", gb_json_number(s->square));
+    json_object_set_new(o, "linear_error_over_it", gb_json_number(s->gain));
+  }
   json_object_set_new(o, "log_mse", gb_json_number(known(s->log_mse, reference)));
   json_object_set_new(o, "network_norm", gb_json_number(known(s->network_norm, reference)));
   for (size_t j = 0; j < r->n_parameter; j++)

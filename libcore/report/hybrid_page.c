@@ -163,6 +163,28 @@ static gb_err reconstruction(const gb_hybrid_report *r, gb_text *t)
   return GB_OK;
 }
 
+/* Where there is an analysis.h5. */
+static gb_err linear(const gb_hybrid_report *r, gb_text *t)
+{
+  columns c = {0};
+  if (!r->linear.of.n) {
+    if (*r->linear.note) gb_text_add(t, "<p>%s.</p>\n", r->linear.note);
+    return GB_OK;
+  }
+  add_column(&c, offsetof(gb_hybrid_numbers, rate), "KL, nats", "");
+  add_column(&c, offsetof(gb_hybrid_numbers, square), "SSE, z ~ q", "");
+  add_column(&c, offsetof(gb_hybrid_numbers, gain), "gain", "");
+  gb_text_add(t, "<h2>Beside the best linear model</h2>\n");
+  GB_TRY(table(r, &c, t));
+  gb_text_add(
+      t,
+      "<p>SSE at draws of the latents of q, not at its mean. Gain: what the best linear code with as many "
+      "latents and this KL leaves (greybox-analyze, %s split), over that: more than 1 is what the known equation "
+      "and the networks bring.</p>\n",
+      r->linear.split);
+  return GB_OK;
+}
+
 static const gb_hybrid_group *find(const gb_hybrid_report *r, const char *name)
 {
   for (size_t k = 0; k < r->n_groups; k++)
@@ -295,6 +317,7 @@ gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *t)
   gb_page_text(t, r->data_path);
   gb_text_add(t, ": %zu training and %zu test samples.</p>\n", r->n_train, r->n_test);
   GB_TRY(reconstruction(r, t));
+  GB_TRY(linear(r, t));
   verdict(r, t);
   GB_TRY(parameters(r, t));
   GB_TRY(scales(r, t));

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "learn/optim.h"
 #include "learn/trainer.h"
+#include "report/bound.h"
 #include "report/report.h"
 
 enum { PASS_ROWS = 64, LEVELS = 2 };
@@ -58,6 +59,28 @@ static void find_norm(gb_hybrid_member *m)
       if ((uint64_t)m->validate.step[i] == m->step) m->a.number.network_norm = m->validate.term[k][i];
 }
 
+/* Its code beside the best linear one; of models whose parameters are those of all rows there is none. */
+static gb_err compare(gb_comm c, gb_hybrid_report *r, gb_hybrid_member *m, gb_dataset *data)
+{
+  enum { DRAWS = 8 };
+  gb_hybrid_numbers *s = &m->a.number;
+  gb_trained t;
+  gb_bounds b;
+  s->rate = s->square = s->gain = NAN;
+  if (!gb_comm_any(c, r->linear.of.n > 0) || m->global) return GB_OK;
+  GB_TRY(gb_trained_open_evidence(c, m->dir, r->physics, PASS_ROWS, &t));
+  gb_err e = gb_bounds_estimate(c, &t.built.model, data, DRAWS, (gb_bound_watch){NULL, NULL}, &b);
+  gb_trained_close(&t);
+  if (e) return e;
+  if (b.latents) {
+    s->square = b.term[0];
+    s->rate = b.rate[0];
+    s->gain = gb_baseline_gain(&r->linear, b.latents, s->rate, s->square);
+  }
+  gb_bounds_free(&b);
+  return GB_OK;
+}
+
 static gb_err assess_model(gb_comm c, gb_hybrid_report *r, gb_hybrid_member *m, gb_dataset *data,
                            const gb_report_opts *how, const gb_hybrid_assess_opts *o)
 {
@@ -66,6 +89,7 @@ static gb_err assess_model(gb_comm c, gb_hybrid_report *r, gb_hybrid_member *m, 
   GB_TRY(gb_models_open(c, m->dir, r->physics, PASS_ROWS, data, r->data_path, r->run, &t));
   GB_GOTO(e, gb_comm_agree(c, describe(m, &t)), done);
   GB_GOTO(e, gb_hybrid_assess(c, &t, m->dir, data, o, &m->a), done);
+  GB_GOTO(e, compare(c, r, m, data), done);
   GB_GOTO(e, gb_classes_assess(c, &t, data, how->class, how->factor, &m->classes), done);
   find_norm(m);
   if (m->a.n_parameter > r->n_parameter) r->n_parameter = m->a.n_parameter;
@@ -203,6 +227,9 @@ static gb_err assess_all(gb_comm c, gb_hybrid_report *r, const gb_report_opts *o
   r->dims = &sim->dims;
   r->n_train = gb_dataset_rows(data, GB_TRAIN);
   r->n_test = gb_dataset_rows(data, GB_TEST);
+  gb_err e =
+      c.rank ? GB_OK : gb_baseline_read(gb_run_path(r->run, "analysis.h5"), gb_dataset_fingerprint(data), &r->linear);
+  GB_TRY(gb_comm_agree(c, e));
   for (size_t i = 0; i < r->n_models; i++) GB_TRY(assess_model(c, r, &r->member[i], data, o, &how));
   if (!o->models.n) qsort(r->member, r->n_models, sizeof *r->member, by_ladder);
   return GB_OK;
@@ -217,6 +244,7 @@ static void close_report(gb_hybrid_report *r)
     gb_learning_free(&r->member[i].validate);
     gb_text_free(&r->member[i].settings);
   }
+  gb_baseline_free(&r->linear);
   gb_free(&r->member);
   gb_free(&r->group);
 }

@@ -1,6 +1,7 @@
 /* report/hybrid_report.h - everything a report on grey-box VAEs shows, and its two forms. */
 #pragma once
 #include "io/run.h"
+#include "report/baseline.h"
 #include "report/classes.h"
 #include "report/hybrid_assess.h"
 #include "report/hybrid_reference.h"
@@ -34,6 +35,7 @@ typedef struct gb_hybrid_report {
   size_t n_train, n_test, n_models, n_groups, n_parameter; /* n_parameter: the most of any model */
   gb_hybrid_member *member;                                /* [n_models] */
   gb_hybrid_group *group;                                  /* [n_groups] in the order of the table */
+  gb_baseline linear;                                      /* of run.dir, on rank 0 */
 } gb_hybrid_report;
 
 /** The report of a physics without an ensemble; gb_report_write() calls it.

@@ -39,8 +39,12 @@ static json_t *model_object(const gb_report *r, const gb_reported *m)
   json_object_set_new(o, "step", json_integer((json_int_t)m->m.step));
   json_object_set_new(o, "latent", json_integer((json_int_t)m->a.latent));
   for (int k = 0; k < model.n_terms; k++) json_object_set_new(test, model.term[k], gb_json_number(m->term[k]));
+  for (int k = 0; k < model.n_notes; k++)
+    json_object_set_new(test, model.note[k], gb_json_number(m->mean[model.n_terms + k]));
   json_object_set_new(test, "abs_energy_error_mean_field", with_error(m->energy_error[0]));
   json_object_set_new(test, "abs_energy_error_sample", with_error(m->energy_error[1]));
+  json_object_set_new(test, "squared_error", with_error(m->square));
+  json_object_set_new(test, "linear_error_over_it", gb_json_number(m->gain));
   json_object_set_new(test, "correlation_radius_abs_m", gb_json_number(m->correlation_m));
   json_object_set_new(test, "correlation_radius_energy", gb_json_number(m->correlation_e));
   json_object_set_new(test, "kl_per_latent", latents(&m->a));
@@ -133,6 +137,7 @@ gb_err gb_report_json(const gb_report *r, gb_text *out)
   json_object_set_new(o, "physics", json_string(r->physics->name));
   if (r->n_models) json_object_set_new(o, "data", data_object(r));
   json_object_set_new(o, "models", models);
+  if (r->linear.of.n) json_object_set_new(o, "linear", gb_json_baseline(&r->linear, "error", r->linear.error));
   if (r->sizes.n) json_object_set_new(o, "kosterlitz_thouless", kosterlitz_thouless(r));
   return gb_json_done(o, out);
 }

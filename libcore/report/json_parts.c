@@ -24,6 +24,16 @@ json_t *gb_json_curve(const gb_learning *c, int n_terms, const char *const term[
   return o;
 }
 
+json_t *gb_json_baseline(const gb_baseline *b, const char *name, const double *y)
+{
+  json_t *curves = json_array();
+  for (size_t i = 0; i < b->n_curves; i++)
+    json_array_append_new(curves, json_pack("{s:o, s:o, s:o}", "latent", gb_json_number(b->latent[i]), "rate",
+                                            gb_json_list(b->n_level, 1, b->rate + i * b->n_level), name,
+                                            gb_json_list(b->n_level, 1, y + i * b->n_level)));
+  return curves;
+}
+
 gb_err gb_json_done(json_t *o, gb_text *out)
 {
   char *s = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(8)) : NULL;

@@ -85,6 +85,29 @@ static void ladder(const gb_report *r, gb_text *t)
       r->n_test);
 }
 
+/* What validations log of every model beside its terms, here of the test split. */
+static void notes(const gb_report *r, gb_text *t)
+{
+  gb_text_add(t, "<h2>What latents carry</h2>\n<div class='wide'><table>\n");
+  for (size_t i = 0; i < r->n_models; i++) {
+    const gb_reported *m = &r->model[i];
+    gb_model model = m->m.built.model;
+    gb_text_add(t, "<tr><th>%s <small>(", m->m.name);
+    gb_page_text(t, m->dir);
+    gb_text_add(t, ")</small></th>");
+    for (int k = 0; k < model.n_notes; k++)
+      gb_text_add(t, "<td><small>%s</small> %.4g</td>", model.note[k], m->mean[model.n_terms + k]);
+    gb_text_add(t, "</tr>\n");
+  }
+  gb_text_add(
+      t,
+      "</table></div>\n<p>kl_j: KL of latent j, nats; active_units: latents with more than 0.01. Of Renyi objectives: "
+      "outside, the part of the samples outside of the domain of their alpha; least_w, the smallest weight of any "
+      "(the divergence is infinite at 0); delta_linear and delta_sampled, what the bound is above the ELBO by the "
+      "linearised decoder and by draws: where they are far apart, only the second counts "
+      "(docs/theory/renyi.md).</p>\n");
+}
+
 static const gb_reported *find(const gb_report *r, const char *name)
 {
   for (size_t i = 0; i < r->n_models; i++)
@@ -271,6 +294,8 @@ static gb_err models(const gb_report *r, gb_text *out)
               r->T.n, r->T.v[0], r->T.v[r->T.n - 1], r->n_train, r->n_test);
   ladder(r, out);
   verdict(r, out);
+  notes(r, out);
+  GB_TRY(gb_page_linear(r, out));
   return figures(r, out);
 }
 

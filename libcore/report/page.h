@@ -24,6 +24,10 @@ void gb_page_caption(gb_text *t, const char *text);
  *  Local. */
 void gb_page_sampling(const gb_report *r, gb_text *t);
 
+/** The section on linear models of the data.
+ *  Local. */
+gb_err gb_page_linear(const gb_report *r, gb_text *t);
+
 /** The section on the Kosterlitz-Thouless transition.
  *  Local. */
 gb_err gb_page_kt(const gb_report *r, gb_text *t);

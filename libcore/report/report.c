@@ -88,6 +88,17 @@ static gb_err find_models(gb_report *r, const gb_report_opts *o, const char *dir
   return e;
 }
 
+/* Beside the best linear code, if what was analysed are the numbers that this model sees. */
+static gb_err compare(const gb_report *r, gb_reported *m)
+{
+  gb_vae_opts o;
+  gb_config_get(m->m.cfg, &gb_vae_schema, &o);
+  GB_TRY(gb_assess_error(&m->a, m->square));
+  m->rate = gb_assess_rate(&m->a);
+  m->gain = gb_baseline_fits(&r->linear, &o) ? gb_baseline_gain(&r->linear, m->a.latent, m->rate, m->square[0]) : NAN;
+  return GB_OK;
+}
+
 static gb_err derive(gb_report *r, gb_reported *m)
 {
   enum { ENERGY, ABS_M }; /* the first two observables of an ensemble of planar spins */
@@ -97,6 +108,7 @@ static gb_err derive(gb_report *r, gb_reported *m)
     for (int k = 0; k < GB_VAE_TERMS; k++) m->term[k] += a->term[i * GB_VAE_TERMS + (size_t)k] / (double)n;
   GB_TRY(gb_assess_energy_error(a, GB_FROM_MEAN, m->energy_error[0]));
   GB_TRY(gb_assess_energy_error(a, GB_FROM_SAMPLE, m->energy_error[1]));
+  GB_TRY(compare(r, m));
   m->correlation_e = gb_assess_correlation(a, ENERGY);
   m->correlation_m = gb_assess_correlation(a, ABS_M);
   GB_TRY(gb_new(&m->radius, 2 * r->T.n));
@@ -110,7 +122,7 @@ static gb_err assess_model(gb_comm c, gb_report *r, gb_reported *m, gb_dataset *
 {
   GB_TRY(gb_models_open(c, m->dir, r->physics, PASS_ROWS, data, r->data_path, r->run, &m->m));
   const gb_model *model = &m->m.built.model;
-  if (model->prepare) GB_TRY(model->prepare(model->self, c, data));
+  GB_TRY(gb_train_evaluate(c, model, data, GB_TEST, m->mean)); /* which lets it look at the data, if it must */
   GB_TRY(gb_assess(c, &m->m, data, n_prior, &m->a));
   return gb_comm_agree(c, derive(r, m));
 }
@@ -138,6 +150,9 @@ static gb_err assess_models(gb_comm c, gb_report *r, const gb_report_opts *o, co
   r->T = gb_dataset_temperatures(*data);
   r->n_train = gb_dataset_rows(*data, GB_TRAIN);
   r->n_test = gb_dataset_rows(*data, GB_TEST);
+  GB_TRY(gb_comm_agree(
+      c, c.rank ? GB_OK
+                : gb_baseline_read(gb_run_path(r->run, "analysis.h5"), gb_dataset_fingerprint(*data), &r->linear)));
   for (size_t i = 0; i < r->n_models; i++) GB_TRY(assess_model(c, r, &r->model[i], *data, (size_t)o->prior_samples));
   if (!o->models.n) qsort(r->model, r->n_models, sizeof *r->model, by_ladder); /* not in the order of the file system */
   cross(r);
@@ -186,6 +201,7 @@ done:
     gb_learning_free(&r->model[i].validate);
     gb_free(&r->model[i].radius);
   }
+  gb_baseline_free(&r->linear);
   gb_sampling_free(&r->sampling);
   gb_lattices_free(&r->sizes);
   gb_dataset_close(&data);

@@ -2,6 +2,7 @@
 #pragma once
 #include "io/run.h"
 #include "report/assess.h"
+#include "report/baseline.h"
 #include "report/models.h"
 #include "report/sampling.h"
 #include "report/sizes.h"
@@ -20,10 +21,12 @@ typedef struct gb_reported { /* one model */
   gb_trained m;
   gb_assessment a;
   gb_learning train, validate;
-  double term[GB_VAE_TERMS];           /* mean over the test split */
-  double energy_error[2][2];           /* |e(rec) - e| of the mean field and of a noisy one: value, error */
-  double correlation_m, correlation_e; /* of |mu_z| with |m| and with e */
-  double *radius;                      /* [n_T, 2] mean |mu_z| */
+  double term[GB_VAE_TERMS];                  /* mean over the test split */
+  double mean[GB_MOST_TERMS + GB_MOST_NOTES]; /* gb_train_evaluate() of that split: terms, then notes */
+  double energy_error[2][2];                  /* |e(rec) - e| of the mean field and of a noisy one: value, error */
+  double correlation_m, correlation_e;        /* of |mu_z| with |m| and with e */
+  double rate, square[2], gain; /* gb_assess_rate(), gb_assess_error(), and over linear codes; NAN: unknown */
+  double *radius;               /* [n_T, 2] mean |mu_z| */
   bool has_crossover;
   double crossover[2];
 } gb_reported;
@@ -38,6 +41,7 @@ typedef struct gb_report {
   gb_sampling sampling;
   size_t n_models; /* 0: no data, T, sites and rows either */
   gb_reported model[GB_MOST_MODELS];
+  gb_baseline linear; /* of run.dir, on rank 0 */
   bool has_crossing;
   double crossing[2]; /* where the helicity modulus of the data crosses 2 T / pi */
   gb_lattices sizes;  /* none: no search for T_KT */

@@ -1,4 +1,6 @@
-/* report/sweep_figure.c - rate against distortion: points of a sweep, the Pareto front, the exact linear curve. */
+/* report/sweep_figure.c - rate against distortion or error: points of a sweep, the Pareto front, the exact linear
+ * curve.
+ */
 #include <math.h>
 #include <stdlib.h>
 
@@ -20,9 +22,9 @@ static void quoted(const char *s, gb_text *t)
   for (; *s; s++) gb_text_add(t, *s == '\'' ? "''" : "%c", *s);
 }
 
-/* Rates, and rows of distortion and colour, of the points listed.
+/* Rates, and rows of the quantity and colour, of the points listed.
  *  @return the block; -1: it is empty */
-static int points_block(const gb_sweep_report *r, gb_plot *s, size_t n, const size_t *point)
+static int points_block(const gb_sweep_report *r, gb_sweep_quantity q, gb_plot *s, size_t n, const size_t *point)
 {
   const size_t axes = r->design.n_axes;
   double *x = NULL, *y = NULL;
@@ -30,7 +32,7 @@ static int points_block(const gb_sweep_report *r, gb_plot *s, size_t n, const si
   if (!gb_new(&x, n) && !gb_new(&y, 2 * n)) {
     for (size_t i = 0; i < n; i++) {
       x[i] = r->point[GB_SWEEP_RATE][point[i]].mean;
-      y[2 * i] = isfinite(x[i]) ? r->point[GB_SWEEP_DISTORTION][point[i]].mean : NAN;
+      y[2 * i] = isfinite(x[i]) ? r->point[q][point[i]].mean : NAN;
       y[2 * i + 1] = axes ? r->number[point[i] * axes + colour_axis(r)] : 0;
     }
     block = gb_plot_block(s, n, x, 2, y, 2);
@@ -77,12 +79,12 @@ typedef struct line {
   size_t first;
 } line;
 
-static size_t list_lines(const gb_sweep_report *r, gb_plot *s, size_t *member, line *out)
+static size_t list_lines(const gb_sweep_report *r, gb_sweep_quantity q, gb_plot *s, size_t *member, line *out)
 {
   size_t n = 0;
   for (size_t p = 0; p < r->design.n_points; p++) {
     size_t m = gb_sweep_line(r, p, member);
-    int block = m > 1 ? points_block(r, s, m, member) : -1;
+    int block = m > 1 ? points_block(r, q, s, m, member) : -1;
     if (block >= 0) out[n++] = (line){block, p};
   }
   return n;
@@ -143,40 +145,40 @@ static double axis_end(const gb_sweep_report *r, gb_sweep_quantity q, double *ro
   return most + 0.05 * (most - room[0]);
 }
 
-static void draw_bound(const gb_sweep_bound *b, gb_plot *s, int block, size_t i)
+static void draw_bound(const gb_baseline *b, gb_plot *s, int block, size_t i)
 {
   char how[80], title[80];
-  snprintf(how, sizeof how, "using 1:($2 + %.8g) with lines lw 1.4 dt %zu", b->shift, 1 + i % 5);
+  snprintf(how, sizeof how, "using 1:2 with lines lw 1.4 dt %zu", 1 + i % 5);
   snprintf(title, sizeof title, i ? "linear, %g latents" : "linear, any latents", b->latent[i]);
   gb_plot_curve(s, block, how, "#777777", title);
 }
 
-static void set_axes(const gb_sweep_report *r, double *room, gb_text *t)
+static void set_axes(const gb_sweep_report *r, gb_sweep_quantity q, double *room, gb_text *t)
 {
-  const char *unit = gb_is(r->name[GB_SWEEP_DISTORTION], "nll") ? "nats" : "squared numbers";
+  bool nats = q == GB_SWEEP_DISTORTION && r->physics->ensemble;
   double rate = axis_end(r, GB_SWEEP_RATE, room);
-  gb_text_add(
-      t,
-      "set key noenhanced outside right top vertical\nset xlabel 'rate: kl, nats%s'\nset ylabel 'distortion: %s, "
-      "%s'\nset xrange [0:%g]\nset yrange [*:%.8g]\n",
-      r->judged.n ? " (test split)" : "", r->name[GB_SWEEP_DISTORTION], unit, rate > 0 ? rate : 1,
-      axis_end(r, GB_SWEEP_DISTORTION, room));
+  gb_text_add(t,
+              "set key noenhanced outside right top vertical\nset xlabel 'rate: kl, nats%s'\nset ylabel '%s%s, "
+              "%s'\nset xrange [0:%g]\nset yrange [*:%.8g]\n",
+              r->judged.n ? " (test split)" : "", q == GB_SWEEP_DISTORTION ? "distortion: " : "", r->name[q],
+              nats ? "nats" : "squared numbers", rate > 0 ? rate : 1, axis_end(r, q, room));
   set_colours(r, t);
 }
 
-static void draw_all(const gb_sweep_report *r, gb_plot *s, size_t *room, line *lines, int *bound)
+static void draw_all(const gb_sweep_report *r, gb_sweep_quantity q, gb_plot *s, size_t *room, line *lines, int *bound)
 {
   const gb_design *d = &r->design;
-  const gb_sweep_bound *b = &r->bound;
-  size_t n = list_lines(r, s, room, lines), n_front = list_front(r, room);
-  int front = points_block(r, s, n_front, room);
-  int trials = gb_plot_block(s, d->n_trials, r->value[GB_SWEEP_RATE], 1, r->value[GB_SWEEP_DISTORTION], 1);
+  const gb_baseline *b = &r->bound.of;
+  const double *curve = gb_sweep_curve(r, q);
+  size_t n = list_lines(r, q, s, room, lines), n_front = q == GB_SWEEP_DISTORTION ? list_front(r, room) : 0;
+  int front = points_block(r, q, s, n_front, room);
+  int trials = gb_plot_block(s, d->n_trials, r->value[GB_SWEEP_RATE], 1, r->value[q], 1);
   for (size_t p = 0; p < d->n_points; p++) room[p] = p;
-  int all = points_block(r, s, d->n_points, room);
-  for (size_t i = 0; i < b->n_curves; i++)
-    bound[i] = gb_plot_block(s, b->n_level, b->rate + i * b->n_level, 1, b->distortion + i * b->n_level, 1);
+  int all = points_block(r, q, s, d->n_points, room);
+  for (size_t i = 0; i < b->n_curves && curve; i++)
+    bound[i] = gb_plot_block(s, b->n_level, b->rate + i * b->n_level, 1, curve + i * b->n_level, 1);
   gb_plot_begin(s);
-  for (size_t i = 0; i < b->n_curves; i++) draw_bound(b, s, bound[i], i);
+  for (size_t i = 0; i < b->n_curves && curve; i++) draw_bound(b, s, bound[i], i);
   draw_lines(r, s, n, lines);
   gb_plot_curve(s, front, "using 1:2 with lines lw 2 dt 2", "#000000", "Pareto front");
   if (d->opts.seeds > 1) gb_plot_curve(s, trials, "using 1:2 with points pt 7 ps 0.35", "#999999", "trials");
@@ -185,7 +187,7 @@ static void draw_all(const gb_sweep_report *r, gb_plot *s, size_t *room, line *l
   gb_plot_end(s);
 }
 
-gb_err gb_sweep_figure(const gb_sweep_report *r, gb_text *svg)
+gb_err gb_sweep_figure(const gb_sweep_report *r, gb_sweep_quantity q, gb_text *svg)
 {
   gb_plot s = {0};
   size_t *room = NULL;
@@ -195,11 +197,11 @@ gb_err gb_sweep_figure(const gb_sweep_report *r, gb_text *svg)
   gb_err e = gb_new(&values, r->design.n_trials);
   if (!e) e = gb_new(&room, r->design.n_points);
   if (!e) e = gb_new(&lines, r->design.n_points);
-  if (!e) e = gb_new(&bound, r->bound.n_curves);
+  if (!e) e = gb_new(&bound, r->bound.of.n_curves);
   if (!e) {
     gb_text_add(&s.t, "%s", gb_plot_style());
-    set_axes(r, values, &s.t);
-    draw_all(r, &s, room, lines, bound);
+    set_axes(r, q, values, &s.t);
+    draw_all(r, q, &s, room, lines, bound);
     e = gb_plot_draw(&s, r->run, 1080, 560, svg);
   }
   gb_free(&values);

@@ -6,8 +6,9 @@
 #include "report/json.h"
 #include "report/sweep_report.h"
 
-static const char *const key[GB_SWEEP_QUANTITIES] = {"metric", "rate",         "distortion",  "iwae",        "elbo",
-                                                     "gap",    "active_units", "correlation", "energy_error"};
+static const char *const key[GB_SWEEP_QUANTITIES] = {
+    "metric",       "rate",          "distortion",          "iwae", "elbo", "gap", "active_units", "correlation",
+    "energy_error", "squared_error", "linear_error_over_it"};
 
 /* Without weights there are only those of the ledger. */
 static int quantities(const gb_sweep_report *r)
@@ -62,6 +63,7 @@ static void add_evidence(const gb_sweep_assessment *a, size_t t, json_t *o)
   if (!v->has_energy) return;
   json_object_set_new(o, "energy_error_mean_field", value_object(v->energy_error[0]));
   json_object_set_new(o, "energy_error_sample", value_object(v->energy_error[1]));
+  json_object_set_new(o, "squared_error", value_object(v->square));
 }
 
 static json_t *trials(const gb_sweep_report *r)
@@ -132,15 +134,12 @@ static gb_err add_maps(const gb_sweep_report *r, json_t *all)
   return e;
 }
 
-static json_t *bound(const gb_sweep_bound *b)
+static json_t *linear(const gb_sweep_report *r)
 {
-  json_t *curves = json_array();
-  for (size_t i = 0; i < b->n_curves; i++)
-    json_array_append_new(curves, json_pack("{s:o, s:o, s:o}", "latent", gb_json_number(b->latent[i]), "rate",
-                                            gb_json_list(b->n_level, 1, b->rate + i * b->n_level), "distortion",
-                                            gb_json_list(b->n_level, 1, b->distortion + i * b->n_level)));
-  return json_pack("{s:b, s:o, s:s, s:o}", "comparable", b->same, "shift", gb_json_number(b->shift), "note", b->note,
-                   "curves", curves);
+  const gb_sweep_bound *b = &r->bound;
+  json_t *o = json_pack("{s:s, s:o}", "split", b->of.split, "error", gb_json_baseline(&b->of, "error", b->of.error));
+  if (b->nats) json_object_set_new(o, "nats", gb_json_baseline(&b->of, "distortion", b->nats));
+  return o;
 }
 
 static json_t *starts(const gb_sweep_report *r)
@@ -180,7 +179,7 @@ gb_err gb_sweep_json(const gb_sweep_report *r, gb_text *out)
   json_object_set_new(o, "failed", failures(r));
   json_object_set_new(o, "points", points(r));
   gb_err e = gb_sweep_has_maps(r) ? add_maps(r, o) : GB_OK;
-  if (r->bound.n_curves) json_object_set_new(o, "linear", bound(&r->bound));
+  if (r->bound.of.of.n) json_object_set_new(o, "linear", linear(r));
   json_object_set_new(o, "starts", starts(r));
   if (e) {
     json_decref(o);

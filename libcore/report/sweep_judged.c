@@ -24,8 +24,9 @@ static void missing(const gb_sweep_report *r, gb_text *t)
 
 static void bounds(const gb_sweep_report *r, gb_text *t)
 {
-  static const gb_sweep_quantity column[] = {GB_SWEEP_IWAE,   GB_SWEEP_ELBO,        GB_SWEEP_GAP,         GB_SWEEP_RATE,
-                                             GB_SWEEP_ACTIVE, GB_SWEEP_CORRELATION, GB_SWEEP_ENERGY_ERROR};
+  static const gb_sweep_quantity column[] = {GB_SWEEP_IWAE,         GB_SWEEP_ELBO,   GB_SWEEP_GAP,
+                                             GB_SWEEP_RATE,         GB_SWEEP_ACTIVE, GB_SWEEP_CORRELATION,
+                                             GB_SWEEP_ENERGY_ERROR, GB_SWEEP_ERROR,  GB_SWEEP_GAIN};
   const gb_sweep_assessment *a = &r->judged;
   size_t shown = 0;
   gb_text_add(t, "<div class='wide'><table style='font-size:.85em'><thead><tr><th>point</th><th>trials</th>");
@@ -105,9 +106,13 @@ void gb_sweep_page_judged(const gb_sweep_report *r, gb_text *t)
               "them, which closes where q is the posterior; the rate KL(q‖p); active units, latents whose mean varies "
               "by more than 0.01; the best correlation of a latent's mean with a known factor",
               a->rows, a->draws);
-  gb_text_add(t, "%s. Means over the seeds, ± their standard error.</p>\n",
-              gb_sweep_has(r, GB_SWEEP_ENERGY_ERROR) ? "; the mean error of the energy per site of a reconstruction"
-                                                     : "");
+  if (gb_sweep_has(r, GB_SWEEP_ENERGY_ERROR))
+    gb_text_add(t, "; the mean error of the energy per site of a reconstruction; the squared error |x − E[x|z]|² of "
+                   "the numbers that the encoder sees, at one z ~ q");
+  if (gb_sweep_has(r, GB_SWEEP_GAIN))
+    gb_text_add(t, "; the gain, the error of the best linear code with as many latents and the same rate over that of "
+                   "the model: more than 1 is what being nonlinear brings");
+  gb_text_add(t, ". Means over the seeds, ± their standard error.</p>\n");
   bounds(r, t);
   gb_text_add(t, "<h2>The trial with the highest bound: %04zu</h2>\n<p>", a->best);
   gb_sweep_point_settings(r, gb_design_point(&r->design, a->best), t);

@@ -99,6 +99,37 @@ static void front(const gb_sweep_report *r, gb_text *t)
   gb_text_add(t, "</tbody></table></div>\n");
 }
 
+/* Where the exact curves of linear models are drawn. */
+static gb_err linear(const gb_sweep_report *r, gb_text *t)
+{
+  const gb_baseline *b = &r->bound.of;
+  if (!b->of.n) {
+    gb_text_add(t, "<p>%s</p>\n",
+                *r->bound.note ? r->bound.note
+                               : "With analysis.h5 of greybox-analyze in this directory, exact curves of linear models "
+                                 "are drawn here, too.");
+    return GB_OK;
+  }
+  if (gb_sweep_has(r, GB_SWEEP_ERROR)) {
+    gb_text_add(t, "<figure>");
+    GB_TRY(gb_sweep_figure(r, GB_SWEEP_ERROR, t));
+    gb_page_caption(t, "Points and lines as above, of the squared error |x − E[x|z]|² of the numbers that the encoder "
+                       "sees.");
+  }
+  gb_text_add(t,
+              "<p>Grey: the exact curves of linear-Gaussian VAEs, of the %s split (greybox-analyze): no linear code "
+              "has less %s at a rate.",
+              b->split, r->physics->ensemble ? "error" : "distortion");
+  if (r->bound.nats)
+    gb_text_add(t, " In nats they have the best variance of the noise at each rate.");
+  else if (r->physics->ensemble)
+    gb_text_add(t, " There is none in nats: decoders are densities of angles, and linear models of other numbers.");
+  if (r->physics->ensemble && !gb_sweep_has(r, GB_SWEEP_ERROR))
+    gb_text_add(t, " Errors of trials are read from their weights, with report.bound_samples > 0.");
+  gb_text_add(t, "</p>\n");
+  return GB_OK;
+}
+
 static gb_err plane(const gb_sweep_report *r, gb_text *t)
 {
   bool any = false;
@@ -110,24 +141,14 @@ static gb_err plane(const gb_sweep_report *r, gb_text *t)
     return GB_OK;
   }
   gb_text_add(t, "<figure>");
-  GB_TRY(gb_sweep_figure(r, t));
+  GB_TRY(gb_sweep_figure(r, GB_SWEEP_DISTORTION, t));
   gb_page_caption(
       t, "Points: means over the seeds. Lines join points that differ by the second axis only, which the "
          "colours of points show; those of lines show the first axis. Dashed: no other point has as little of both. "
          "What is more than 20 times as far from the least value as the median is left outside.");
-  if (r->bound.n_curves)
-    gb_text_add(
-        t, "<p>Grey: the exact curve of linear-Gaussian VAEs (greybox-analyze, of the split it was given).%s %s</p>\n",
-        r->bound.same ? " No linear-Gaussian VAE is below it." : "", r->bound.note);
-  else if (*r->bound.note)
-    gb_text_add(t, "<p>%s</p>\n", r->bound.note);
-  else
-    gb_text_add(t, "<p>With analysis.h5 of greybox-analyze in this directory, the exact curve of linear models is "
-                   "drawn here, too.</p>\n");
   front(r, t);
-  return GB_OK;
+  return linear(r, t);
 }
-
 /* The rank of a cell among all cells of its map, from 0 to 1: one bad corner does not bleach the rest. */
 static double shade(size_t n, const double *cell, double v)
 {

@@ -137,6 +137,8 @@ static void take_values(gb_sweep_report *r)
   r->name[GB_SWEEP_ACTIVE] = "active units";
   r->name[GB_SWEEP_CORRELATION] = "correlation";
   r->name[GB_SWEEP_ENERGY_ERROR] = "energy error";
+  r->name[GB_SWEEP_ERROR] = "squared error";
+  r->name[GB_SWEEP_GAIN] = "gain over linear";
   for (size_t i = 0; i < r->design.n_trials; i++) {
     const gb_result *x = &r->standing.result[i];
     for (int q = 0; q < GB_SWEEP_QUANTITIES; q++) r->value[q][i] = NAN;
@@ -164,6 +166,9 @@ static void take_judged(gb_sweep_report *r)
     r->value[GB_SWEEP_ACTIVE][i] = (double)v->of.active;
     if (a->chosen < a->factors.n) r->value[GB_SWEEP_CORRELATION][i] = gb_disentangled_correlation(&v->of, a->chosen);
     if (v->has_energy) r->value[GB_SWEEP_ENERGY_ERROR][i] = v->energy_error[0][0];
+    if (v->has_energy) r->value[GB_SWEEP_ERROR][i] = v->square[0];
+    r->value[GB_SWEEP_GAIN][i] = gb_baseline_gain(&r->bound.of, v->bounds.latents, r->value[GB_SWEEP_RATE][i],
+                                                  v->has_energy ? v->square[0] : v->bounds.term[0]);
   }
 }
 
@@ -295,9 +300,7 @@ static gb_err judge(gb_comm c, const gb_trials *t, gb_run *run, const gb_report_
 static gb_err summarise(gb_sweep_report *r)
 {
   take_judged(r);
-  GB_TRY(take_means(r));
-  gb_sweep_bound_shift(&r->bound, r->design.n_points, r->point[GB_SWEEP_RATE], r->point[GB_SWEEP_DISTORTION]);
-  return GB_OK;
+  return take_means(r);
 }
 
 static gb_err write_forms(const gb_sweep_report *r)

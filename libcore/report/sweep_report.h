@@ -7,6 +7,7 @@
  * without, or where no trial has its weights any more, they are those of the ledger. */
 #pragma once
 #include "io/run.h"
+#include "report/baseline.h"
 #include "report/sweep_assess.h"
 #include "sweep/past.h"
 
@@ -21,6 +22,8 @@ typedef enum gb_sweep_quantity {
   GB_SWEEP_ACTIVE,
   GB_SWEEP_CORRELATION, /* the largest of any latent with the chosen factor */
   GB_SWEEP_ENERGY_ERROR,
+  GB_SWEEP_ERROR, /* of VAEs of angles, whose distortion is none: gb_assess_error() */
+  GB_SWEEP_GAIN,  /* gb_baseline_gain() */
   GB_SWEEP_QUANTITIES
 } gb_sweep_quantity;
 
@@ -29,13 +32,10 @@ typedef struct gb_sweep_mean {
   double mean, error; /* standard error; 0 of one trial */
 } gb_sweep_mean;
 
-typedef struct gb_sweep_bound { /* the least distortion of linear models at a rate, from analysis.h5 */
-  size_t n_curves, n_level;     /* 0: there is none */
-  double *latent;               /* [n_curves] numbers of latents; the first: as many as a sample has numbers */
-  double *rate, *distortion;    /* [n_curves, n_level] */
-  bool same;      /* the distortion is that of the trials; else of other numbers, and drawn with a shift */
-  double shift;   /* that makes the first curve pass through the point of the least rate; 0 if same */
-  char note[300]; /* what these numbers are, or why there are none; "": no analysis.h5 */
+typedef struct gb_sweep_bound { /* the least error of linear models at a rate, from analysis.h5; on rank 0 */
+  gb_baseline of;
+  double *nats;   /* [n_curves, n_level] -ln p of Gaussian decoders with that error; NULL: of other numbers than nll */
+  char note[300]; /* why there are none; "": no analysis.h5, or nothing to tell */
 } gb_sweep_bound;
 
 typedef struct gb_sweep_start { /* a start of the sweep that came to its end, or was stopped */
@@ -113,18 +113,17 @@ gb_err gb_sweep_front(size_t n, const double *a, const double *b, bool *front);
 gb_err gb_sweep_bound_find(gb_comm c, const gb_trials *t, const gb_sim *sim, gb_run *run, gb_sweep_bound *out);
 void gb_sweep_bound_free(gb_sweep_bound *b);
 
-/** Set the shift, unless distortions are the same.
- *  Local.
- *  @param[in] n, rate, distortion  points; those that are not finite do not count */
-void gb_sweep_bound_shift(gb_sweep_bound *b, size_t n, const gb_sweep_mean *rate, const gb_sweep_mean *distortion);
+/** Exact curves of this quantity over the rate, [n_curves, n_level]; NULL: there are none.
+ *  Local. Borrowed. */
+const double *gb_sweep_curve(const gb_sweep_report *r, gb_sweep_quantity q);
 
 /** Least -E ln p(x|z), in nats, of a Gaussian decoder whose noise has one variance: n/2 ln(2 pi e error/n), the value
  * of n/2 ln 2 pi s2 + error / (2 s2) at the best s2, error / n. Local. */
 double gb_sweep_distortion(size_t n, double error);
 
-/** The figure of rate and distortion, an <svg> element; the two forms of the report.
+/** The figure of rate and of distortion or error, an <svg> element; the two forms of the report.
  *  Local. */
-gb_err gb_sweep_figure(const gb_sweep_report *r, gb_text *svg);
+gb_err gb_sweep_figure(const gb_sweep_report *r, gb_sweep_quantity q, gb_text *svg);
 gb_err gb_sweep_page(const gb_sweep_report *r, gb_text *out);
 gb_err gb_sweep_json(const gb_sweep_report *r, gb_text *out);
 

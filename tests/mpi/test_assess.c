@@ -141,8 +141,15 @@ static void rows_are_what_they_say(void **state)
     CHECK_OK(gb_model_sums(&model, 1, test_row(i), pass, sum));
     gb_vae_view w = gb_vae_look(x.m.built.vae);
     gb_real z[LATENT];
-    double turned = w.turned[0];
+    double turned = w.turned[0], square = 0;
     memcpy(z, w.mu, sizeof z);
+    for (size_t k = 0; k < DATA_WIDTH;
+         k++) { /* (cos, sin) about their mean under Gaussian noise of the angle, at a draw */
+      double length = exp(-exp((double)w.spread[k]) / 2), angle = (double)test_row(i)[k];
+      square += pow(cos(angle) - length * (double)w.direction[2 * k], 2);
+      square += pow(sin(angle) - length * (double)w.direction[2 * k + 1], 2);
+    }
+    CHECK_NEAR(a->square[i], square, 1e-4);
     for (int k = 0; k < GB_VAE_FREE; k++)
       CHECK_NEAR(a->term[i * GB_VAE_TERMS + (size_t)k], sum[k], 1e-4 * (1 + fabs(sum[k])));
     for (size_t j = 0; j < LATENT; j++) {

@@ -93,6 +93,34 @@ END
 run 2 "$train" case.yaml run.dir=data/NN+phys+reg/seed1 --evaluate
 expect 0 "^test +70 .*"
 grep -q '"augmentation"' data/NN+phys+reg/seed1/evaluation.json || fail "evaluation.json lacks a term"
+# Beside the exact linear models, at the KL and the error that --evaluate tells of draws of q.
+run 2 "$BUILD/bin/greybox-analyze" case.yaml run.dir=data "analyze.latent=[2]" analyze.levels=4000
+expect 0 "^ppca"
+for ranks in 1 2; do
+  run $ranks "$report" case.yaml run.dir=data
+  expect 0 "data/report\.html"
+  cp data/report.json beside$ranks.json
+done
+cmp beside1.json beside2.json || fail "report.json with linear models differs on 2 ranks"
+/usr/bin/python3 - <<'END' || fail "models beside linear ones are not right"
+import h5py, json, numpy as np
+r, page = json.load(open("data/report.json")), open("data/report.html").read()
+lam = h5py.File("data/analysis.h5")["eigenvalue"][()]
+assert "Beside the best linear model" in page and "kl" not in json.load(open("1.json"))["models"][0]["test"]
+said = json.load(open("data/NN+phys+reg/seed1/evaluation.json"))["splits"]["test"]
+one = next(m for m in r["models"] if m["directory"].endswith("NN+phys+reg/seed1"))["test"]
+assert abs(one["kl"] - said["kl"]) < 1e-6 * said["kl"] and abs(one["squared_error"] / said["reconstruction"] - 1) < 0.1
+for m in r["models"]:
+    t = m["test"]
+    low, high = 1e-12, lam[0] # the level whose rate is that KL, with any number of latents: no more error than with few
+    for _ in range(200):
+        level = np.sqrt(low * high)
+        rate = 0.5 * np.log(np.maximum(lam / level, 1)).sum()
+        low, high = (level, high) if rate > t["kl"] else (low, level)
+    assert np.minimum(lam, level).sum() / t["squared_error"] <= t["linear_error_over_it"] * (1 + 1e-6), (m["name"], t)
+    assert t["squared_error"] > 0 and t["linear_error_over_it"] > 0
+END
+
 run 1 "$generate" case.yaml run.dir=other run.seed=8
 run 2 "$report" case.yaml run.dir=data data.path=other/dataset.h5
 expect 2 "was trained on another data set"

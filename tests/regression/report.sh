@@ -70,6 +70,39 @@ for m in r["models"]:
     assert "%.1f" % m["test"]["nll"] in page and "%.3f" % m["test"]["correlation_radius_abs_m"] in page
 END
 
+# --- beside the exact linear models of analysis.h5: a table, the plane of rate and error; models of other numbers are left out.
+grep -q "With analysis.h5 of greybox-analyze in this directory" data/report.html || fail "nothing is said of linear models"
+run 2 "$BUILD/bin/greybox-analyze" case.yaml run.dir=data "analyze.latent=[2]" analyze.levels=4000
+expect 0 "^ppca"
+run 2 "$train" case.yaml run.dir=data/angle model.encoding=angle objective.energy_weight=0
+expect 0 "300 steps"
+for ranks in 1 2; do
+  run $ranks "$report" case.yaml run.dir=data
+  expect 0 "data/report\.html"
+  cp data/report.json beside$ranks.json
+done
+cmp beside1.json beside2.json || fail "report.json with linear models differs on 2 ranks"
+/usr/bin/python3 - <<'END' || fail "models beside linear ones are not right"
+import h5py, json, numpy as np
+r, old, page = json.load(open("data/report.json")), json.load(open("1.json")), open("data/report.html").read()
+f = h5py.File("data/analysis.h5")
+rate, error = f["rate_distortion/rate"][1], f["rate_distortion/error"][1]
+assert [c["latent"] for c in r["linear"]] == [32, 2] and "linear" not in old
+assert np.abs(np.array(r["linear"][1]["error"]) - error).max() < 1e-6
+for m in r["models"]:
+    t = m["test"]
+    if m["directory"].endswith("angle"):
+        assert t["linear_error_over_it"] is None
+        continue
+    e, kl = t["squared_error"]["value"], sum(t["kl_per_latent"])
+    assert abs(t["linear_error_over_it"] * e / np.interp(kl, rate, error) - 1) < 1e-3, t
+    assert "%.3f" % t["linear_error_over_it"] in page and 1 < e < 32 and t["squared_error"]["error"] < 0.1 * e
+before = {m["directory"]: m["test"]["squared_error"] for m in old["models"]}
+assert all(before.get(m["directory"], m["test"]["squared_error"]) == m["test"]["squared_error"] for m in r["models"])
+assert "Beside the best linear model" in page
+END
+rm -r data/angle
+
 # --- models of one's choice, and wrong ones.
 run 1 "$report" case.yaml run.dir=data "report.models=[data/hg-vae]"
 expect 0 "report\.html"

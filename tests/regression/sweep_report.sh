@@ -186,7 +186,7 @@ near(one["rate"], test["kl"], 1e-6)
 assert abs(one["distortion"] - test["nll"]) < 5 * one["minus_log_likelihood"]["error"]
 best = max(r["trials"], key=lambda t: t["bound"][0]["value"])
 assert r["compared"]["best"] == best["trial"] and "The trial with the highest bound: %04d" % best["trial"] in page
-assert page.count("<svg") == page.count("</svg>") == 1 + len(best["variance"])
+assert page.count("<svg") == page.count("</svg>") == 2 + len(best["variance"])
 of = {t["trial"]: t for t in r["trials"]}
 pick = {"rate": lambda t: t["rate"], "distortion": lambda t: t["distortion"], "iwae": lambda t: t["bound"][0]["value"],
         "elbo": lambda t: t["bound"][4]["value"], "gap": lambda t: t["gap"]["value"], "active_units": lambda t: t["active_units"],
@@ -218,23 +218,37 @@ assert gone["compared"]["trials"] == 11
 for t in gone["trials"]:
     assert ("not_compared" in t) == (t["trial"] == 4) == (t["rate"] is None)
 
-# The linear curve, against analysis.h5; without it nothing else changes.
+# The linear curve, against analysis.h5; without it nothing else changes but what trials gain over it.
 bare = json.load(open("bare.json"))
-assert "linear" not in bare and {k: v for k, v in r.items() if k != "linear"} == bare
-def check_curve(name, n, density, comparable):
+def without_gain(x):
+    if isinstance(x, dict): return {k: without_gain(v) for k, v in x.items() if k not in ("linear", "linear_error_over_it")}
+    return [without_gain(v) for v in x] if isinstance(x, list) else x
+assert "linear" not in bare and without_gain(r) == without_gain(bare)
+def check_curve(name, n, density):
     r = json.load(open(name + "/report.json"))["linear"]
     f = h5py.File(name + "/analysis.h5")
     rate, error = f["rate_distortion/rate"][()], f["rate_distortion/error"][()]
-    assert r["comparable"] == comparable and [c["latent"] for c in r["curves"]] == [n, 2, 4]
-    for i, c in enumerate(r["curves"]):
-        assert np.abs(np.array(c["rate"]) - rate[i]).max() < 1e-6
+    assert r["split"] == "training" and [c["latent"] for c in r["error"]] == [n, 2, 4]
+    for i, c in enumerate(r["error"]):
+        assert np.abs(np.array(c["rate"]) - rate[i]).max() < 1e-6 and np.abs(np.array(c["error"]) - error[i]).max() < 1e-6
+    assert ("nats" in r) == (density is not None)
+    for i, c in enumerate(r.get("nats", [])):
         assert np.abs(np.array(c["distortion"]) - (n / 2 * np.log(2 * np.pi * np.e * error[i] / n) + density)).max() < 1e-5
-    return r
-linear = check_curve("data", 32, 0, False)
-least = min((p for p in r["points"] if p["trials"]), key=lambda p: p["rate"]["value"])
-at = np.interp(least["rate"]["value"], linear["curves"][0]["rate"], linear["curves"][0]["distortion"])
-near(linear["shift"], least["distortion"]["value"] - at, 1e-5)
-assert check_curve("angle", 16, 16 * math.log(math.pi), True)["shift"] == 0
+check_curve("data", 32, None)
+check_curve("angle", 16, 16 * math.log(math.pi))
+# A trial's gain: the error of the curve with as many latents at its rate, over its own.
+f = h5py.File("data/analysis.h5")
+def gain(t):
+    curve = 1 if t["trial"] < 6 else 2
+    return np.interp(t["rate"], f["rate_distortion/rate"][curve], f["rate_distortion/error"][curve]) / t["squared_error"]["value"]
+for p in r["points"]:
+    mine = [t for t in r["trials"] if t["trial"] // 2 == p["point"]]
+    for t in mine:
+        assert 0 < t["squared_error"]["value"] < 2 * 32 and t["squared_error"]["error"] < 0.1 * t["squared_error"]["value"]
+    if mine:
+        near(p["squared_error"]["value"], np.mean([t["squared_error"]["value"] for t in mine]), 1e-5)
+        near(p["linear_error_over_it"]["value"], np.mean([gain(t) for t in mine]), 2e-3)
+assert "gain over linear" in page and "no linear code has less error" in page
 
 halved, _ = load("halved")
 top = {l["trial"]: l["metric"] for l in ledger("halved")[0] if l["rung"] == 1}
@@ -280,16 +294,18 @@ expect 0 "swing/report\.html"
 import h5py, json, numpy as np
 r = json.load(open("swing/report.json"))
 error = h5py.File("swing/analysis.h5")["rate_distortion/error"][()]
-assert r["names"]["distortion"] == "reconstruction" and r["linear"]["comparable"]
-for c, e in zip(r["linear"]["curves"], error):
-    assert np.allclose(c["distortion"], e, rtol=1e-6)
+assert r["names"]["distortion"] == "reconstruction" and "nats" not in r["linear"]
+for c, e in zip(r["linear"]["error"], error):
+    assert np.allclose(c["error"], e, rtol=1e-6)
 lines = [json.loads(l) for l in open("swing/trials.jsonl")]
 for l in lines:
     if l["event"] != "done": continue
     p = r["points"][l["trial"]]
     assert abs(p["distortion"]["value"] / l["terms"]["reconstruction"] - 1) < 1e-6
 r = json.load(open("swing.json"))
-assert r["names"]["distortion"] == "reconstruction" and r["linear"]["comparable"] and r["compared"]["factor"] == "omega"
+assert r["names"]["distortion"] == "reconstruction" and r["compared"]["factor"] == "omega"
+for p in r["points"]: # more latents than analyze.latent has: the gain needs no curve of theirs
+    assert 0 < p["linear_error_over_it"]["value"] < 1e3
 for t in r["trials"]: # the noise of observations, 0.0111, and the squared error of the same draws
     s2, n = 0.0111**2, 50
     assert abs(t["minus_log_likelihood"]["value"] / (t["distortion"] / (2 * s2) + n / 2 * np.log(2 * np.pi * s2)) - 1) < 1e-5

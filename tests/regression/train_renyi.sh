@@ -77,6 +77,21 @@ expect 2 "samples have 324 sites"
 run 1 "$train" "$SOURCE/configs/pendulum.yaml" --dry-run objective.kind=vr objective.beta_warmup=0
 expect 2 "takes elbo, relbo-escort or renyi-prior"
 
+# What validations say beside the terms is in evaluation.json and in a report, of the test split.
+run 2 "$train" case.yaml run.dir=relbo.1 --evaluate
+expect 0 "^test "
+run 2 "$BUILD/bin/greybox-report" case.yaml objective.kind=relbo run.dir=relbo.1
+expect 0 "report.html"
+python3 - <<'END' || fail "the report lacks what the objective says"
+import json
+said = json.load(open("relbo.1/evaluation.json"))["splits"]["test"]
+test, page = json.load(open("relbo.1/report.json"))["models"][0]["test"], open("relbo.1/report.html").read()
+for name in "active_units", "outside", "least_w", "delta_linear", "delta_sampled", "kl_0", "kl_1", "kl_2":
+    assert abs(test[name] - said[name]) < 1e-6 * (1 + abs(said[name])), (name, test[name], said[name])
+    assert "<small>%s</small> %.4g<" % (name, test[name]) in page, name
+assert test["delta_linear"] > 0 and test["delta_sampled"] > 0 and test["least_w"] > 0
+END
+
 # A term of either sign, and several latent samples of a row, in a report.
 run 1 "$BUILD/bin/greybox-report" case.yaml objective.kind=vr run.dir=vr.1
 expect 0 "report.html"

@@ -1,6 +1,7 @@
 /* tests/unit/gradient_renyi.c - in double: tangents of every op against differences and against transposed derivatives,
  * terms of Renyi bounds, and what a decoder says of its latents against Monte Carlo. */
 #include "ad/bound.h"
+#include "ad/combine.h"
 #include "ad/image.h"
 #include "ad/latent.h"
 #include "ad/rotor.h"
@@ -227,8 +228,7 @@ static void terms_have_their_gradients(void **state)
     }
 }
 
-/* The worked example of test_renyi.c with latents as nodes: RELBO-B of its mean and variance, RELBO-A of many samples.
- */
+/* The worked example of test_renyi.c with latents as nodes. */
 static const double W2[] = {1.0, 0.2, 0.5, -0.3, 0.0, 0.8}, x3[] = {0.7, -0.4, 1.1};
 static const linear example = {3, W2, x3, 0.25};
 
@@ -237,9 +237,9 @@ typedef struct fixed {
   double alpha;
   gb_node *mu, *logvar, *eps, *z, *nll, *bound, *kl;
 } fixed;
-enum { ESCORT, RELBO, SAMPLED };
+enum { ESCORT, RELBO };
 
-static void open_fixed(fixed *f, double alpha, size_t copies, int kind, const gb_given *given)
+static void open_fixed(fixed *f, double alpha, int kind, const gb_given *given)
 {
   static const double mean[2] = {0.3, 0.6}, variance[2] = {0.15, 0.2};
   gb_shape two = {1, 1, 2};
@@ -252,14 +252,11 @@ static void open_fixed(fixed *f, double alpha, size_t copies, int kind, const gb
   f->mu = gb_dense(f->b.g, one, of_mu, a, two, GB_NONE);
   f->logvar = gb_dense(f->b.g, one, of_l, c, two, GB_NONE);
   f->eps = gb_graph_data(f->b.g, two);
-  f->eps->copies = copies;
-  f->z = kind == ESCORT  ? gb_bound_escort(f->b.g, &f->alpha, f->mu, f->logvar, f->eps, (gb_prior){0})
-         : kind == RELBO ? gb_bound_scaled(f->b.g, given, f->mu, f->logvar, f->eps)
-                         : gb_bound_samples(f->b.g, f->mu, f->logvar, f->eps);
+  f->z = kind == ESCORT ? gb_bound_escort(f->b.g, &f->alpha, f->mu, f->logvar, f->eps, (gb_prior){0})
+                        : gb_bound_scaled(f->b.g, given, f->mu, f->logvar, f->eps);
   f->nll = linear_nll(&f->b, &example, f->z);
-  f->bound = kind == ESCORT  ? gb_bound_divergence(f->b.g, &f->alpha, f->mu, f->logvar, (gb_prior){0})
-             : kind == RELBO ? gb_bound_given(f->b.g, given, f->mu, f->logvar)
-                             : gb_bound_sampled(f->b.g, alpha, 1, f->nll, f->z, f->mu, f->logvar, f->eps);
+  f->bound = kind == ESCORT ? gb_bound_divergence(f->b.g, &f->alpha, f->mu, f->logvar, (gb_prior){0})
+                            : gb_bound_given(f->b.g, given, f->mu, f->logvar);
   f->kl = gb_latent_kl(f->b.g, f->mu, f->logvar);
   CHECK_OK(gb_params_freeze(f->b.p, 1));
   CHECK_OK(gb_graph_plan(f->b.g));
@@ -278,7 +275,7 @@ static void escort_of_the_example(void **state)
   for (size_t k = 0; k < 3; k++) {
     fixed f;
     double sum = 0;
-    open_fixed(&f, c[k][0], 1, ESCORT, NULL);
+    open_fixed(&f, c[k][0], ESCORT, NULL);
     /* nll is quadratic: its mean is that over the corners of a square of one standard deviation */
     for (int corner = 0; corner < 4; corner++) {
       f.eps->v[0] = corner & 1 ? 1 : -1;
@@ -291,37 +288,121 @@ static void escort_of_the_example(void **state)
   }
 }
 
-/* The sampled bound and its gradient approach RELBO-A, whose gradients are oracles of an independent program. */
-static void samples_of_the_example(void **state)
+/* The example's likelihood with W and ln s2 as weights; each copy counts as a node of a lattice over eps does in the
+ * integral that the sampled bound is a mean for: weights of a trapezoidal rule under the logarithm. */
+typedef struct lattice {
+  double alpha;
+  size_t n;          /* nodes */
+  const double *eps; /* [n, 2], `step` apart */
+  double step;
+} lattice;
+
+static gb_err lattice_forward(gb_node *y)
 {
-  (void)state;
-  enum { N = 200000 };
-  static const double by_mu[2] = {0.01832309, 1.12965325}, by_l[2] = {0.02652408, 0.17846402}, kl = 1.1532789487;
-  static const double relbo[][2] = {{0.25, -3.3371489894}, {0.5, -3.4749861795}, {1.1, -3.7555996963}};
-  for (size_t k = 0; k < 3; k++) {
-    fixed f;
-    double mean = 0;
-    open_fixed(&f, relbo[k][0], N, SAMPLED, NULL);
-    gb_rng_normal(gb_rng_key(8, GB_RNG_TEST, k, 0), 2 * N, f.eps->v);
-    CHECK_OK(gb_graph_run(f.b.g, NULL, NULL, 1, 1));
-    for (size_t i = 0; i < N; i++) mean += f.nll->term[i] / N;
-    CHECK_NEAR(-(mean + kl + f.bound->term[0]), relbo[k][1], 0.01);
-    if (k == 1) {
-      double grad[256], one = 1;
-      CHECK(gb_params_size(f.b.p) <= 256);
-      /* with the gradient of mean nll and KL, which is that of 2 rows of the corners above */
-      CHECK_OK(gb_graph_backward(f.b.g, 1, &f.bound, &one, &(gb_gradient){.block = grad, .parts = 1}));
-      for (size_t j = 0; j < 2; j++) {
-        double g = -grad[gb_params_info(f.b.p, 1)->first + j], l = -grad[gb_params_info(f.b.p, 3)->first + j];
-        double gamma = exp(f.logvar->v[j]), square = 0, pull = -f.mu->v[j];
-        for (size_t i = 0; i < 3; i++) {
-          square += W2[2 * i + j] * W2[2 * i + j];
-          pull += W2[2 * i + j] * (x3[i] - W2[2 * i] * f.mu->v[0] - W2[2 * i + 1] * f.mu->v[1]) / 0.25;
-        }
-        CHECK_NEAR(g + pull, by_mu[j], 0.02);
-        CHECK_NEAR(l + (1 - gamma * (1 + square / 0.25)) / 2, by_l[j], 0.01);
-      }
+  const lattice *c = y->ctx;
+  const double *z = y->in[0]->v, *W = y->in[1]->v, l = *y->in[2]->v;
+  for (size_t r = 0; r < y->rows; r++) {
+    const double *e = c->eps + 2 * r;
+    double *by = y->work + 7 * r, square = 0;
+    for (size_t i = 0; i < 3; i++) {
+      double d = x3[i] - W[2 * i] * z[2 * r] - W[2 * i + 1] * z[2 * r + 1];
+      square += d * d;
+      for (size_t j = 0; j < 2; j++) by[2 * i + j] = -d * z[2 * r + j] * exp(-l);
     }
+    by[6] = (3 - square * exp(-l)) / 2;
+    double node = log((double)c->n * c->step * c->step / (2 * M_PI)) - (e[0] * e[0] + e[1] * e[1]) / 2;
+    y->term[r] = (3 * (log(2 * M_PI) + l) + square * exp(-l)) / 2 - node / (1 - c->alpha);
+  }
+  return GB_OK;
+}
+
+static gb_err lattice_vjp(gb_node *y)
+{
+  gb_node *z = y->in[0];
+  const double *W = y->in[1]->v, l = *y->in[2]->v;
+  double *by = y->work + 7 * y->rows;
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t j = 0; j < 2; j++)
+      for (size_t i = 0; i < 3; i++) {
+        double d = x3[i] - W[2 * i] * z->v[2 * r] - W[2 * i + 1] * z->v[2 * r + 1];
+        z->g[2 * r + j] -= y->g[r] * d * W[2 * i + j] * exp(-l);
+      }
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t i = 0; i < 6; i++) by[6 * r + i] = y->g[r] * y->work[7 * r + i];
+  gb_node_sum_rows(y, y->in[1], y->rows, 6, by, NULL);
+  for (size_t r = 0; r < y->rows; r++) by[r] = y->work[7 * r + 6];
+  gb_node_sum_rows(y, y->in[2], y->rows, 1, by, y->g);
+  return GB_OK;
+}
+
+static const gb_op lattice_op = {"likelihood on a lattice", lattice_forward, lattice_vjp};
+
+/* -L of the sampled bound, as the sum of its three terms. */
+typedef struct integral {
+  bench b;
+  lattice of;
+  gb_node *mean, *kl, *bound;
+} integral;
+
+static void open_integral(integral *f, double alpha, size_t side, double *eps)
+{
+  static const double mean[2] = {0.3, 0.6}, variance[2] = {0.15, 0.2};
+  const size_t two = 2, one = 1, n = side * side;
+  const gb_shape pair = {1, 1, 2};
+  f->of = (lattice){alpha, n, eps, 20.0 / (double)(side - 1)};
+  for (size_t k = 0; k < n; k++) {
+    eps[2 * k] = -10 + f->of.step * (double)(k / side);
+    eps[2 * k + 1] = -10 + f->of.step * (double)(k % side);
+  }
+  begin_rows(&f->b, 1, 1);
+  gb_graph *g = f->b.g;
+  gb_node *mu = gb_repeat(g, weights(&f->b, "mu", 1, &two, 0), pair);
+  gb_node *l = gb_repeat(g, weights(&f->b, "l", 1, &two, 0), pair);
+  gb_node *W = weights(&f->b, "W", 2, (size_t[]){3, 2}, 0), *s2 = weights(&f->b, "ln s2", 1, &one, 0);
+  gb_node *noise = gb_graph_data(g, pair);
+  noise->copies = n;
+  gb_node *z = gb_bound_samples(g, mu, l, noise);
+  gb_node *nll = gb_graph_term(g, &lattice_op, &f->of, 3, (gb_node *[]){z, W, s2});
+  nll->n_work = 14;
+  f->mean = gb_bound_mean(g, nll);
+  f->kl = gb_latent_kl(g, mu, l);
+  f->bound = gb_bound_sampled(g, alpha, 1, nll, z, mu, l, noise);
+  CHECK_OK(gb_params_freeze(f->b.p, 1));
+  CHECK_OK(gb_graph_plan(g));
+  double *v = gb_params_value(f->b.p);
+  for (size_t j = 0; j < 2; j++) {
+    v[gb_params_info(f->b.p, 0)->first + j] = mean[j];
+    v[gb_params_info(f->b.p, 1)->first + j] = log(variance[j]);
+  }
+  memcpy(v + gb_params_info(f->b.p, 2)->first, W2, sizeof W2);
+  v[gb_params_info(f->b.p, 3)->first] = log(0.25);
+  memcpy(noise->v, eps, 2 * n * sizeof *eps);
+  CHECK_OK(gb_graph_run(g, NULL, NULL, 1, 1));
+}
+
+/* The sampled bound of all draws at once, an integral over eps: RELBO-A, and the gradients by all of its numbers, as an
+ * independent program gave them. */
+static void integral_of_the_example(void **state)
+{
+  enum { SIDE = 161 };
+  static double eps[2 * SIDE * SIDE];
+  static const double relbo[][2] = {{0.25, -3.3371489894}, {0.5, -3.4749861795}, {1.1, -3.7555996963}};
+  static const double by[4][6] = {{0.01832309, 1.12965325},
+                                  {0.02652408, 0.17846402},
+                                  {-0.34798564, 0.60432324, -0.68772594, -0.73162651, 0.5430687, 0.74608722},
+                                  {-0.35422891 * 0.25}}; /* by ln s2 */
+  (void)state;
+  for (size_t k = 0; k < 3; k++) {
+    integral f;
+    open_integral(&f, relbo[k][0], SIDE, eps);
+    CHECK_NEAR(-(f.mean->term[0] + f.kl->term[0] + f.bound->term[0]), relbo[k][1], 1e-9);
+    double grad[256], one[3] = {1, 1, 1};
+    CHECK(gb_params_size(f.b.p) <= 256);
+    CHECK_OK(gb_graph_backward(f.b.g, 3, (gb_node *[]){f.mean, f.kl, f.bound}, one,
+                               &(gb_gradient){.block = grad, .parts = 1}));
+    for (int t = 0; t < 4 && k == 1; t++)
+      for (size_t i = 0; i < gb_params_info(f.b.p, t)->count; i++)
+        CHECK_NEAR(-grad[gb_params_info(f.b.p, t)->first + i], by[t][i], 1.1e-8);
     end(&f.b);
   }
 }
@@ -354,7 +435,7 @@ static void gradient_of_the_example(void **state)
   CHECK_OK(gb_relbo_create(1, 2, 0.5, 1, &r));
   fill(&r, 0, 1);
   gb_relbo_group(&r, 1, (size_t[]){0}, 1, mu, logvar);
-  open_fixed(&f, 0.5, 1, RELBO, &r.loss);
+  open_fixed(&f, 0.5, RELBO, &r.loss);
   term[0] = f.nll;
   term[1] = f.bound;
   for (int corner = 0; corner < 4; corner++) {
@@ -511,7 +592,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       TEST(layers_carry_tangents),      TEST(heads_carry_tangents),    TEST(batch_norm_does_not),
-      TEST(terms_have_their_gradients), TEST(escort_of_the_example),   TEST(samples_of_the_example),
+      TEST(terms_have_their_gradients), TEST(escort_of_the_example),   TEST(integral_of_the_example),
       TEST(relbo_of_the_example),       TEST(gradient_of_the_example), TEST(information_is_the_spread_of_scores),
       TEST(joint_loss_has_its_gradient)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,23 +79,9 @@ static void linear_optima_lie_on_the_curve(void **state)
   }
 }
 
-static void shifts(void **state)
-{
-  double latent[] = {4}, rate[] = {0, 1, 3}, distortion[] = {10, 6, 4};
-  const gb_sweep_mean r[] = {{1, 5, 0}, {0, NAN, NAN}, {1, 2, 0}}, d[] = {{1, 30, 0}, {1, 1, 0}, {1, 40, 0}};
-  gb_sweep_bound b = {.n_curves = 1, .n_level = 3, .latent = latent, .rate = rate, .distortion = distortion};
-  (void)state;
-  gb_sweep_bound_shift(&b, 3, r, d);
-  CHECK_NEAR(b.shift, 40 - 5, 1e-12); /* the point of rate 2, where the curve is half way between 6 and 4 */
-  b.shift = 0;
-  b.same = true;
-  gb_sweep_bound_shift(&b, 3, r, d);
-  CHECK_NEAR(b.shift, 0, 0);
-}
-
 int main(void)
 {
   const struct CMUnitTest tests[] = {TEST(means_leave_out_what_is_not_there), TEST(fronts), TEST(fronts_of_any_points),
-                                     TEST(linear_optima_lie_on_the_curve), TEST(shifts)};
+                                     TEST(linear_optima_lie_on_the_curve)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
