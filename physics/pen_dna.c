@@ -36,7 +36,7 @@ static const gb_field fields[] = {
             "[\"auto: a -> a, total 21.5..26.3, inhibitor i\", \"ab: a -> b, total 3.62\", \"bi: b -> i, total 42.9\"]",
             NULL, GB_FIXED,
             "Templates, \"name: input -> output, total number, inhibitor strand\": total in nM, or a range; the "
-            "inhibitor may be left out."),
+            "inhibitor may be left out. `missing 0.5`: half of the rows go without the template, and have total 0."),
     GB_WORD(pen_opts, observe, "[a]", NULL, GB_FIXED, "Strands that a frame shows."),
     GB_NUMBER(pen_opts, polymerase, "[1, 1]", 0, 1e3, "1", GB_FIXED, "Range [low, high] of the level of polymerase."),
     GB_NUMBER(pen_opts, nickase, "[1, 1]", 0, 1e3, "1", GB_FIXED, "Range [low, high] of the level of nickase."),
@@ -113,7 +113,7 @@ static void name_truth(pen_dna *p)
                          : what < LEVELS + w->n_strand ? "Dissociation constant of the strand."
                          : what < MOST_FACTORS         ? "Total of the template."
                                                        : "Strand at t = 0."};
-    p->low[k] = ranged(w, k).low;
+    p->low[k] = w->ranged_missing[k] > 0 ? 0 : ranged(w, k).low;
     p->high[k] = ranged(w, k).high;
   }
   memcpy(p->var + w->n_ranged, curve_vars, sizeof curve_vars);
@@ -272,8 +272,11 @@ static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double
   const pen_dna *p = self;
   gb_solved s = solved(p);
   for (uint32_t k = 0; k < p->w.n_ranged; k++) {
-    double range[] = {p->low[k], p->high[k]};
-    z[k] = gb_row_draw(seed, row, k, (gb_reals){2, range});
+    static const double unit[] = {0, 1};
+    amount a = ranged(&p->w, k);
+    double range[] = {a.low, a.high};
+    bool there = gb_row_draw(seed, row, MOST_RANGED + k, (gb_reals){2, unit}) >= p->w.ranged_missing[k];
+    z[k] = there ? gb_row_draw(seed, row, k, (gb_reals){2, range}) : 0;
   }
   return gb_solved_row(&s, seed, row, z, x);
 }
