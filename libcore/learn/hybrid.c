@@ -78,10 +78,9 @@ static const gb_field regularizer_fields[] = {
               "With hybrid.inference: global, the first value of the weight of the mean squared error."),
     GB_NUMBER(gb_regularizer_opts, multiplier_rate, "0", 0, 1e12, "1", GB_FIXED,
               "Every step adds so many times the mean squared error to that weight; so it never decreases."),
-    GB_NUMBER(
-        gb_regularizer_opts, classification, "0", 0, 1e12, "1", GB_FIXED,
-        "Weight of the cross entropy, in nats, of a linear classifier on the latent means: planes part the classes "
-        "of regularizer.class (semi-supervised, arXiv:1406.5298); 0: no class is looked at."),
+    GB_NUMBER(gb_regularizer_opts, classification, "0", 0, 1e12, "1", GB_FIXED,
+              "Weight of the cross entropy, in nats, of a linear classifier on the latent means, so that planes part "
+              "the classes of regularizer.class (the supervised term of arXiv:1406.5298); 0: no class is looked at."),
     GB_WORD(
         gb_regularizer_opts, class, "behaviour", NULL, GB_FIXED,
         "The truth of simulated rows that tells the class; docs/PHYSICS.md names the classes in place of its unit."),
