@@ -201,6 +201,19 @@ static gb_err conserved(void *ctx, double t, double *u)
   return GB_OK;
 }
 
+static void component(void *ctx, size_t i, char out[GB_COMPONENT_NAME])
+{
+  static const char *const part_name[PARTS] = {"alone",     "with input", "with output",
+                                               "with both", "extended",   "inhibited"};
+  const network *w = &((const pen_dna *)ctx)->w;
+  size_t k = i < w->n_strand ? 0 : i - w->n_strand;
+  if (i < w->n_strand)
+    snprintf(out, GB_COMPONENT_NAME, "strand %s (pen_dna.strands)", w->strand[i].name);
+  else
+    snprintf(out, GB_COMPONENT_NAME, "template %s, %s (pen_dna.templates)", w->template_[k / PARTS].name,
+             part_name[k % PARTS]);
+}
+
 static gb_err integrator(pen_dna *p)
 {
   gb_equation f = {.n = p->n,
@@ -208,7 +221,8 @@ static gb_err integrator(pen_dna *p)
                    .rate = react,
                    .tolerance = p->opts.tolerance,
                    .least = 1e-3 * p->opts.tolerance,
-                   .check = conserved};
+                   .check = conserved,
+                   .name = component};
   if (p->integrator) return GB_OK;
   if (gb_is(p->opts.method, "implicit")) f.jacobian = jacobian;
   return gb_integrator_create(&f, &p->integrator);

@@ -234,7 +234,7 @@ static void no_networks(void **state)
   }
 }
 
-/* A network that no steps can follow: the row, what was drawn, and when. */
+/* A network that no steps can follow: the row, what was drawn, when, and the strand or template. */
 static void failures_name_the_row(void **state)
 {
   (void)state;
@@ -245,6 +245,7 @@ static void failures_name_the_row(void **state)
            "pen_dna: {method: explicit, frame_time: 10000, frames: 100, exonuclease: [1000, 1000], "
            "strands: [\"a: K 1e8..5e8, start 1e8\"], templates: [\"aa: a -> a, total 1e8\"]}");
   CHECK_FAILS(b.sim.kind->simulator->simulate(b.sim.self, 1, 17, x, z), GB_ERR_NUMERIC, "row 17 (K_a = ");
+  CHECK_FAILS(b.sim.kind->simulator->simulate(b.sim.self, 1, 17, x, z), GB_ERR_NUMERIC, "(pen_dna.");
   bed_close(&b);
 }
 
