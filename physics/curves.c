@@ -43,7 +43,7 @@ static const gb_schema schema = {"curves", "Sines and sigmoids.", sizeof(curves_
 
 enum { SIGMOID, AMPLITUDE, FREQUENCY, PHASE, STEEPNESS, MIDPOINT, SIGN, N_TRUTH };
 static const gb_var truth[N_TRUTH] = {
-    {"sigmoid", "1", "1: a sigmoid, 0: a sine."},
+    {"sigmoid", "sine, sigmoid", "1: a sigmoid, 0: a sine."},
     {"amplitude", "1", "Amplitude A."},
     {"frequency", "1", "Periods f of a sine; 0 of a sigmoid."},
     {"phase", "period", "Phase p of a sine; 0 of a sigmoid."},

@@ -282,6 +282,18 @@ static gb_err conserved(void *ctx, double t, double *u)
   return GB_OK;
 }
 
+static void component(void *ctx, size_t i, char out[GB_COMPONENT_NAME])
+{
+  static const char *const strand_name[N_STRAND] = {"alpha", "beta", "inhibitor"};
+  int t = 0;
+  (void)ctx;
+  while (i >= first_part[t + 1]) t++;
+  if (i < N_STRAND)
+    snprintf(out, GB_COMPONENT_NAME, "strand %s", strand_name[i]);
+  else
+    snprintf(out, GB_COMPONENT_NAME, "a part of template %d (oligator.template_%d)", t + 1, t + 1);
+}
+
 static gb_err integrator(oligator *p)
 {
   gb_equation f = {.n = N_SPECIES,
@@ -289,7 +301,8 @@ static gb_err integrator(oligator *p)
                    .rate = rate,
                    .tolerance = p->opts.tolerance,
                    .least = 1e-3 * p->opts.tolerance,
-                   .check = conserved};
+                   .check = conserved,
+                   .name = component};
   if (p->integrator) return GB_OK;
   if (gb_is(p->opts.method, "implicit")) f.jacobian = jacobian;
   return gb_integrator_create(&f, &p->integrator);

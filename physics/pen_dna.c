@@ -36,7 +36,7 @@ static const gb_field fields[] = {
             "[\"auto: a -> a, total 21.5..26.3, inhibitor i\", \"ab: a -> b, total 3.62\", \"bi: b -> i, total 42.9\"]",
             NULL, GB_FIXED,
             "Templates, \"name: input -> output, total number, inhibitor strand\": total in nM, or a range; the "
-            "inhibitor may be left out."),
+            "inhibitor may be left out. `missing 0.5`: half of the rows go without the template, and have total 0."),
     GB_WORD(pen_opts, observe, "[a]", NULL, GB_FIXED, "Strands that a frame shows."),
     GB_NUMBER(pen_opts, polymerase, "[1, 1]", 0, 1e3, "1", GB_FIXED, "Range [low, high] of the level of polymerase."),
     GB_NUMBER(pen_opts, nickase, "[1, 1]", 0, 1e3, "1", GB_FIXED, "Range [low, high] of the level of nickase."),
@@ -113,7 +113,7 @@ static void name_truth(pen_dna *p)
                          : what < LEVELS + w->n_strand ? "Dissociation constant of the strand."
                          : what < MOST_FACTORS         ? "Total of the template."
                                                        : "Strand at t = 0."};
-    p->low[k] = ranged(w, k).low;
+    p->low[k] = w->ranged_missing[k] > 0 ? 0 : ranged(w, k).low;
     p->high[k] = ranged(w, k).high;
   }
   memcpy(p->var + w->n_ranged, curve_vars, sizeof curve_vars);
@@ -201,6 +201,19 @@ static gb_err conserved(void *ctx, double t, double *u)
   return GB_OK;
 }
 
+static void component(void *ctx, size_t i, char out[GB_COMPONENT_NAME])
+{
+  static const char *const part_name[PARTS] = {"alone",     "with input", "with output",
+                                               "with both", "extended",   "inhibited"};
+  const network *w = &((const pen_dna *)ctx)->w;
+  size_t k = i < w->n_strand ? 0 : i - w->n_strand;
+  if (i < w->n_strand)
+    snprintf(out, GB_COMPONENT_NAME, "strand %s (pen_dna.strands)", w->strand[i].name);
+  else
+    snprintf(out, GB_COMPONENT_NAME, "template %s, %s (pen_dna.templates)", w->template_[k / PARTS].name,
+             part_name[k % PARTS]);
+}
+
 static gb_err integrator(pen_dna *p)
 {
   gb_equation f = {.n = p->n,
@@ -208,7 +221,8 @@ static gb_err integrator(pen_dna *p)
                    .rate = react,
                    .tolerance = p->opts.tolerance,
                    .least = 1e-3 * p->opts.tolerance,
-                   .check = conserved};
+                   .check = conserved,
+                   .name = component};
   if (p->integrator) return GB_OK;
   if (gb_is(p->opts.method, "implicit")) f.jacobian = jacobian;
   return gb_integrator_create(&f, &p->integrator);
@@ -272,8 +286,11 @@ static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double
   const pen_dna *p = self;
   gb_solved s = solved(p);
   for (uint32_t k = 0; k < p->w.n_ranged; k++) {
-    double range[] = {p->low[k], p->high[k]};
-    z[k] = gb_row_draw(seed, row, k, (gb_reals){2, range});
+    static const double unit[] = {0, 1};
+    amount a = ranged(&p->w, k);
+    double range[] = {a.low, a.high};
+    bool there = gb_row_draw(seed, row, MOST_RANGED + k, (gb_reals){2, unit}) >= p->w.ranged_missing[k];
+    z[k] = there ? gb_row_draw(seed, row, k, (gb_reals){2, range}) : 0;
   }
   return gb_solved_row(&s, seed, row, z, x);
 }

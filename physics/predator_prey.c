@@ -166,9 +166,20 @@ static void jacobian(void *ctx, const double *u, size_t stride, double *j)
   j[stride + 1] = k.p_p;
 }
 
+static void component(void *ctx, size_t i, char out[GB_COMPONENT_NAME])
+{
+  (void)ctx;
+  snprintf(out, GB_COMPONENT_NAME, "strand %s (predator_prey.%s)", truth[PREY + i].name, truth[PREY + i].name);
+}
+
 static gb_err integrator(predator_prey *p)
 {
-  gb_equation f = {.n = 2, .ctx = p, .rate = both, .tolerance = p->opts.tolerance, .least = 1e-3 * p->opts.tolerance};
+  gb_equation f = {.n = 2,
+                   .ctx = p,
+                   .rate = both,
+                   .tolerance = p->opts.tolerance,
+                   .least = 1e-3 * p->opts.tolerance,
+                   .name = component};
   if (p->integrator) return GB_OK;
   if (gb_is(p->opts.method, "implicit")) f.jacobian = jacobian;
   return gb_integrator_create(&f, &p->integrator);

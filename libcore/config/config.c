@@ -226,19 +226,32 @@ static gb_err default_of(gb_config *cfg, const place *p, gb_entry **out)
   return gb_yaml_value(p->field->name, p->field->fallback, *out);
 }
 
-/* A check between fields starts its message with "section.key": put file and line of that key before it. */
-static gb_err add_location(const gb_config *cfg, gb_err code)
+/* Put file and line of the "section.key" that `from` begins with before a message. */
+static gb_err add_location(const gb_config *cfg, const char *from, gb_err code)
 {
   char where[512], section[128] = "", key[128] = "", message[2048], spot[1024];
-  if (!code) return code;
   const gb_entry *e = NULL;
-  if (sscanf(gb_err_message(), "%127[a-z_].%127[A-Za-z0-9_]", section, key) == 2)
-    e = gb_entries_find(&cfg->entries, section, key);
+  if (sscanf(from, "%127[a-z_].%127[A-Za-z0-9_]", section, key) == 2) e = gb_entries_find(&cfg->entries, section, key);
   locate(cfg, e, where);
   snprintf(message, sizeof message, "%.500s: %.1500s", where, gb_err_message());
   snprintf(spot, sizeof spot, "%s", gb_err_place());
   gb_err_adopt(message, spot);
   return code;
+}
+
+gb_err gb_config_locate(const gb_config *cfg, const char *section, gb_err e)
+{
+  size_t n = strlen(section);
+  const char *from = e ? gb_err_message() : NULL;
+  while (from && (from = strstr(from, section)) && from[n] != '.') from += n;
+  return from ? add_location(cfg, from, e) : e;
+}
+
+/* A check between fields starts its message with "section.key". */
+static gb_err run_check(const gb_config *cfg, const gb_schema *s, const void *opts)
+{
+  gb_err e = s->check(opts);
+  return e ? add_location(cfg, gb_err_message(), e) : GB_OK;
 }
 
 static gb_err fill(gb_config *cfg, const gb_schema *s, void *opts)
@@ -258,7 +271,7 @@ static gb_err fill(gb_config *cfg, const gb_schema *s, void *opts)
     GB_TRY(assign(cfg, &p, e, (char *)opts + f->offset));
   }
   /* A stored config was checked when it was written, and what lacks its free fields cannot be. */
-  return s->check && !cfg->stored ? add_location(cfg, s->check(opts)) : GB_OK;
+  return s->check && !cfg->stored ? run_check(cfg, s, opts) : GB_OK;
 }
 
 /* The known name nearest to `name`, or "": at most three edits, and fewer than would make any short name near. */

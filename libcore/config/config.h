@@ -43,6 +43,11 @@ void gb_config_destroy(gb_config **cfg);
  *  @param[out] opts  schema->size bytes */
 void gb_config_get(const gb_config *cfg, const gb_schema *schema, void *opts);
 
+/** Put file and line of the first key of a section that a recorded failure names before its message, if it names one.
+ *  Local.
+ *  @return e */
+gb_err gb_config_locate(const gb_config *cfg, const char *section, gb_err e);
+
 /** Did the user (file or command line) give this key, or is it the default?
  *  Local. */
 bool gb_config_given(const gb_config *cfg, const char *section, const char *key);

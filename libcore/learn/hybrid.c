@@ -81,10 +81,17 @@ static const gb_field regularizer_fields[] = {
               "With hybrid.inference: global, the first value of the weight of the mean squared error."),
     GB_NUMBER(gb_regularizer_opts, multiplier_rate, "0", 0, 1e12, "1", GB_FIXED,
               "Every step adds so many times the mean squared error to that weight; so it never decreases."),
+    GB_NUMBER(gb_regularizer_opts, classification, "0", 0, 1e12, "1", GB_FIXED,
+              "Weight of the cross entropy, in nats, of a linear classifier on the latent means, so that planes part "
+              "the classes of regularizer.class (the supervised term of arXiv:1406.5298); 0: no class is looked at."),
+    GB_WORD(
+        gb_regularizer_opts, class, "behaviour", NULL, GB_FIXED,
+        "The truth of simulated rows that tells the class; docs/PHYSICS.md names the classes in place of its unit."),
     {0}};
 
-const gb_schema gb_regularizer_schema = {"regularizer", "What keeps networks from doing the work of the physics.",
-                                         sizeof(gb_regularizer_opts), regularizer_fields, NULL};
+const gb_schema gb_regularizer_schema = {
+    "regularizer", "What keeps networks from doing the work of the physics, and classes apart in latents.",
+    sizeof(gb_regularizer_opts), regularizer_fields, NULL};
 
 struct gb_hybrid {
   gb_hybrid_plan plan;
@@ -93,6 +100,7 @@ struct gb_hybrid {
   gb_graph *graph;
   const char *term_name[GB_MOST_TERMS];
   size_t last_rows;
+  bool labelled; /* the next pass has its classes */
 };
 
 const char *gb_hybrid_name(const gb_hybrid_opts *o, const gb_regularizer_opts *r)
@@ -169,6 +177,30 @@ static gb_err check_objective(const gb_objective_opts *j, const gb_hybrid_opts *
   return GB_OK;
 }
 
+static gb_err check_classes(const gb_hybrid_plan *p)
+{
+  const gb_regularizer_opts *r = p->regularizer;
+  gb_text known = {0};
+  int n = 0;
+  const gb_var *truth = p->sim->kind->simulator ? gb_sim_truth(p->sim, &n) : NULL;
+  const gb_var *class = gb_sim_find_truth(p->sim, r->class);
+  if (r->classification == 0 || (class && gb_var_classes(class) && gb_is(p->opts->inference, "encoder"))) return GB_OK;
+  GB_CHECK(
+      gb_is(p->opts->inference, "encoder"), GB_ERR_CONFIG,
+      "regularizer.classification = %g: with hybrid.inference = global there are no latents to tell classes by. Set "
+      "it to 0.",
+      r->classification);
+  for (int k = 0; k < n; k++)
+    if (gb_var_classes(&truth[k])) gb_text_add(&known, "%s%s", known.n ? ", " : "", truth[k].name);
+  gb_err e = GB_FAIL(GB_ERR_CONFIG,
+                     "regularizer.class = %.100s is %s of run.physics = %s. Truths that tell a class: %s. Name one, or "
+                     "set regularizer.classification to 0.",
+                     r->class, class ? "a truth that tells no class" : "no truth", p->sim->kind->name,
+                     known.n ? known.s : "none");
+  gb_text_free(&known);
+  return e;
+}
+
 static gb_err check(const gb_hybrid_plan *p)
 {
   const gb_physics *k = p->sim->kind;
@@ -176,6 +208,7 @@ static gb_err check(const gb_hybrid_plan *p)
   GB_CHECK(k->dynamics || k->image || k->simulator, GB_ERR_CONFIG,
            "run.physics = %s: a grey-box VAE needs a differential equation, an image or a simulator", k->name);
   GB_TRY(check_objective(p->objective, o));
+  GB_TRY(check_classes(p));
   GB_CHECK(!p->frames || p->frames == p->sim->dims.frames || gb_is(o->after, "nothing"), GB_ERR_CONFIG,
            "hybrid.after = %s makes %zu frames and no other number of them", o->after, p->sim->dims.frames);
   if (!k->image && !k->dynamics) return check_nothing(k, o);
@@ -241,8 +274,17 @@ static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
                     v + r * width);
 }
 
+static void take_labels(void *self, size_t n, const double *label)
+{
+  gb_hybrid *h = self;
+  for (size_t i = 0; i < n; i++) h->of.label->v[i] = (gb_real)label[i];
+  h->labelled = true;
+}
+
 static void load(gb_hybrid *h, size_t n, const float *x, gb_pass pass)
 {
+  for (size_t i = 0; h->of.label && !h->labelled && i < n; i++) h->of.label->v[i] = -1;
+  h->labelled = false;
   for (size_t i = 0; i < n * h->of.x->width; i++) h->of.x->v[i] = (gb_real)x[i];
   h->of.draws.step = pass.step;
   h->of.draws.first_row = pass.first_row;
@@ -345,6 +387,9 @@ gb_model gb_hybrid_model(gb_hybrid *h)
                     .forward = forward,
                     .backward = backward,
                     .weights = weights,
+                    .label = h->of.label ? h->plan.regularizer->class : NULL,
+                    .classes = h->of.classes,
+                    .take_labels = take_labels,
                     .latents = h->of.mu ? h->of.mu->width : 0,
                     .weigh = h->of.n_terms && gb_objective_kind_of(h->plan.objective) == GB_ELBO ? weigh : NULL};
 }

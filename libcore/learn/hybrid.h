@@ -23,6 +23,8 @@ typedef struct gb_hybrid_opts {
 extern const gb_schema gb_hybrid_schema; /* section "hybrid" */
 
 typedef struct gb_regularizer_opts {
+  double classification;
+  const char *class;
   double reduced_model, reduced_model_kl, unmixing, augmentation, augmentation_noise, network_norm, multiplier,
       multiplier_rate;
 } gb_regularizer_opts;

@@ -9,6 +9,7 @@
 
 #include "ad/bound.h"
 #include "ad/combine.h"
+#include "ad/cross_entropy.h"
 #include "ad/elementwise.h"
 #include "ad/latent.h"
 #include "base/mem.h"
@@ -447,6 +448,17 @@ static void divergence(builder *b)
   add_term(b, "renyi", gb_bound_divergence(b->g, &b->out->alpha, q.mu, q.logvar, p), weight)->times_beta = true;
 }
 
+/* Classes are told by planes in latent means, which count in standard deviations of the prior. */
+static gb_node *classification(builder *b)
+{
+  gb_hybrid_graph *out = b->out;
+  double scale[MOST_WIDTH];
+  for (size_t j = 0; j < MOST_WIDTH; j++) scale[j] = j < out->n_parameter ? exp(-out->prior_logvar[j] / 2) : 1;
+  gb_node *score =
+      gb_network_dense_head(b->g, &b->style, "classifier", gb_scaled(b->g, out->mu, scale), flat(out->classes));
+  return gb_cross_entropy(b->g, score, out->label);
+}
+
 /* Terms of a model whose parameters are the same for all samples. */
 static void global_terms(builder *b, const gb_ode_problem *p)
 {
@@ -489,6 +501,7 @@ static void terms(builder *b, const gb_ode_problem *p)
     return;
   }
   divergence(b);
+  if (out->label) add_term(b, "classification", classification(b), r->classification);
   if (b->found) add_term(b, "augmentation", augmentation(b), r->augmentation);
   if (!has_law(b)) return;
   gb_node *pair[] = {out->unmixed, gb_stop(b->g, out->decode[GB_DECODE_P])};
@@ -532,6 +545,10 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   } else {
     out->eps = gb_graph_data(g, flat(out->n_parameter + out->n_inside + out->n_after));
     if (out->n_parameter && plan->regularizer->augmentation > 0) out->drawn = gb_graph_data(g, flat(out->n_parameter));
+    if (plan->regularizer->classification > 0) {
+      out->classes = gb_var_classes(gb_sim_find_truth(plan->sim, plan->regularizer->class));
+      out->label = gb_graph_data(g, flat(1));
+    }
     encoder(&b);
   }
   gb_ode_problem p = {0};

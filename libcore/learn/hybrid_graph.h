@@ -13,9 +13,11 @@ typedef struct gb_hybrid_term {
 typedef struct gb_hybrid_graph {
   size_t n_parameter, n_inside, n_after; /* latents */
   gb_draws draws;
-  double alpha;                    /* of the objective; while latents are inferred 1, where the escort law of q is q */
-  gb_node *x, *eps;                /* data: samples; noise of all latents, parameters first */
-  gb_node *drawn;                  /* data: parameters drawn to train the encoder (augmentation); or NULL */
+  double alpha;     /* of the objective; while latents are inferred 1, where the escort law of q is q */
+  gb_node *x, *eps; /* data: samples; noise of all latents, parameters first */
+  gb_node *drawn;   /* data: parameters drawn to train the encoder (augmentation); or NULL */
+  gb_node *label;   /* data: class of a sample, -1: unknown; or NULL */
+  size_t classes;
   gb_node *drawn_noise;            /* data: noise and surroundings of their samples, or NULL */
   gb_node *theta, *inside, *after; /* latents, or NULL */
   gb_node *mu, *logvar;            /* of all latents, parameters first, or NULL */

@@ -51,6 +51,14 @@ typedef struct gb_model {
    *  Local. */
   void (*weights)(const void *self, uint64_t step, double *weight);
 
+  /* Classes of the samples, if the loss needs them: the truth that tells them, how many there are, and a function that
+   * takes those of the next forward pass; without a call before it samples of a pass have none. */
+  const char *label; /* NULL: no class is needed, and the others are not set */
+  size_t classes;
+  /** Local.
+   *  @param[in] label  [n], copied */
+  void (*take_labels)(void *self, size_t n, const double *label);
+
   int n_notes;             /* numbers that validations log beside the terms; 0: none */
   const char *const *note; /* their names, [n_notes] */
   uint64_t least;          /* bit k, of the first 64: the least of note k over the samples, else the mean */
@@ -72,6 +80,12 @@ typedef struct gb_model {
 /** Let go of a model, and forget it.
  *  Local. */
 void gb_model_destroy(gb_model *model);
+
+/** The classes of all rows of a split, for a model that needs them.
+ *  Local.
+ *  @param[out] label  [rows of the split]; NULL if the model needs none. To be freed, also after a failure
+ *  @return GB_ERR_IO if the data set does not tell them, GB_ERR_CONFIG if a number is no class */
+gb_err gb_model_labels(const gb_model *model, gb_dataset *data, gb_split split, double **label);
 
 /** The terms of n samples, summed over them one after another.
  *  Local.

@@ -24,6 +24,9 @@ struct gb_passes {
   pass *pass;             /* [n] */
   gb_real *level[LEVELS]; /* [n_weights]; level[0] is not used */
   float *sample;          /* [batch.most, width] */
+  double *label;          /* of all training rows; NULL: the model needs none */
+  double *labels;         /* [batch.most] of the rows of a pass, */
+  uint64_t *row;          /* [batch.most] which are these */
   size_t added_from;      /* in the last pass: elements from here on have been added */
 };
 
@@ -110,6 +113,9 @@ gb_err gb_passes_create(const gb_batch *batch, const gb_model *model, size_t n_w
   for (size_t i = 0; i < p->n; i++) levels = p->pass[i].level > levels ? p->pass[i].level : levels;
   for (size_t l = 1; l <= levels; l++) GB_TRY(gb_new(&p->level[l], n_weights));
   GB_TRY(gb_new(&p->sample, batch->most * gb_dataset_width(batch->data)));
+  GB_TRY(gb_model_labels(model, batch->data, GB_TRAIN, &p->label));
+  GB_TRY(gb_new(&p->labels, batch->most));
+  GB_TRY(gb_new(&p->row, batch->most));
   return read_ahead(p);
 }
 
@@ -119,6 +125,9 @@ void gb_passes_destroy(gb_passes **p)
   gb_free(&(*p)->pass);
   for (int l = 0; l < LEVELS; l++) gb_free(&(*p)->level[l]);
   gb_free(&(*p)->sample);
+  gb_free(&(*p)->label);
+  gb_free(&(*p)->labels);
+  gb_free(&(*p)->row);
   gb_free(p);
 }
 
@@ -150,6 +159,13 @@ static void done(void *self, size_t first)
   gb_exchange_passed(p->x, first);
 }
 
+static void tell_labels(gb_passes *p, const pass *a, uint64_t step)
+{
+  gb_dataset_batch(p->batch.data, p->batch.seed, step, p->batch.rows, a->first, a->rows, p->row);
+  for (size_t r = 0; r < a->rows; r++) p->labels[r] = p->label[p->row[r]];
+  p->model->take_labels(p->model->self, a->rows, p->labels);
+}
+
 static gb_err one(gb_passes *p, const pass *a, uint64_t step, const double *weight, double *sum, gb_times *times)
 {
   const gb_model *m = p->model;
@@ -157,6 +173,7 @@ static gb_err one(gb_passes *p, const pass *a, uint64_t step, const double *weig
   bool overlap = a == &p->pass[p->n - 1] && gb_exchange_overlaps(p->x);
   gb_gradient g = {.block = place(p, a, a->level), .parts = a->shards, .add = a->add};
   GB_TRY(gb_dataset_training(p->batch.data, p->batch.seed, step, p->batch.rows, a->first, a->rows, p->sample));
+  if (p->label) tell_labels(p, a, step);
   gb_times_end(times, GB_TIME_DATA);
   GB_TRY(m->forward(m->self, a->rows, a->shards, p->sample, (gb_pass){step, a->first, true}, term));
   for (size_t r = 0; r < a->rows; r++) {

@@ -230,18 +230,22 @@ static gb_err evaluate_groups(const gb_model *model, gb_dataset *data, gb_split 
   const double *term[GB_MOST_TERMS];
   float *x = NULL;
   uint64_t *row = NULL;
+  double *label = NULL;
   gb_err e = gb_new(&x, model->rows * gb_dataset_width(data));
   if (!e) e = gb_new(&row, model->rows);
+  if (!e) e = gb_model_labels(model, data, split, &label);
   if (end > rows) end = rows;
   for (size_t first = groups.first * GROUP; first < end && !e; first += n) {
     n = end - first < most ? end - first : most;
     for (size_t i = 0; i < n; i++) row[i] = first + i;
     e = gb_dataset_read(data, split, n, row, x);
+    if (label) model->take_labels(model->self, n, label + first);
     if (!e) e = model->forward(model->self, n, 1, x, (gb_pass){GB_PASS_FIXED, first, false}, term);
     for (size_t i = 0; i < n && !e; i++) add_row(model, term, i, s->sum + (first + i) / GROUP * s->n, s->lowest);
   }
   gb_free(&x);
   gb_free(&row);
+  gb_free(&label);
   return e;
 }
 

@@ -1,4 +1,4 @@
-/* report/classes.c - passes over the training and the test split, a classifier, paths between curves. */
+/* report/classes.c - passes over the training and the test split, a classifier, what its classes are like. */
 #include "report/classes.h"
 
 #include <math.h>
@@ -11,8 +11,6 @@
 
 enum { SSE, SUM, SQUARE, RIPPLE, COLUMNS }; /* of the table of the test rows; then latents */
 
-const char *const gb_stop_name[GB_STOP_NUMBERS] = {"behaviour", "period", "amplitude", "swing", "bin", "first", "last"};
-
 typedef struct work {
   gb_comm c;
   gb_trained *m;
@@ -22,10 +20,9 @@ typedef struct work {
   size_t rows, width, frames, seen, latents;
   double *table; /* [test rows, COLUMNS] */
   double *mean;  /* [rows of the split, latents] */
-  double *curve, *rest;
+  double *curve;
   uint64_t *row;
   float *x, *exact;
-  gb_real *z[3]; /* [rows, ...] of parameters, inside, after */
 } work;
 
 static gb_hybrid *hybrid(const work *w)
@@ -248,123 +245,18 @@ static gb_err describe_class(const work *w, size_t which)
 
 /* --- paths */
 
-/* The next test row after `from`, in a circle, whose class is another one, or the same. False: there is none. */
-static bool partner(const gb_classes *k, size_t from, int kind, size_t *to)
-{
-  const double *is = k->factors.of[k->factor].value;
-  for (size_t d = 1; d < k->rows; d++) {
-    *to = (from + d) % k->rows;
-    if (((size_t)is[*to] == (size_t)is[from]) == (kind == GB_PATH_ALIKE)) return true;
-  }
-  return false;
-}
-
-static gb_err describe_stop(work *w, const gb_real *y, double *out)
-{
-  for (size_t f = 0; f < w->frames; f++) w->curve[f] = (double)y[component(w, f)];
-  gb_curve c = gb_curve_describe(w->frames, 1, w->curve, w->m->sim.dims.frame_time);
-  GB_TRY(gb_wave_rest(w->frames, w->curve, w->rest));
-  out[GB_STOP_BEHAVIOUR] = c.behaviour;
-  out[GB_STOP_PERIOD] = c.period;
-  out[GB_STOP_AMPLITUDE] = c.amplitude;
-  out[GB_STOP_SWING] = gb_wave_range(w->frames, w->rest);
-  out[GB_STOP_BIN] = (double)gb_wave_bin(w->frames, w->rest);
-  out[GB_STOP_FIRST] = w->curve[0];
-  out[GB_STOP_LAST] = w->curve[w->frames - 1];
-  return GB_OK;
-}
-
-/* Decodes on the line between the means of q of two test rows; what does not start from latents starts from the mean
- * of both samples, weighed alike. */
-static gb_err decode_path(work *w, gb_path *p, double *curve)
-{
-  uint64_t row[2] = {p->from, p->to};
-  size_t size[3];
-  const gb_real *unused[3];
-  gb_hybrid_view v = gb_hybrid_look(hybrid(w));
-  sizes_of(&v, size, unused);
-  float *ends = w->x + w->width; /* behind the one sample that is decoded at a time */
-  GB_TRY(gb_dataset_read(w->data, GB_TEST, 2, row, ends));
-  for (size_t s = 0; s < GB_STOPS; s++) {
-    double t = (double)s / (GB_STOPS - 1);
-    const double *a = w->k->mean + p->from * w->latents, *b = w->k->mean + p->to * w->latents;
-    for (size_t i = 0; i < w->width; i++) w->x[i] = (float)((1 - t) * (double)ends[i] + t * (double)ends[w->width + i]);
-    for (size_t q = 0, at = 0; q < 3; q++)
-      for (size_t j = 0; j < size[q]; j++, at++) w->z[q][j] = (gb_real)((1 - t) * a[at] + t * b[at]);
-    GB_TRY(gb_hybrid_decode(hybrid(w), 1, w->x, w->z[0], w->z[1], w->z[2]));
-    v = gb_hybrid_look(hybrid(w));
-    GB_TRY(describe_stop(w, v.decode[GB_DECODE_PAB], p->stop[s]));
-    if (curve) memcpy(curve + s * w->frames, w->curve, w->frames * sizeof *curve);
-  }
-  return GB_OK;
-}
-
-/* Towards where it swings less. */
-static void orient(gb_path *p, size_t frames, double *curve)
-{
-  if (p->stop[0][GB_STOP_SWING] >= p->stop[GB_STOPS - 1][GB_STOP_SWING]) return;
-  size_t from = p->from;
-  p->from = p->to;
-  p->to = from;
-  for (size_t s = 0, r = GB_STOPS - 1; s < r; s++, r--) {
-    for (size_t q = 0; q < GB_STOP_NUMBERS; q++) {
-      double v = p->stop[s][q];
-      p->stop[s][q] = p->stop[r][q];
-      p->stop[r][q] = v;
-    }
-    for (size_t f = 0; curve && f < frames; f++) {
-      double v = curve[s * frames + f];
-      curve[s * frames + f] = curve[r * frames + f];
-      curve[r * frames + f] = v;
-    }
-  }
-}
-
-static void sum_up_path(gb_path *p)
-{
-  double swing[GB_STOPS];
-  size_t same = 0;
-  for (size_t s = 0; s < GB_STOPS; s++) swing[s] = p->stop[s][GB_STOP_SWING];
-  while (same + 1 < GB_STOPS && fabs(p->stop[same + 1][GB_STOP_BIN] - p->stop[0][GB_STOP_BIN]) < 0.5) same++;
-  p->trend = gb_wave_trend(GB_STOPS, swing);
-  p->kept = (double)same / (GB_STOPS - 1);
-}
-
-/* Decodes of this kind of pairs; path i is made by rank i mod size. */
-static gb_err decode_paths(work *w, int kind)
-{
-  gb_classes *k = w->k;
-  gb_err e = GB_OK;
-  size_t shown = GB_SHOWN_PAIRS * GB_STOPS * w->frames, to;
-  for (size_t i = 0; i < k->rows && k->n_path[kind] < GB_PAIRS; i++)
-    if (partner(k, i, kind, &to)) k->path[kind][k->n_path[kind]++] = (gb_path){.from = i, .to = to};
-  GB_TRY(gb_comm_agree(w->c, gb_new(&k->curve[kind], shown)));
-  for (size_t i = 0; i < k->n_path[kind] && !e; i++) {
-    gb_path *p = &k->path[kind][i];
-    double *curve = i < GB_SHOWN_PAIRS ? k->curve[kind] + i * GB_STOPS * w->frames : NULL;
-    if (i % (size_t)w->c.size == (size_t)w->c.rank) e = decode_path(w, p, curve);
-  }
-  GB_TRY(gb_comm_agree(w->c, e));
-  for (size_t i = 0; i < k->n_path[kind]; i++) {
-    gb_comm_merge(w->c, &k->path[kind][i].stop[0][0], GB_STOPS * GB_STOP_NUMBERS);
-  }
-  gb_comm_merge(w->c, k->curve[kind], shown);
-  for (size_t i = 0; i < k->n_path[kind]; i++) {
-    orient(&k->path[kind][i], w->frames, i < GB_SHOWN_PAIRS ? k->curve[kind] + i * GB_STOPS * w->frames : NULL);
-    sum_up_path(&k->path[kind][i]);
-  }
-  return GB_OK;
-}
-
 static void sum_up_paths(gb_classes *k)
 {
-  double n = (double)k->n_path[GB_PATH_APART];
-  k->trend = k->falling = k->kept = n > 0 ? 0 : NAN;
-  for (size_t i = 0; i < k->n_path[GB_PATH_APART]; i++) {
-    const gb_path *p = &k->path[GB_PATH_APART][i];
+  const gb_paths *apart = &k->paths[GB_PATH_APART];
+  double n = (double)apart->n;
+  k->trend = k->falling = k->kept = k->blended = k->steady = n > 0 ? 0 : NAN;
+  for (size_t i = 0; i < apart->n; i++) {
+    const gb_path *p = &apart->of[i];
     k->trend += p->trend / n;
     k->falling += (p->trend <= -0.9) / n;
     k->kept += (p->kept >= 0.6) / n;
+    k->blended += (p->blended >= 0.6) / n;
+    k->steady += (p->steady >= 0.6) / n;
   }
 }
 
@@ -396,21 +288,15 @@ static gb_err count_classes(gb_classes *k)
 
 static gb_err open_work(work *w)
 {
-  gb_hybrid_view v = gb_hybrid_look(hybrid(w));
-  size_t size[3];
-  const gb_real *unused[3];
   double truth[GB_MOST_FACTORS];
-  sizes_of(&v, size, unused);
   w->rows = w->m->built.model.rows;
   w->k->against_exact = truth_of(w, 0, truth);
   GB_CHECK(w->latents <= 64, GB_ERR_CONFIG, "report.class: at most 64 latents can be classified, not %zu", w->latents);
   GB_TRY(gb_new(&w->table, w->k->rows * COLUMNS));
   GB_TRY(gb_new(&w->curve, w->frames));
-  GB_TRY(gb_new(&w->rest, w->frames));
   GB_TRY(gb_new(&w->row, w->rows));
-  GB_TRY(gb_new(&w->x, (w->rows > 3 ? w->rows : 3) * w->width));
+  GB_TRY(gb_new(&w->x, w->rows * w->width));
   GB_TRY(gb_new(&w->exact, w->width));
-  for (int q = 0; q < 3; q++) GB_TRY(gb_new(&w->z[q], size[q]));
   return GB_OK;
 }
 
@@ -418,11 +304,9 @@ static void close_work(work *w)
 {
   gb_free(&w->table);
   gb_free(&w->curve);
-  gb_free(&w->rest);
   gb_free(&w->row);
   gb_free(&w->x);
   gb_free(&w->exact);
-  for (int q = 0; q < 3; q++) gb_free(&w->z[q]);
 }
 
 static gb_err assess(work *w)
@@ -438,7 +322,11 @@ static gb_err assess(work *w)
   for (size_t i = 0; i < k->n && !e; i++) e = describe_class(w, i);
   if (!e) e = gb_factors_compare(&k->factors, k->latents, k->mean, &k->compared);
   GB_GOTO(e, gb_comm_agree(w->c, e), done);
-  for (int kind = 0; kind < GB_PATH_KINDS; kind++) GB_GOTO(e, decode_paths(w, kind), done);
+  for (int kind = 0; kind < GB_PATH_KINDS; kind++)
+    GB_GOTO(e,
+            gb_paths_decode(w->c, w->m, w->data, k->mean, k->factors.of[k->factor].value, kind == GB_PATH_ALIKE,
+                            &k->paths[kind]),
+            done);
   sum_up_paths(k);
 done:
   gb_free(&training);
@@ -476,6 +364,6 @@ void gb_classes_free(gb_classes *k)
   gb_factors_free(&k->factors);
   gb_disentangled_free(&k->compared);
   gb_free(&k->mean);
-  for (int i = 0; i < GB_PATH_KINDS; i++) gb_free(&k->curve[i]);
+  for (int i = 0; i < GB_PATH_KINDS; i++) gb_paths_free(&k->paths[i]);
   k->n = 0;
 }

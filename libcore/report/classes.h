@@ -3,11 +3,11 @@
 #pragma once
 #include "report/factors.h"
 #include "report/hybrid_assess.h"
-#include "sim/curve.h"
+#include "report/paths.h"
 
 struct json_t;
 
-enum { GB_MOST_CLASSES = 8, GB_STOPS = 10, GB_PAIRS = 100, GB_SHOWN_PAIRS = 2 };
+enum { GB_MOST_CLASSES = 8 };
 
 /* Of one class of the test split. */
 typedef struct gb_class {
@@ -19,26 +19,6 @@ typedef struct gb_class {
   double ripple_mean, ripple_95, ripple_most;
 } gb_class;
 
-/* A decode on the line between the latents of two curves: numbers of the component that is seen. */
-enum {
-  GB_STOP_BEHAVIOUR, /* a gb_behaviour, */
-  GB_STOP_PERIOD,    /* and what else gb_curve_describe() says */
-  GB_STOP_AMPLITUDE,
-  GB_STOP_SWING, /* range of gb_wave_rest() */
-  GB_STOP_BIN,   /* gb_wave_bin() of it: periods in a sample */
-  GB_STOP_FIRST, /* value at the first frame, */
-  GB_STOP_LAST,  /* and at the last one */
-  GB_STOP_NUMBERS
-};
-extern const char *const gb_stop_name[GB_STOP_NUMBERS];
-
-typedef struct gb_path {
-  size_t from, to; /* test rows; of `from` the swing is not less */
-  double trend;    /* rank correlation of the swing with the place on the path */
-  double kept;     /* part of the path, from its start, on which the strongest bin stays */
-  double stop[GB_STOPS][GB_STOP_NUMBERS];
-} gb_path;
-
 enum { GB_PATH_APART, GB_PATH_ALIKE, GB_PATH_KINDS }; /* classes of both ends differ; are the same */
 
 typedef struct gb_classes {
@@ -47,15 +27,13 @@ typedef struct gb_classes {
   double ridge, accuracy, training_accuracy; /* of the classifier; accuracy: on the test split */
   size_t rows, latents, factor, colour;      /* factors that tell the class, and whose colours the second figure has */
   bool against_exact;
-  gb_factors factors;           /* of the test rows */
-  gb_disentangled compared;     /* latents with factors */
-  double *mean;                 /* [rows, latents] */
-  size_t n_path[GB_PATH_KINDS]; /* 0 if there are too few rows of any class */
-  gb_path path[GB_PATH_KINDS][GB_PAIRS];
+  gb_factors factors;       /* of the test rows */
+  gb_disentangled compared; /* latents with factors */
+  double *mean;             /* [rows, latents] */
   size_t frames;
-  double *curve[GB_PATH_KINDS]; /* [GB_SHOWN_PAIRS, GB_STOPS, frames] of the first ones */
-  double trend, falling, kept;  /* of paths between classes: mean trend; part of them with one <= -0.9; part of them
-                                   that keep the bin over 0.6 of the path */
+  gb_paths paths[GB_PATH_KINDS];
+  double trend, falling;        /* of paths between classes: mean trend; part of them with one <= -0.9; */
+  double kept, blended, steady; /* parts of them of which gb_path has so for 0.6 of the path */
 } gb_classes;
 
 /** Assess a model.

@@ -50,22 +50,54 @@ double gb_wave_range(size_t n, const double *x)
   return most - least;
 }
 
+/* Of the Fourier transform, squared; frequency: periods in the sample. */
+static double strength(size_t n, const double *x, double frequency)
+{
+  double c = 0, s = 0;
+  for (size_t i = 0; i < n; i++) {
+    double phase = 2 * M_PI * frequency * (double)i / (double)n;
+    c += x[i] * cos(phase);
+    s += x[i] * sin(phase);
+  }
+  return c * c + s * s;
+}
+
+/* The strongest of `count` frequencies. */
+static double strongest(size_t n, const double *x, double first, double step, size_t count)
+{
+  double best = first, most = -1;
+  for (size_t k = 0; k < count; k++) {
+    double at = first + (double)k * step, v = strength(n, x, at);
+    if (v <= most) continue;
+    most = v;
+    best = at;
+  }
+  return best;
+}
+
 size_t gb_wave_bin(size_t n, const double *x)
 {
-  size_t strongest = 1;
-  double most = -1;
-  for (size_t k = 1; k <= n / 2; k++) {
-    double c = 0, s = 0;
-    for (size_t i = 0; i < n; i++) {
-      double phase = 2 * M_PI * (double)(k * i % n) / (double)n;
-      c += x[i] * cos(phase);
-      s += x[i] * sin(phase);
-    }
-    if (c * c + s * s <= most) continue;
-    most = c * c + s * s;
-    strongest = k;
+  return (size_t)strongest(n, x, 1, 1, n / 2);
+}
+
+double gb_wave_frequency(size_t n, const double *x)
+{
+  double near = strongest(n, x, 0.5, 0.5, n - 1), low = fmax(near - 0.5, 0.5), high = fmin(near + 0.5, (double)n / 2);
+  return strongest(n, x, low, 1. / 16, (size_t)lrint(16 * (high - low)) + 1);
+}
+
+void gb_wave_apart(size_t n, const double *x, const double *other, double *apart)
+{
+  double mx = 0, mo = 0, xo = 0, oo = 0;
+  for (size_t i = 0; i < n; i++) {
+    mx += x[i] / (double)n;
+    mo += other[i] / (double)n;
   }
-  return strongest;
+  for (size_t i = 0; i < n; i++) {
+    xo += (x[i] - mx) * (other[i] - mo);
+    oo += (other[i] - mo) * (other[i] - mo);
+  }
+  for (size_t i = 0; i < n; i++) apart[i] = x[i] - mx - (oo > 0 ? xo / oo : 0) * (other[i] - mo);
 }
 
 double gb_wave_trend(size_t n, const double *x)

@@ -20,6 +20,17 @@ double gb_wave_range(size_t n, const double *x);
  *  Local. O(n^2). */
 size_t gb_wave_bin(size_t n, const double *x);
 
+/** The frequency at which the Fourier transform of x is strongest, in periods in a sample: a multiple of 1/16 from 1/2
+ *  to n / 2, near the strongest multiple of 1/2.
+ *  Local. O(n^2). */
+double gb_wave_frequency(size_t n, const double *x);
+
+/** What x has and `other` has not: x minus its mean and minus that multiple of `other`, about its mean, which leaves
+ *  least squares. Of (1 - t) x + t other it is the same for all t, up to a factor.
+ *  Local.
+ *  @param[out] apart  [n] */
+void gb_wave_apart(size_t n, const double *x, const double *other, double *apart);
+
 /** Spearman's rank correlation of x with 0, 1, ... n - 1; equal numbers share the mean of their ranks.
  *  Local.
  *  @return NAN if all are equal */

@@ -34,7 +34,8 @@ void gb_curve_numbers(const gb_curve *c, double out[GB_CURVE_NUMBERS]);
 
 /* Their rows in a table of gb_var. */
 #define GB_CURVE_VARS(time, unit)                                                                                      \
-  {"behaviour", "1", "0: steady, 1: damped, 2: sustained, 3: sigmoid; of the curve without noise."},                   \
+  {"behaviour", "steady, damped, sustained, sigmoid",                                                                  \
+   "0: steady, 1: damped, 2: sustained, 3: sigmoid; of the curve without noise."},                                     \
       {"period", time, "Time between maxima after the first third; 0: it does not oscillate."},                        \
   {                                                                                                                    \
     "amplitude", unit, "From the last minimum to the last maximum; of what does not oscillate, from least to most."    \

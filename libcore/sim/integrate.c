@@ -225,21 +225,42 @@ static PetscErrorCode advance(gb_integrator *r, double t, double *h, TSConverged
   return 0;
 }
 
-static gb_err failure(const gb_integrator *r, TSConvergedReason why, double reached)
+/* The component whose rate is not finite, or the greatest in units of its tolerance. */
+static size_t fastest(gb_integrator *r, double t, const double *u)
 {
+  size_t most = 0;
+  double size = -1;
+  r->f.rate(r->f.ctx, t, u, r->begin);
+  for (size_t i = 0; i < r->f.n; i++) {
+    double v = fabs(r->begin[i]) / (r->f.tolerance * fabs(u[i]) + (r->f.least > 0 ? r->f.least : r->f.tolerance));
+    if (!isfinite(v)) return i;
+    if (v <= size) continue;
+    size = v;
+    most = i;
+  }
+  return most;
+}
+
+static gb_err failure(gb_integrator *r, const double *u, TSConvergedReason why, double reached)
+{
+  char name[GB_COMPONENT_NAME];
+  size_t i = fastest(r, reached, u);
+  snprintf(name, sizeof name, "component %zu", i);
+  if (r->f.name) r->f.name(r->f.ctx, i, name);
   const char *cause = r->wild                  ? "a rate is not finite"
                       : r->steps >= MOST_STEPS ? "it took too many steps"
                       : r->stuck || why < 0    ? "steps became too short"
                                                : "the state is not finite";
-  return GB_FAIL(GB_ERR_NUMERIC, "the integration ended at t = %.9g, before t = %.9g: %s", reached, r->end, cause);
+  return GB_FAIL(GB_ERR_NUMERIC, "the integration ended at t = %.9g, before t = %.9g: %s. Fastest there is %s.",
+                 reached, r->end, cause, name);
 }
 
-static gb_err arrived(const gb_integrator *r, const double *u, TSConvergedReason why, double reached)
+static gb_err arrived(gb_integrator *r, const double *u, TSConvergedReason why, double reached)
 {
   bool good = why == TS_CONVERGED_TIME && reached >= r->end;
   if (r->failure) return r->failure;
   for (size_t i = 0; i < r->f.n; i++) good = good && isfinite(u[i]);
-  return good ? GB_OK : failure(r, why, reached);
+  return good ? GB_OK : failure(r, u, why, reached);
 }
 
 /* Steps end at every time. */

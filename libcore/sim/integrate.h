@@ -6,6 +6,8 @@
 
 #include "base/err.h"
 
+enum { GB_COMPONENT_NAME = 128 };
+
 typedef struct gb_equation {
   size_t n; /* components of the state */
   void *ctx;
@@ -19,6 +21,8 @@ typedef struct gb_equation {
   /** What must hold after every step; a failure ends the integration. It may move u within the tolerance, to where it
    * must be. NULL: nothing. */
   gb_err (*check)(void *ctx, double t, double *u);
+  /** What component i is, for a message: "strand a"; from which keys it comes is to be said, too. NULL: its number. */
+  void (*name)(void *ctx, size_t i, char out[GB_COMPONENT_NAME]);
 } gb_equation;
 
 /** The solution at given times. Without a Jacobian by an adaptive Runge-Kutta method of order 8(7) (PETSc TS, scheme
@@ -29,8 +33,8 @@ typedef struct gb_equation {
  *  steps.
  *  @param[in]  time  [n_times], increasing; u0 is the state at time[0]
  *  @param[out] u     [n_times, n]
- *  @return GB_ERR_NUMERIC naming the time that was reached, if steps become too small or a number is not finite; the
- *          failure of `check` */
+ *  @return GB_ERR_NUMERIC naming the time that was reached, and the component that changes fastest there, if steps
+ * become too small or a number is not finite; the failure of `check` */
 gb_err gb_integrate(const gb_equation *f, const double *u0, size_t n_times, const double *time, double *u);
 
 /* The same for many trajectories of one equation, whose ctx may change between them: what PETSc needs is made once. */

@@ -33,6 +33,26 @@ gb_dims gb_dims_rows(int ndim, const size_t shape[], const char *const axis[], c
   return d;
 }
 
+static const char between[] = ", "; /* names of classes */
+
+size_t gb_var_classes(const gb_var *v)
+{
+  size_t n = 1;
+  for (const char *s = v->unit; (s = strstr(s, between)); s += strlen(between)) n++;
+  return n > 1 ? n : 0;
+}
+
+const char *gb_class_name(const char *unit, size_t class, char buffer[32])
+{
+  const char *s = unit;
+  for (size_t k = 0; k < class && s; k++) s = strstr(s, between) ? strstr(s, between) + strlen(between) : NULL;
+  if (s && strstr(unit, between))
+    snprintf(buffer, 32, "%.*s", (int)strcspn(s, ","), s);
+  else
+    snprintf(buffer, 32, "%zu", class);
+  return buffer;
+}
+
 gb_err gb_sim_find(const gb_physics *const all[], const char *name, const gb_physics **out)
 {
   enum { LIMIT = 3 };
@@ -74,6 +94,15 @@ const gb_var *gb_sim_truth(const gb_sim *sim, int *n)
 {
   *n = sim->dims.truth ? sim->dims.n_truth : sim->kind->simulator->n_truth;
   return sim->dims.truth ? sim->dims.truth : sim->kind->simulator->truth;
+}
+
+const gb_var *gb_sim_find_truth(const gb_sim *sim, const char *name)
+{
+  int n = 0;
+  const gb_var *truth = sim->kind->simulator ? gb_sim_truth(sim, &n) : NULL;
+  for (int k = 0; k < n; k++)
+    if (!strcmp(truth[k].name, name)) return &truth[k];
+  return NULL;
 }
 
 const gb_var *gb_sim_parameters(const gb_sim *sim)

@@ -11,7 +11,16 @@
 
 typedef struct gb_var {
   const char *name, *unit, *doc;
-} gb_var; /* a named number */
+} gb_var; /* a named number; of one that tells a class, `unit` names the classes 0, 1, ...: "sine, sigmoid" */
+
+/** How many classes a number tells apart; 0: it is none that tells a class.
+ *  Local. */
+size_t gb_var_classes(const gb_var *v);
+
+/** Name of a class; its number where the unit has no name for it.
+ *  Local.
+ *  @return buffer */
+const char *gb_class_name(const char *unit, size_t class, char buffer[32]);
 
 enum { GB_SAMPLE_NDIM = 3, GB_MOST_WALKERS = 16, GB_MOST_PARAMETERS = 8 };
 
@@ -207,4 +216,9 @@ gb_err gb_sim_create(const gb_physics *kind, const gb_config *cfg, gb_comm team,
  *  @param[out] n  numbers of the table */
 const gb_var *gb_sim_truth(const gb_sim *sim, int *n);
 const gb_var *gb_sim_parameters(const gb_sim *sim);
+
+/** The number of this name in that table; NULL: there is none, or no simulator.
+ *  Local. */
+const gb_var *gb_sim_find_truth(const gb_sim *sim, const char *name);
+
 void gb_sim_destroy(gb_sim *sim);

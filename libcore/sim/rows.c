@@ -65,9 +65,9 @@ gb_err gb_row_failed(gb_err e, uint64_t row, int n_truth, const gb_var *truth, c
   gb_text t = {0}, place = {0};
   char name[48];
   if (!e) return e;
-  gb_text_add(&t, "%s (", gb_row_name(row, name));
-  for (int i = 0; i < n_truth; i++) gb_text_add(&t, "%s%s = %.9g", i ? ", " : "", truth[i].name, value[i]);
-  gb_text_add(&t, "): %s", gb_err_message());
+  gb_text_add(&t, "%s", gb_row_name(row, name));
+  for (int i = 0; i < n_truth; i++) gb_text_add(&t, "%s%s = %.9g", i ? ", " : " (", truth[i].name, value[i]);
+  gb_text_add(&t, "%s: %s", n_truth ? ")" : "", gb_err_message());
   gb_text_add(&place, "%s", gb_err_place());
   if (!gb_text_done(&t) && !gb_text_done(&place)) gb_err_adopt(t.s, place.s);
   gb_text_free(&t);

@@ -38,7 +38,7 @@ static const gb_field fields[] = {
 const gb_schema gb_simulate_schema = {"simulate", "How many independent rows a simulator makes.",
                                       sizeof(gb_simulate_opts), fields, NULL};
 
-enum { FORMAT_NUMBER = 2, REASON = 160 /* bytes of the text of a failure */ };
+enum { FORMAT_NUMBER = 3, REASON = 256 /* bytes of the text of a failure */ };
 typedef enum number { FORMAT, ROWS_DONE, ROWS_REDRAWN, CONFIG_HASH, NUMBERS_HASH, N_NUMBERS } number;
 
 typedef struct job {
@@ -290,8 +290,9 @@ static gb_err make_rows(job *j, uint64_t first, size_t n)
   size_t bytes = sample_bytes(&j->sim, j->image), n_truth = (size_t)j->n_truth;
   for (size_t i = 0; i < n; i++) {
     char *to = j->stored + i * bytes;
-    GB_TRY(draw_row(&j->sim, j->seed, first + i, (uint64_t)j->opts.redraws, j->x, j->drawn, &j->draws[i],
-                    j->reason + i * REASON));
+    gb_err e = draw_row(&j->sim, j->seed, first + i, (uint64_t)j->opts.redraws, j->x, j->drawn, &j->draws[i],
+                        j->reason + i * REASON);
+    GB_TRY(gb_config_locate(j->m.cfg, j->sim.kind->schema->section, e));
     if (j->image)
       to_bytes(j->sim.dims.n, j->x, (uint8_t *)to);
     else

@@ -95,6 +95,13 @@ static gb_err read_sequence(const line *l, const char *value, char sequence[64])
   return GB_OK;
 }
 
+static gb_err read_part(const line *l, const char *value, double *out)
+{
+  GB_CHECK(number(value, out) && *out >= 0 && *out <= 1, GB_ERR_CONFIG,
+           "%s: template %s: missing `%s` is no part of the rows, 0 ... 1", l->key, l->name, value);
+  return GB_OK;
+}
+
 static gb_err read_strand(line *l, strand *s)
 {
   char *rest = l->rest, *value, *word;
@@ -183,9 +190,11 @@ static gb_err read_template(const network *w, line *l, double stack, template_ *
       GB_TRY(read_amount(l, word, value, &t->total));
     else if (gb_is(word, "inhibitor"))
       GB_TRY(find_strand(w, l, value, &t->inhibitor));
+    else if (gb_is(word, "missing"))
+      GB_TRY(read_part(l, value, &t->missing));
     else
-      return GB_FAIL(GB_ERR_CONFIG, "%s: template %s: `%s` is not known; known: total, inhibitor", l->key, l->name,
-                     word);
+      return GB_FAIL(GB_ERR_CONFIG, "%s: template %s: `%s` is not known; known: total, inhibitor, missing", l->key,
+                     l->name, word);
   }
   GB_CHECK(t->total.low > 0, GB_ERR_CONFIG, "%s: template %s: its total > 0 (nM) is missing", l->key, l->name);
   set_junction(w, stack, t);
@@ -259,12 +268,13 @@ static gb_err check_output(const network *w)
   return GB_OK;
 }
 
-static gb_err add_ranged(network *w, size_t what, amount a, const char *prefix, const char *name)
+static gb_err add_ranged(network *w, size_t what, amount a, double missing, const char *prefix, const char *name)
 {
-  if (!(a.low < a.high)) return GB_OK;
+  if (!(a.low < a.high) && missing == 0) return GB_OK;
   GB_CHECK(w->n_ranged < MOST_RANGED, GB_ERR_CONFIG,
            "pen_dna.templates: more than %d numbers of the network are ranges", MOST_RANGED);
   w->ranged[w->n_ranged] = what;
+  w->ranged_missing[w->n_ranged] = missing;
   snprintf(w->ranged_name[w->n_ranged++], 2 * NAME, "%s%s", prefix, name);
   return GB_OK;
 }
@@ -273,13 +283,15 @@ static gb_err list_ranged(network *w)
 {
   static const char *const level[LEVELS] = {"polymerase", "nickase", "exonuclease"};
   size_t factor = LEVELS;
-  for (size_t i = 0; i < w->n_strand; i++) GB_TRY(add_ranged(w, factor + i, w->strand[i].K, "K_", w->strand[i].name));
+  for (size_t i = 0; i < w->n_strand; i++)
+    GB_TRY(add_ranged(w, factor + i, w->strand[i].K, 0, "K_", w->strand[i].name));
   for (size_t i = 0; i < w->n_template; i++)
-    GB_TRY(add_ranged(w, factor + w->n_strand + i, w->template_[i].total, "total_", w->template_[i].name));
-  for (size_t i = 0; i < LEVELS; i++) GB_TRY(add_ranged(w, i, w->level[i], "", level[i]));
+    GB_TRY(add_ranged(w, factor + w->n_strand + i, w->template_[i].total, w->template_[i].missing, "total_",
+                      w->template_[i].name));
+  for (size_t i = 0; i < LEVELS; i++) GB_TRY(add_ranged(w, i, w->level[i], 0, "", level[i]));
   w->n_ranged_factor = w->n_ranged;
   for (size_t i = 0; i < w->n_strand; i++)
-    GB_TRY(add_ranged(w, MOST_FACTORS + i, w->strand[i].start, "start_", w->strand[i].name));
+    GB_TRY(add_ranged(w, MOST_FACTORS + i, w->strand[i].start, 0, "start_", w->strand[i].name));
   return GB_OK;
 }
 

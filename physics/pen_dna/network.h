@@ -22,6 +22,7 @@ typedef struct template_ {
   char name[NAME];
   int input, output, inhibitor; /* strands; GB_NO: not inhibited */
   amount total;                 /* nM */
+  double missing;               /* part of the rows that go without it: their total is 0 */
   double stack, left, right;    /* of input and output beside each other; of their dangling ends */
 } template_;
 
@@ -40,7 +41,8 @@ typedef struct network {
 
   /* What is a range and so is drawn for every row: first factors of the reactions, then first concentrations. */
   size_t n_ranged, n_ranged_factor;
-  size_t ranged[MOST_RANGED]; /* number of a factor, or MOST_FACTORS + that of a strand */
+  size_t ranged[MOST_RANGED];         /* number of a factor, or MOST_FACTORS + that of a strand */
+  double ranged_missing[MOST_RANGED]; /* part of the rows in which it is 0 */
   char ranged_name[MOST_RANGED][2 * NAME];
 } network;
 

@@ -204,7 +204,7 @@ static void failed_rows_are_drawn_again(void **state)
   (void)state;
   static const char often[] = "}\ntoy: {bad: 4, worse: 17, times: 3", again[] = "}\ntoy: {bad: 4, worse: 17, times: 2";
   uint16_t draws[N];
-  char reason[N][160];
+  char reason[N][256];
   double number[N];
   gb_h5 *f;
   for (int stopped = 0; stopped < 2; stopped++) {
@@ -281,7 +281,7 @@ static void damaged_state(void **state)
   if (world.rank == 0) { /* rows_done, which stands behind the format */
     size_t n = 0;
     char *all = scratch_get(scratch("damaged/generate.state.h5"), &n);
-    const int64_t numbers[3] = {2, world.size, 0};
+    const int64_t numbers[3] = {3, world.size, 0};
     char *at = memmem(all, n, numbers, sizeof numbers);
     CHECK(at);
     at[8] ^= 2;

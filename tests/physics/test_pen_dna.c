@@ -158,6 +158,40 @@ static void sequences(void **state)
   CHECK(fabs(end[1] - end[0]) > 0.1 && fabs(end[2] - end[0]) > 0.1 && fabs(end[2] - end[1]) > 0.1);
 }
 
+/* Rows without a template are those of the network that has none, and as many as were asked for. */
+static void missing_templates(void **state)
+{
+  enum { ROWS = 400 };
+  (void)state;
+  static const char common[] =
+      "pen_dna: {noise: 0, frames: 12, frame_time: 4, exonuclease: [1, 1], strands: [\"a: K "
+      "40..50, start 0.1\", \"b: K 50\"], templates: [\"aa: a -> a, total 10\", \"ab: a -> b, total "
+      "2..3";
+  char yaml[512];
+  float x[12], y[12];
+  double z[64], alone[64], gone = 0;
+  bed some, none;
+  snprintf(yaml, sizeof yaml, "%s, missing 0.3\"]}", common);
+  bed_open(&some, "pen_dna", yaml);
+  snprintf(yaml, sizeof yaml, "%s\"]}", common);
+  strcpy(strstr(yaml, ", \"ab"), "]}");
+  bed_open(&none, "pen_dna", yaml);
+  assert_string_equal(gb_sim_parameters(&some.sim)[1].name, "total_ab");
+  CHECK(some.sim.dims.low[1] == 0 && some.sim.dims.high[1] == 3);
+  for (uint64_t row = 0; row < ROWS; row++) {
+    CHECK_OK(some.sim.kind->simulator->simulate(some.sim.self, 1, row, x, z));
+    CHECK(z[1] == 0 || (z[1] >= 2 && z[1] <= 3));
+    if (z[1] > 0) continue;
+    gone++;
+    CHECK_OK(none.sim.kind->simulator->simulate(none.sim.self, 1, row, y, alone));
+    CHECK_NEAR(alone[0], z[0], 0);
+    for (int k = 0; k < 12; k++) CHECK_NEAR((double)x[k], (double)y[k], 1e-4 * (double)y[11]);
+  }
+  CHECK_NEAR(gone / ROWS, 0.3, 5 * sqrt(0.3 * 0.7 / ROWS));
+  bed_close(&some);
+  bed_close(&none);
+}
+
 static void no_networks(void **state)
 {
   (void)state;
@@ -178,6 +212,7 @@ static void no_networks(void **state)
       {"templates: [\"x: a -> b, total 1, inhibtor i\"]", "template x: `inhibtor` is not known"},
       {"templates: [\"x: a -> b, total 1\", \"x: a -> a, total 1\"]", "there are two templates x"},
       {"templates: [\"x: a -> b, total 1, inhibitor i\", \"y: i -> a, total 1\"]", "template y: its input i inhibits"},
+      {"templates: [\"x: a -> b, total 1, missing 2\"]", "template x: missing `2` is no part of the rows"},
       {"templates: [\"a -> b, total 1\"]", "has no colon"},
       {"strands: [\"a: K 4, start -10\"]", "pen_dna.strands: strand a: start = -10 is negative"},
       {"strands: [\"a: start 10\"]", "strand a: its dissociation constant K > 0 (nM) is missing"},
@@ -199,7 +234,7 @@ static void no_networks(void **state)
   }
 }
 
-/* A network that no steps can follow: the row, what was drawn, and when. */
+/* A network that no steps can follow: the row, what was drawn, when, and the strand or template. */
 static void failures_name_the_row(void **state)
 {
   (void)state;
@@ -210,14 +245,17 @@ static void failures_name_the_row(void **state)
            "pen_dna: {method: explicit, frame_time: 10000, frames: 100, exonuclease: [1000, 1000], "
            "strands: [\"a: K 1e8..5e8, start 1e8\"], templates: [\"aa: a -> a, total 1e8\"]}");
   CHECK_FAILS(b.sim.kind->simulator->simulate(b.sim.self, 1, 17, x, z), GB_ERR_NUMERIC, "row 17 (K_a = ");
+  CHECK_FAILS(b.sim.kind->simulator->simulate(b.sim.self, 1, 17, x, z), GB_ERR_NUMERIC, "(pen_dna.");
   bed_close(&b);
 }
 
 int main(int argc, char **argv)
 {
-  const struct CMUnitTest tests[] = {TEST(oscillator),    TEST(fading),        TEST(steady),
-                                     TEST(autocatalysts), TEST(methods_agree), TEST(derivatives),
-                                     TEST(sequences),     TEST(no_networks),   TEST(failures_name_the_row)};
+  const struct CMUnitTest tests[] = {TEST(oscillator),    TEST(fading),
+                                     TEST(steady),        TEST(autocatalysts),
+                                     TEST(methods_agree), TEST(derivatives),
+                                     TEST(sequences),     TEST(missing_templates),
+                                     TEST(no_networks),   TEST(failures_name_the_row)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   gb_petsc_end();

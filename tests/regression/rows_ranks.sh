@@ -77,3 +77,21 @@ run 1 "$generate" case.yaml run.dir=dry --dry-run
 expect 0 "^# rows: 90 training \\+ 40 validation \\+ 71 test = 201 of 50 numbers"
 grep -q "^# time: about " out || fail "the plan has no time"
 [ ! -e dry ] || fail "--dry-run made a folder"
+
+# A network that blows up: one message with the line, the row and the strand or template; drawn again it is recorded.
+cat >wild.yaml <<'END'
+run: {physics: pen_dna, seed: 11}
+simulate: {training: 6, validation: 0, test: 0}
+pen_dna:
+  method: explicit
+  frame_time: 10000
+  exonuclease: [1000, 1000]
+  strands: ["a: K 1e2..5e8, start 1e8"]
+  templates:
+    - "aa: a -> a, total 1e8"
+END
+for ranks in 1 3; do
+  run $ranks "$generate" wild.yaml run.dir=wild.$ranks
+  expect 4 "wild.yaml:[78]: row [0-9] \\(K_a = .*Fastest there is (strand a|template aa, [a-z ]+) \\(pen_dna\\.(strands|templates)\\)"
+  [ "$(grep -c "error: " out)" = 1 ] || fail "not one message: $(cat out)"
+done

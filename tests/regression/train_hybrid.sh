@@ -59,11 +59,12 @@ drift=(line "NN\+phys\+reg")
 aphynity=(state "NN\+phys\+reg" hybrid.inference=global "hybrid.start=[1, 0.1]" hybrid.clock=none hybrid.after=nothing
   regularizer.network_norm=1 regularizer.multiplier_rate=0.2)
 rows=(curves "NN-only")
+labelled=(curves "NN-only" regularizer.classification=0.1 regularizer.class=sigmoid)
 unet=(galaxy "NN\+phys\+reg" "data.augment=[lattice_rotation, lattice_reflection]")
 
 # Ranks, the samples that they compute at once, and who shares memory change nothing.
 extra=("" "" "" "train.ranks_per_node=1" "train.ranks_per_node=2")
-for kind in sum law adaptive implicit drift aphynity rows unet; do
+for kind in sum law adaptive implicit drift aphynity rows labelled unet; do
   declare -n one=$kind
   keys=("${one[@]:2}")
   for ranks in 1 2 3 4; do
@@ -157,7 +158,42 @@ for kind, same in (("other_class", False), ("same_class", True)):
             assert abs(np.corrcoef(rank(p["swing"]), np.arange(10))[0, 1] - p["trend"]) < 1e-6, p
         same_bin = np.cumprod(np.array(p["bin"]) == p["bin"][0]).sum()
         assert abs((same_bin - 1) / 9 - p["kept"]) < 1e-6, p
+        assert p["frequency"][9] is None and all(0.5 <= v <= 12 for v in p["frequency"][:9]), p
+        near = np.cumprod(np.abs(np.array(p["frequency"][:9]) - p["frequency"][0]) <= 0.5).sum()
+        assert abs((near - 1) / 9 - p["steady"]) < 1e-6 and 0 <= p["blended"] <= 1, p
+for part, of in (("kept", "kept"), ("steady", "steady"), ("blended", "blended")):
+    assert abs(np.mean([p[of] > 0.59 for p in c["paths"]["other_class"]]) - c[part]) < 1e-6
+assert [k["name"] for k in c["classes"]] == ["sine", "sigmoid"]
 END
+# A classifier in the loss: planes that it finds, the report's classifier finds, too; data that do not tell classes.
+run 2 "$train" curves.yaml run.dir=apart/model train.steps=1500 optimizer.learning_rate=0.01 regularizer.classification=10 regularizer.class=sigmoid
+expect 0 "NN-only, 1500 steps"
+grep -q '"weight_classification":10' apart/model/log.jsonl || fail "the log does not tell the weight of the classifier"
+ln curves/dataset.h5 apart/dataset.h5
+run 2 "$BUILD/bin/greybox-report" curves.yaml run.dir=apart
+expect 0 "report.html"
+/usr/bin/python3 - <<'END' || fail "the classifier did not help: $(tail -n 2 apart/model/log.jsonl)"
+import json
+plain, apart = (json.load(open(d + "/report.json"))["models"][0]["classes"]["training_accuracy"] for d in ("curves", "apart"))
+assert apart >= 0.98 > plain, (plain, apart)
+END
+run 2 "$train" curves.yaml run.dir=wrong regularizer.classification=1
+expect 2 "regularizer.class = behaviour is no truth of run.physics = curves"
+run 2 "$train" curves.yaml run.dir=wrong regularizer.classification=1 regularizer.class=phase
+expect 2 "phase is a truth that tells no class .* Truths that tell a class: sigmoid\."
+/usr/bin/python3 - <<'END'
+import h5py, shutil
+shutil.copy("curves/dataset.h5", "mute.h5")
+shutil.copy("curves/dataset.h5", "odd.h5")
+with h5py.File("mute.h5", "r+") as f:
+    del f["truth/sigmoid"]
+with h5py.File("odd.h5", "r+") as f:
+    f["truth/sigmoid"][3] = 0.5
+END
+run 3 "$train" curves.yaml run.dir=wrong data.path=mute.h5 regularizer.classification=1 regularizer.class=sigmoid
+expect 3 "mute.h5: there is no /truth/sigmoid"
+run 3 "$train" curves.yaml run.dir=wrong data.path=odd.h5 regularizer.classification=1 regularizer.class=sigmoid
+expect 2 "regularizer.class = sigmoid: 0.5, of row 3 of a split, is no class"
 run 2 "$train" pendulum.yaml run.dir=wrong ode.solver=direct ode.method=dopri5
 expect 2 "ode.solver: direct has no dopri5"
 run 2 "$train" pendulum.yaml run.dir=wrong "pendulum.omega=[0.1, 3]"

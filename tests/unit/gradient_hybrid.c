@@ -38,6 +38,18 @@ static const char galaxy[] =
     "features: [\"conv 2 kernel 3 pad 1\", batchnorm, dense 6], heads: [dense 4], unmixer: channels, unmixer_layers: "
     "[dense 4], activation: tanh, sigma: 0.4}\n"
     "regularizer: {reduced_model: 0.3, unmixing: 0.7, augmentation: 0.5}\n";
+static const char prey[] =
+    "run: {physics: predator_prey}\n"
+    "predator_prey: {frames: 6, frame_time: 0.5}\n"
+    "hybrid: {inside_layers: [dense 4], after: nothing, features: [dense 7], heads: [dense 4], unmixer: nothing, "
+    "activation: tanh, sigma: 0.4}\n"
+    "regularizer: {classification: 0.4, reduced_model: 0.3}\n";
+static const char curves[] =
+    "run: {physics: curves}\n"
+    "curves: {frames: 9}\n"
+    "hybrid: {known: nothing, inside: nothing, after_layers: [dense 5], latent_after: 3, features: [dense 7], heads: "
+    "[], activation: tanh, sigma: 0.4}\n"
+    "regularizer: {classification: 0.6, class: sigmoid}\n";
 
 static const struct {
   const char *name, *yaml;
@@ -59,6 +71,8 @@ static const struct {
      pendulum,
      {"hybrid.inside=nothing", "hybrid.after=nothing", "objective.kind=relbo-escort", "objective.alpha=1.1"},
      "Phys-only"},
+    {"classes of a law", prey, {NULL}, "NN+phys+reg"},
+    {"classes", curves, {NULL}, "NN-only"},
     {"renyi-prior", line, {"objective.kind=renyi-prior", "objective.alpha=0.4"}, "NN+phys+reg"},
 };
 enum { CASES = sizeof cases / sizeof *cases };
@@ -78,6 +92,15 @@ typedef struct world {
   gb_real fixed[ROWS * MOST]; /* P at the weights where the gradient is taken: no gradient passes through it */
   double weight[GB_MOST_TERMS];
 } world;
+
+/* Classes of the rows; the last one has none. */
+static const double label[ROWS] = {0, 1, -1};
+
+static gb_err forward(world *w, gb_pass pass, const double *term[])
+{
+  if (w->m.label) w->m.take_labels(w->m.self, ROWS, label);
+  return w->m.forward(w->m.self, ROWS, 1, w->x, pass, term);
+}
 
 static gb_err open_world(world *w, const char *yaml, const char *const change[4])
 {
@@ -143,7 +166,7 @@ static double loss(world *w)
   static const gb_pass pass = {.step = 5, .first_row = 7, .training = true};
   const double *term[GB_MOST_TERMS];
   double all = 0;
-  CHECK_OK(w->m.forward(w->m.self, ROWS, 1, w->x, pass, term));
+  CHECK_OK(forward(w, pass, term));
   gb_hybrid_view v = gb_hybrid_look(w->h);
   for (int k = 0; k < w->m.n_terms; k++) {
     if (w->weight[k] == 0) continue;
@@ -231,7 +254,7 @@ static void reduced_model_in_both_forms(void **state)
   const double *term[GB_MOST_TERMS];
   world w;
   CHECK_OK(open_world(&w, pendulum, none));
-  CHECK_OK(w.m.forward(w.m.self, ROWS, 1, w.x, (gb_pass){5, 7, true}, term));
+  CHECK_OK(forward(&w, (gb_pass){5, 7, true}, term));
   gb_hybrid_view v = gb_hybrid_look(w.h);
   for (size_t r = 0; r < ROWS; r++) {
     const gb_real *p = v.decode[GB_DECODE_P] + r * v.width, *pa = v.decode[GB_DECODE_PA] + r * v.width,
@@ -263,13 +286,53 @@ static void decoding_what_was_inferred(void **state)
     if (v.inside) memcpy(inside, v.inside, ROWS * v.n_inside * sizeof *inside);
     if (v.after) memcpy(after, v.after, ROWS * v.n_after * sizeof *after);
     const double *term[GB_MOST_TERMS];
-    CHECK_OK(w.m.forward(w.m.self, ROWS, 1, w.x, (gb_pass){5, 7, true}, term)); /* other latents */
+    CHECK_OK(forward(&w, (gb_pass){5, 7, true}, term)); /* other latents */
     CHECK_OK(
         gb_hybrid_decode(w.h, ROWS, w.x, v.theta ? theta : NULL, v.inside ? inside : NULL, v.after ? after : NULL));
     assert_memory_equal(out, gb_hybrid_look(w.h).decode[GB_DECODE_PAB], ROWS * v.width * sizeof *out);
     if (v.decode[GB_DECODE_P]) assert_memory_equal(p, gb_hybrid_look(w.h).decode[GB_DECODE_P], n_p * sizeof *p);
     close_world(&w);
   }
+}
+
+/* The term is that of the scores of a plane for each class, from the weights; a row without a class has none, and so
+ * have all rows of a pass of which no classes are told. */
+static void classification(void **state)
+{
+  (void)state;
+  static const char *const none[4] = {NULL};
+  static const gb_pass pass = {.step = 5, .first_row = 7};
+  enum { CLASSES = 2, LATENTS = 3 };
+  const double *term[GB_MOST_TERMS];
+  const gb_real *weight = NULL, *bias = NULL;
+  world w;
+  CHECK_OK(open_world(&w, curves, none));
+  assert_string_equal(w.m.label, "sigmoid");
+  assert_int_equal(w.m.classes, CLASSES);
+  for (int t = 0; t < gb_params_n(w.m.params); t++) {
+    const gb_param_info *info = gb_params_info(w.m.params, t);
+    if (!strcmp(info->name, "classifier.weight")) weight = gb_params_value(w.m.params) + info->first;
+    if (!strcmp(info->name, "classifier.bias")) bias = gb_params_value(w.m.params) + info->first;
+  }
+  CHECK(weight && bias);
+  CHECK_OK(forward(&w, pass, term));
+  double told[ROWS];
+  memcpy(told, term_of(&w, "classification", term), sizeof told);
+  CHECK_OK(w.m.forward(w.m.self, ROWS, 1, w.x, pass, term));
+  for (size_t r = 0; r < ROWS; r++) CHECK_NEAR(term_of(&w, "classification", term)[r], 0, 0);
+  CHECK_OK(gb_hybrid_infer(w.h, ROWS, 7, w.x));
+  const gb_real *mean = gb_hybrid_look(w.h).after;
+  for (size_t r = 0; r < ROWS; r++) {
+    double score[CLASSES], sum = 0;
+    for (size_t k = 0; k < CLASSES; k++) {
+      score[k] = bias[k];
+      for (size_t j = 0; j < LATENTS; j++) score[k] += mean[r * LATENTS + j] * weight[j * CLASSES + k];
+      sum += exp(score[k]);
+    }
+    CHECK_NEAR(told[r], label[r] < 0 ? 0 : log(sum) - score[(size_t)label[r]], 1e-12);
+  }
+  CHECK(told[0] > 0.1);
+  close_world(&w);
 }
 
 static void names_and_refusals(void **state)
@@ -288,6 +351,11 @@ static void names_and_refusals(void **state)
       {galaxy, {"hybrid.unmixer=residual"}, "mixes `channels`"},
       {pendulum, {"objective.kind=relbo"}, "takes elbo, relbo-escort or renyi-prior"},
       {global, {"objective.kind=renyi-prior"}, "no posterior"},
+      {pendulum,
+       {"regularizer.classification=1"},
+       "regularizer.class = behaviour is no truth of run.physics = pendulum"},
+      {curves, {"regularizer.class=steepness"}, "that tell a class: sigmoid. Name one"},
+      {prey, {"regularizer.class=template"}, "that tell a class: behaviour. Name one"},
       {pendulum, {"objective.free_bits=0.1"}, "are for models of lattices"},
   };
   for (int i = 0; i < CASES; i++) {
@@ -320,7 +388,7 @@ static void evidence(void **state)
     size_t n = w.sim.dims.n;
     for (uint64_t k = 0; k < DRAWS; k++) {
       const double *term[GB_MOST_TERMS];
-      CHECK_OK(w.m.forward(w.m.self, ROWS, 1, w.x, (gb_pass){k, 7, false}, term));
+      CHECK_OK(forward(&w, (gb_pass){k, 7, false}, term));
       gb_hybrid_view v = gb_hybrid_look(w.h);
       for (size_t r = 0; r < ROWS; r++) {
         gb_weight q = w.m.weigh(w.m.self, r, mean);
@@ -341,8 +409,9 @@ static void evidence(void **state)
 int main(int argc, char **argv)
 {
   MPI_Init(&argc, &argv); /* PETSc simulates the samples */
-  const struct CMUnitTest tests[] = {TEST(gradients), TEST(reduced_model_in_both_forms),
-                                     TEST(decoding_what_was_inferred), TEST(evidence), TEST(names_and_refusals)};
+  const struct CMUnitTest tests[] = {
+      TEST(gradients),      TEST(reduced_model_in_both_forms), TEST(decoding_what_was_inferred), TEST(evidence),
+      TEST(classification), TEST(names_and_refusals)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   gb_petsc_end();
   MPI_Finalize();

@@ -213,6 +213,32 @@ static void square_jacobian(void *ctx, const double *u, size_t stride, double *j
   j[0] = 2 * u[0];
 }
 
+/* u' = 1, u' = u^2: the second one ends it, and is named. */
+static void two(void *ctx, double t, const double *u, double *du)
+{
+  (void)ctx;
+  (void)t;
+  du[0] = 1;
+  du[1] = u[1] * u[1];
+}
+
+static void letter(void *ctx, size_t i, char out[GB_COMPONENT_NAME])
+{
+  (void)ctx;
+  snprintf(out, GB_COMPONENT_NAME, "%s", i ? "b" : "a");
+}
+
+static void failures_name_the_component(void **state)
+{
+  (void)state;
+  static const double u0[] = {1, 1}, time[] = {0, 2};
+  double u[4];
+  gb_equation f = {.n = 2, .rate = two, .tolerance = 1e-10};
+  CHECK_FAILS(gb_integrate(&f, u0, 2, time, u), GB_ERR_NUMERIC, "Fastest there is component 1.");
+  f.name = letter;
+  CHECK_FAILS(gb_integrate(&f, u0, 2, time, u), GB_ERR_NUMERIC, "Fastest there is b.");
+}
+
 static void an_integrator_forgets(void **state)
 {
   (void)state;
@@ -259,6 +285,7 @@ int main(int argc, char **argv)
                                      TEST(trial_steps_may_leave_the_domain),
                                      TEST(rejected_steps_leave_nothing),
                                      TEST(stiff),
+                                     TEST(failures_name_the_component),
                                      TEST(an_integrator_forgets),
                                      TEST(checks_end_it)};
   MPI_Init(&argc, &argv);
