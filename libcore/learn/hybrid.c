@@ -22,11 +22,16 @@ static const gb_field fields[] = {
     GB_WORD(gb_hybrid_opts, clock, "time", "none|time|circle", GB_FIXED,
             "What it is told of time: nothing, t, or (sin t, cos t)."),
     GB_NUMBER(gb_hybrid_opts, latent_inside, "1", 0, 1024, "1", GB_FIXED, "Latent variables it is given."),
-    GB_WORD(gb_hybrid_opts, after, "residual", "nothing|residual|unet|network", GB_FIXED,
-            "The network behind the physics (physics -> network): none; one that is added to the solution; for images, "
-            "a U-Net over the physics' image beside one made from latents, or one that makes the image alone."),
-    GB_WORD(gb_hybrid_opts, after_layers, "[dense 128, dense 128]", NULL, GB_FIXED,
-            "Layers from all latents on: of `residual` the hidden ones; of `unet` and `network` up to an image."),
+    GB_WORD(
+        gb_hybrid_opts, after, "residual", "nothing|residual|calibration|unet|network", GB_FIXED,
+        "The network behind the physics (physics -> network): none; one that is added to the solution; one that makes "
+        "of the solution what an instrument shows, by a gain for each component and a baseline, from latent_after "
+        "alone: they stay where parameters are changed; for images, a U-Net over the physics' image beside one made "
+        "from latents, or one that makes the image alone."),
+    GB_WORD(
+        gb_hybrid_opts, after_layers, "[dense 128, dense 128]", NULL, GB_FIXED,
+        "Layers from all latents on: of `residual` and `calibration` the hidden ones; of `unet` and `network` up to an "
+        "image."),
     GB_NUMBER(gb_hybrid_opts, latent_after, "2", 0, 1024, "1", GB_FIXED, "Latent variables it is given besides."),
     GB_NUMBER(gb_hybrid_opts, unet, "[8, 16, 32, 64]", 1, 4096, "channels", GB_FIXED,
               "Channels of the levels of the U-Net."),
@@ -120,8 +125,14 @@ static gb_err check_image(const gb_hybrid_opts *o)
 static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
 {
   bool law = gb_is(o->known, "law");
-  GB_CHECK(gb_is(o->after, "nothing") || gb_is(o->after, "residual"), GB_ERR_CONFIG,
-           "hybrid.after = %s is for images. Set it to residual or nothing.", o->after);
+  GB_CHECK(gb_is(o->after, "nothing") || gb_is(o->after, "residual") || gb_is(o->after, "calibration"), GB_ERR_CONFIG,
+           "hybrid.after = %s is for images. Set it to residual, calibration or nothing.", o->after);
+  GB_CHECK(!gb_is(o->after, "calibration") || o->latent_after > 0, GB_ERR_CONFIG,
+           "hybrid.latent_after = 0: hybrid.after = calibration is made from these latents. Set 1 or more.");
+  GB_CHECK(
+      !gb_is(o->after, "calibration") || law || !gb_is(o->inside, "nothing"), GB_ERR_CONFIG,
+      "hybrid.after = calibration, but hybrid.known = %s and hybrid.inside = nothing leave no solution to calibrate",
+      o->known);
   GB_CHECK(!gb_is(o->unmixer, "channels"), GB_ERR_CONFIG, "hybrid.unmixer = channels is for images");
   GB_CHECK(law || !gb_is(o->inside, "parameters"), GB_ERR_CONFIG,
            "hybrid.inside = parameters multiplies those of the law, but hybrid.known = %s", o->known);

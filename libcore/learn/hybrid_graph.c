@@ -368,6 +368,20 @@ static gb_node *image_behind(builder *b, gb_node *h)
   return gb_activated(b->g, h, GB_SIGMOID);
 }
 
+/* What an instrument shows of a solution: gain times it, and a baseline. */
+static void calibration(builder *b)
+{
+  gb_graph *g = b->g;
+  gb_node **y = b->out->decode;
+  size_t c = b->sample.c, width = product(b->sample);
+  gb_node *r = perceptron(b, "hybrid.after_layers", "after", b->o->after_layers, b->out->after, c + width, "none");
+  gb_node *gain = gb_slice(g, r, 0, flat(c)), *baseline = gb_slice(g, r, c, b->sample);
+  if (y[GB_DECODE_P]) y[GB_DECODE_PB] = gb_add(g, gb_amplify(g, y[GB_DECODE_P], gain), baseline, GB_NONE);
+  y[GB_DECODE_PAB] = y[GB_DECODE_PA] == y[GB_DECODE_P]
+                         ? y[GB_DECODE_PB]
+                         : gb_add(g, gb_amplify(g, y[GB_DECODE_PA], gain), baseline, GB_NONE);
+}
+
 static void behind(builder *b)
 {
   gb_hybrid_graph *out = b->out;
@@ -377,6 +391,10 @@ static void behind(builder *b)
   if (gb_is(o->after, "nothing")) {
     y[GB_DECODE_PB] = y[GB_DECODE_P];
     y[GB_DECODE_PAB] = y[GB_DECODE_PA];
+    return;
+  }
+  if (gb_is(o->after, "calibration")) {
+    calibration(b);
     return;
   }
   gb_node *z = all_latents(b);

@@ -48,6 +48,8 @@ static const struct {
     {"phys-only", pendulum, {"hybrid.inside=nothing", "hybrid.after=nothing"}, "Phys-only"},
     {"solver", pendulum, {"hybrid.known=kinematics", "ode.method=midpoint", "hybrid.clock=none"}, "NN+solver"},
     {"nn-only", pendulum, {"hybrid.known=nothing", "hybrid.inside=nothing"}, "NN-only"},
+    {"calibration", pendulum, {"hybrid.after=calibration"}, "NN+phys+reg"},
+    {"calibration of the law", pendulum, {"hybrid.after=calibration", "hybrid.inside=nothing"}, "NN+phys+reg"},
     {"no unmixer", pendulum, {"hybrid.unmixer=nothing", "hybrid.after=nothing"}, "NN+phys+reg"},
     {"line", line, {NULL}, "NN+phys+reg"},
     {"global", global, {NULL}, "NN+phys+reg"},
@@ -278,6 +280,8 @@ static void names_and_refusals(void **state)
     const char *yaml, *change[4], *message;
   } bad[] = {
       {pendulum, {"hybrid.after=unet"}, "hybrid.after = unet is for images"},
+      {pendulum, {"hybrid.after=calibration", "hybrid.latent_after=0"}, "hybrid.latent_after = 0"},
+      {pendulum, {"hybrid.after=calibration", "hybrid.known=nothing", "hybrid.inside=nothing"}, "no solution"},
       {pendulum, {"hybrid.known=nothing", "hybrid.inside=parameters"}, "hybrid.inside = parameters"},
       {pendulum, {"hybrid.known=kinematics", "hybrid.inside=nothing", "hybrid.after=nothing"}, "leave nothing"},
       {pendulum, {"hybrid.inside_layers=[conv 4]"}, "dense layers only"},
