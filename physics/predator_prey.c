@@ -23,7 +23,7 @@ typedef struct prey_opts {
   gb_reals G, predation, prey, predator, gain, offset, drift, G_box, predation_box;
   double drift_time;
   double growth, polymerase, exonuclease, prey_decay, predator_decay, load, saturation;
-  const char *observe, *law, *method;
+  const char *observe, *law, *start, *method;
 } prey_opts;
 
 static const gb_field fields[] = {
@@ -59,6 +59,10 @@ static const gb_field fields[] = {
               "Predators Km that halve what the exonuclease does."),
     GB_WORD(prey_opts, law, "template", "template|template_and_predation", GB_FIXED,
             "Parameters of the known part: G, or G and k2."),
+    GB_WORD(
+        prey_opts, start, "observed", "observed|prepared", GB_FIXED,
+        "Where the known part starts: at what the first frame shows, what is not seen in the middle of its range; or "
+        "all in the middle of their ranges, as the sample was prepared."),
     GB_NUMBER(prey_opts, G_box, "[50, 250]", 0, 1e5, "nM", GB_FIXED, "Box [low, high] in which G is inferred."),
     GB_NUMBER(prey_opts, predation_box, "[0.001, 0.006]", 0, 10, "1/(nM min)", GB_FIXED,
               "Box [low, high] in which k2 is inferred."),
@@ -244,15 +248,19 @@ static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double
 
 static const gb_simulator simulator = {.n_truth = N_TRUTH, .truth = truth, .simulate = simulate, .exact = exact};
 
-/* A predator that is not seen starts in the middle of its range. */
+static double middle(const predator_prey *p, gb_reals range)
+{
+  return (range.v[0] + range.v[1]) / 2 / p->opts.unit;
+}
+
 static void start(void *self, size_t rows, const gb_real *x, double *u)
 {
   const predator_prey *p = self;
   size_t n = (size_t)p->opts.frames * p->seen;
-  double unseen = (p->opts.predator.v[0] + p->opts.predator.v[1]) / 2 / p->opts.unit;
+  bool observed = gb_is(p->opts.start, "observed");
   for (size_t r = 0; r < rows; r++) {
-    u[r] = (double)x[r * n];
-    u[rows + r] = p->seen == 2 ? (double)x[r * n + 1] : unseen;
+    u[r] = observed ? (double)x[r * n] : middle(p, p->opts.prey);
+    u[rows + r] = observed && p->seen == 2 ? (double)x[r * n + 1] : middle(p, p->opts.predator);
   }
 }
 

@@ -40,10 +40,10 @@ static bool has_law(const work *w)
 
 /* --- latents that go with a value of the parameter, on average */
 
-/* Mean latents of the training rows whose value is nearest: a hundredth of them. */
-static void typical(const work *w, double value, double *out)
+/* The first training row whose value is not below this one. */
+static size_t place_of(const work *w, double value)
 {
-  size_t low = 0, high = w->n_train, count = w->n_train / 100 + 1;
+  size_t low = 0, high = w->n_train;
   while (low < high) {
     size_t middle = (low + high) / 2;
     if (w->at[middle] < value)
@@ -51,11 +51,21 @@ static void typical(const work *w, double value, double *out)
     else
       high = middle;
   }
-  size_t first = low > count / 2 ? low - count / 2 : 0;
-  if (first + count > w->n_train) first = w->n_train - count;
+  return low;
+}
+
+/* Mean latents of the training rows whose value is nearest: a hundredth of them. */
+static void typical(const work *w, double value, double *out)
+{
+  size_t n = w->n_train, count = n / 100 + 1, first = place_of(w, value), end = first;
+  while (end - first < count)
+    if (end == n || (first > 0 && value - w->at[first - 1] <= w->at[end] - value))
+      first--;
+    else
+      end++;
   for (size_t j = 0; j < w->n_latent; j++) {
     out[j] = 0;
-    for (size_t i = first; i < first + count; i++) out[j] += w->mean[i * w->n_latent + j] / (double)count;
+    for (size_t i = first; i < end; i++) out[j] += w->mean[i * w->n_latent + j] / (double)count;
   }
 }
 
