@@ -6,7 +6,9 @@
  * dP/dt = k2 pol N P - rec kP P / (1 + P / Km)
  * in nM and minutes. Where the prey N cannot grow faster than it is degraded it dies out (G below 90 nM with the
  * defaults); with much template G the oscillations are damped (above 170 nM); between them they go on. What is known
- * counts concentrations below 0, which a network may cause, as 0. */
+ * counts concentrations below 0, which a network may cause, as 0.
+ * What is seen is light: gain u + offset + drift (1 - exp(-t / drift_time)), of both strands alike. The known part
+ * knows nothing of that. */
 #include <math.h>
 #include <string.h>
 
@@ -18,9 +20,10 @@
 typedef struct prey_opts {
   int64_t frames;
   double frame_time, noise, unit, tolerance;
-  gb_reals G, predation, prey, predator, G_box, predation_box;
+  gb_reals G, predation, prey, predator, gain, offset, drift, G_box, predation_box;
+  double drift_time;
   double growth, polymerase, exonuclease, prey_decay, predator_decay, load, saturation;
-  const char *observe, *law, *method;
+  const char *observe, *law, *start, *method;
 } prey_opts;
 
 static const gb_field fields[] = {
@@ -35,6 +38,16 @@ static const gb_field fields[] = {
               "Range [low, high] of the rate k2 of predation."),
     GB_NUMBER(prey_opts, prey, "[10, 10]", 0, 1e5, "nM", GB_FIXED, "Range [low, high] of the prey at t = 0."),
     GB_NUMBER(prey_opts, predator, "[10, 10]", 0, 1e5, "nM", GB_FIXED, "Range [low, high] of the predator at t = 0."),
+    GB_NUMBER(
+        prey_opts, gain, "[1, 1]", 1e-3, 1e3, "1", GB_FIXED,
+        "Range [low, high] of the factor by which a curve is brighter than its concentrations, each curve its own; "
+        "the known part does not know of it, nor of the next two."),
+    GB_NUMBER(prey_opts, offset, "[0, 0]", -1e3, 1e3, "unit", GB_FIXED,
+              "Range [low, high] of the light that is there at t = 0 without any strand."),
+    GB_NUMBER(prey_opts, drift, "[0, 0]", -1e3, 1e3, "unit", GB_FIXED,
+              "Range [low, high] of what comes to that light in the long run."),
+    GB_NUMBER(prey_opts, drift_time, "300", 1e-6, 1e9, "min", GB_FIXED,
+              "Time in which all but 1/e of the drift has come."),
     GB_NUMBER(prey_opts, growth, "0.0020", 0, 10, "1/(nM min)", GB_FIXED, "Rate k1 of growth."),
     GB_NUMBER(prey_opts, polymerase, "3.7", 0, 1e4, "nM", GB_FIXED, "Polymerase pol."),
     GB_NUMBER(prey_opts, exonuclease, "32.5", 0, 1e4, "nM", GB_FIXED, "Exonuclease rec."),
@@ -46,6 +59,10 @@ static const gb_field fields[] = {
               "Predators Km that halve what the exonuclease does."),
     GB_WORD(prey_opts, law, "template", "template|template_and_predation", GB_FIXED,
             "Parameters of the known part: G, or G and k2."),
+    GB_WORD(
+        prey_opts, start, "observed", "observed|prepared", GB_FIXED,
+        "Where the known part starts: at what the first frame shows, what is not seen in the middle of its range; or "
+        "all in the middle of their ranges, as the sample was prepared."),
     GB_NUMBER(prey_opts, G_box, "[50, 250]", 0, 1e5, "nM", GB_FIXED, "Box [low, high] in which G is inferred."),
     GB_NUMBER(prey_opts, predation_box, "[0.001, 0.006]", 0, 10, "1/(nM min)", GB_FIXED,
               "Box [low, high] in which k2 is inferred."),
@@ -62,6 +79,9 @@ static gb_err check(const void *opts)
   GB_TRY(gb_range_check("predator_prey.predation", o->predation));
   GB_TRY(gb_range_check("predator_prey.prey", o->prey));
   GB_TRY(gb_range_check("predator_prey.predator", o->predator));
+  GB_TRY(gb_range_check("predator_prey.gain", o->gain));
+  GB_TRY(gb_range_check("predator_prey.offset", o->offset));
+  GB_TRY(gb_range_check("predator_prey.drift", o->drift));
   GB_TRY(gb_box_check("predator_prey.G_box", o->G_box, "predator_prey.G", o->G));
   if (gb_is(o->law, "template")) return GB_OK;
   return gb_box_check("predator_prey.predation_box", o->predation_box, "predator_prey.predation", o->predation);
@@ -71,13 +91,16 @@ static const gb_schema schema = {"predator_prey", "Predator and prey: what is si
                                  sizeof(prey_opts), fields, check};
 
 /* The parameters of the known part come first. */
-enum { TEMPLATE, PREDATION, N_PARAMETER, PREY = N_PARAMETER, PREDATOR, N_DRAWN };
+enum { TEMPLATE, PREDATION, N_PARAMETER, PREY = N_PARAMETER, PREDATOR, GAIN, OFFSET, DRIFT, N_DRAWN };
 enum { N_TRUTH = N_DRAWN + GB_CURVE_NUMBERS };
 static const gb_var truth[N_TRUTH] = {
     {"template", "nM", "Template G on which the prey grows."},
     {"predation", "1/(nM min)", "Rate k2 of predation."},
     {"prey", "nM", "Prey at t = 0."},
     {"predator", "nM", "Predators at t = 0."},
+    {"gain", "1", "How much brighter the curve is than its concentrations."},
+    {"offset", "unit", "Light at t = 0 without any strand."},
+    {"drift", "unit", "What comes to it in the long run."},
     GB_CURVE_VARS("min", "unit"),
 };
 
@@ -133,7 +156,7 @@ typedef struct kinetics {
 
 GB_INLINE kinetics react(const prey_opts *o, double n, double p, double G, double k2)
 {
-  double has_n = n > 0, has_p = p > 0, N = has_n * n, P = has_p * p;
+  double has_n = n > 0 ? 1 : 0, has_p = p > 0 ? 1 : 0, N = n > 0 ? n : 0, P = p > 0 ? p : 0;
   double full = 1 / (1 + o->load * G * N), grow = o->growth * o->polymerase * G * N * full;
   double free = 1 / (1 + P / o->saturation), cut_n = o->exonuclease * o->prey_decay * free,
          cut_p = o->exonuclease * o->predator_decay * free, eaten = o->polymerase * N * P;
@@ -185,7 +208,7 @@ static gb_err integrator(predator_prey *p)
   return gb_integrator_create(&f, &p->integrator);
 }
 
-/* x [frames, seen], in units. */
+/* x [frames, seen], in units: light. */
 static gb_err solve(const void *self, const double *z, size_t frames, double *x)
 {
   predator_prey *p = (predator_prey *)self; /* the truth and the integrator are its scratch */
@@ -197,8 +220,10 @@ static gb_err solve(const void *self, const double *z, size_t frames, double *x)
   u = time + frames;
   for (size_t k = 0; k < frames; k++) time[k] = (double)k * p->opts.frame_time;
   e = gb_integrator_run(p->integrator, z + PREY, frames, time, u);
-  for (size_t k = 0; !e && k < frames; k++)
-    for (size_t i = 0; i < p->seen; i++) x[k * p->seen + i] = fmax(u[2 * k + i], 0) / p->opts.unit;
+  for (size_t k = 0; !e && k < frames; k++) {
+    double dark = z[OFFSET] - z[DRIFT] * expm1(-time[k] / p->opts.drift_time);
+    for (size_t i = 0; i < p->seen; i++) x[k * p->seen + i] = z[GAIN] * (fmax(u[2 * k + i], 0) / p->opts.unit) + dark;
+  }
   gb_free(&time);
   return e;
 }
@@ -225,7 +250,8 @@ static gb_err exact(void *self, const double *z, size_t frames, float *x)
 static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double *z)
 {
   const predator_prey *p = self;
-  const gb_reals range[N_DRAWN] = {p->opts.G, p->opts.predation, p->opts.prey, p->opts.predator};
+  const prey_opts *o = &p->opts;
+  const gb_reals range[N_DRAWN] = {o->G, o->predation, o->prey, o->predator, o->gain, o->offset, o->drift};
   gb_solved s = solved(p);
   for (uint32_t k = 0; k < N_DRAWN; k++) z[k] = gb_row_draw(seed, row, k, range[k]);
   return gb_solved_row(&s, seed, row, z, x);
@@ -233,33 +259,56 @@ static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double
 
 static const gb_simulator simulator = {.n_truth = N_TRUTH, .truth = truth, .simulate = simulate, .exact = exact};
 
-/* A predator that is not seen starts in the middle of its range. */
+static double middle(const predator_prey *p, gb_reals range)
+{
+  return (range.v[0] + range.v[1]) / 2 / p->opts.unit;
+}
+
 static void start(void *self, size_t rows, const gb_real *x, double *u)
 {
   const predator_prey *p = self;
   size_t n = (size_t)p->opts.frames * p->seen;
-  double unseen = (p->opts.predator.v[0] + p->opts.predator.v[1]) / 2 / p->opts.unit;
+  bool observed = gb_is(p->opts.start, "observed");
   for (size_t r = 0; r < rows; r++) {
-    u[r] = (double)x[r * n];
-    u[rows + r] = p->seen == 2 ? (double)x[r * n + 1] : unseen;
+    u[r] = observed ? (double)x[r * n] : middle(p, p->opts.prey);
+    u[rows + r] = observed && p->seen == 2 ? (double)x[r * n + 1] : middle(p, p->opts.predator);
   }
 }
 
-/* k2 of row r. */
-GB_INLINE double predation_of(const predator_prey *p, size_t rows, const double *theta, size_t r)
+/* Loops over rows, which become vector loops as the compiler knows what does not depend on the row. */
+GB_INLINE void rates(const prey_opts *restrict o, bool fixed, double k2, size_t rows, const double *restrict u,
+                     const double *restrict theta, double *restrict du)
 {
-  return p->predation_known ? p->predation : theta[rows + r];
+  double unit = o->unit, per = 1 / unit;
+  for (size_t r = 0; r < rows; r++) {
+    kinetics k = react(o, unit * u[r], unit * u[rows + r], theta[r], fixed ? k2 : theta[rows + r]);
+    du[r] = k.dn * per;
+    du[rows + r] = k.dp * per;
+  }
 }
 
 static void rate(void *self, size_t rows, double t, const double *u, const double *theta, double *du)
 {
   const predator_prey *p = self;
-  double unit = p->opts.unit;
   (void)t;
+  if (p->predation_known)
+    rates(&p->opts, true, p->predation, rows, u, theta, du);
+  else
+    rates(&p->opts, false, 0, rows, u, theta, du);
+}
+
+GB_INLINE void pull_back(const prey_opts *restrict o, bool fixed, double k2, bool parameters, size_t rows,
+                         const double *restrict u, const double *restrict theta, const double *restrict w,
+                         double *restrict ubar, double *restrict theta_bar)
+{
+  double unit = o->unit, per = 1 / unit;
   for (size_t r = 0; r < rows; r++) {
-    kinetics k = react(&p->opts, unit * u[r], unit * u[rows + r], theta[r], predation_of(p, rows, theta, r));
-    du[r] = k.dn / unit;
-    du[rows + r] = k.dp / unit;
+    double of_n = w[r], of_p = w[rows + r];
+    kinetics k = react(o, unit * u[r], unit * u[rows + r], theta[r], fixed ? k2 : theta[rows + r]);
+    ubar[r] += k.n_n * of_n + k.p_n * of_p;
+    ubar[rows + r] += k.n_p * of_n + k.p_p * of_p;
+    if (parameters) theta_bar[r] += k.n_G * per * of_n;
+    if (parameters && !fixed) theta_bar[rows + r] += k.eaten * per * (of_p - of_n);
   }
 }
 
@@ -267,16 +316,15 @@ static void rate_vjp(void *self, size_t rows, double t, const double *u, const d
                      double *ubar, double *theta_bar)
 {
   const predator_prey *p = self;
-  double unit = p->opts.unit;
   (void)t;
-  for (size_t r = 0; r < rows; r++) {
-    kinetics k = react(&p->opts, unit * u[r], unit * u[rows + r], theta[r], predation_of(p, rows, theta, r));
-    ubar[r] += k.n_n * w[r] + k.p_n * w[rows + r];
-    ubar[rows + r] += k.n_p * w[r] + k.p_p * w[rows + r];
-    if (!theta_bar) continue;
-    theta_bar[r] += k.n_G / unit * w[r];
-    if (!p->predation_known) theta_bar[rows + r] += k.eaten / unit * (w[rows + r] - w[r]);
-  }
+  if (p->predation_known && theta_bar)
+    pull_back(&p->opts, true, p->predation, true, rows, u, theta, w, ubar, theta_bar);
+  else if (p->predation_known)
+    pull_back(&p->opts, true, p->predation, false, rows, u, theta, w, ubar, theta_bar);
+  else if (theta_bar)
+    pull_back(&p->opts, false, 0, true, rows, u, theta, w, ubar, theta_bar);
+  else
+    pull_back(&p->opts, false, 0, false, rows, u, theta, w, ubar, theta_bar);
 }
 
 static const gb_dynamics dynamics = {

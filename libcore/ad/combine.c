@@ -1,6 +1,7 @@
 /* ad/combine.c - what only moves numbers is one op: blocks of an input that are blocks of the result. */
 #include "ad/combine.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "linalg/vmath.h"
@@ -358,4 +359,39 @@ gb_node *gb_mix_channels(gb_graph *g, gb_node *x, gb_node *w)
   if (!x || !w) return NULL;
   GB_ASSERT(w->width == x->shape.c + 1);
   return gb_graph_apply(g, &mix_op, NULL, (gb_shape){x->shape.h, x->shape.w, 1}, 2, (gb_node *[]){x, w});
+}
+
+static gb_err amplify_forward(gb_node *y)
+{
+  size_t c = y->shape.c;
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t k = 0; k < c; k++) {
+      gb_real gain = (gb_real)exp((double)y->in[1]->v[r * c + k]);
+      for (size_t i = r * y->width + k; i < (r + 1) * y->width; i += c) y->v[i] = gain * y->in[0]->v[i];
+    }
+  return GB_OK;
+}
+
+static gb_err amplify_vjp(gb_node *y)
+{
+  gb_node *x = y->in[0], *w = y->in[1];
+  size_t c = y->shape.c;
+  for (size_t r = 0; r < y->rows; r++)
+    for (size_t k = 0; k < c; k++) {
+      gb_real gain = (gb_real)exp((double)w->v[r * c + k]);
+      for (size_t i = r * y->width + k; i < (r + 1) * y->width; i += c) {
+        if (x->g) x->g[i] += y->g[i] * gain;
+        if (w->g) w->g[r * c + k] += y->g[i] * y->v[i];
+      }
+    }
+  return GB_OK;
+}
+
+static const gb_op amplify_op = {"amplify", amplify_forward, amplify_vjp};
+
+gb_node *gb_amplify(gb_graph *g, gb_node *x, gb_node *w)
+{
+  if (!x || !w) return NULL;
+  GB_ASSERT(w->width == x->shape.c);
+  return gb_graph_apply(g, &amplify_op, NULL, x->shape, 2, (gb_node *[]){x, w});
 }

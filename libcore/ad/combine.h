@@ -61,3 +61,8 @@ gb_node *gb_repeat(gb_graph *g, gb_node *weights, gb_shape shape);
  *  Local.
  *  @param[in] w  [c + 1], which each sample has of its own */
 gb_node *gb_mix_channels(gb_graph *g, gb_node *x, gb_node *w);
+
+/** y = exp(w) x, channel by channel.
+ *  Local.
+ *  @param[in] w  [channels of x], which each sample has of its own */
+gb_node *gb_amplify(gb_graph *g, gb_node *x, gb_node *w);

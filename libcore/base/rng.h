@@ -32,7 +32,7 @@ typedef enum gb_purpose {
   GB_RNG_PARAMETER,  /* parameters of the known part, drawn to train an encoder */
   GB_RNG_SPLIT,      /* which rows of a foreign file are for training, validation and test */
   GB_RNG_DRAWN,      /* noise of samples of the known part that train an encoder */
-  GB_RNG_SURROUND,   /* what surrounds the known image in them */
+  GB_RNG_SURROUND,   /* what an image or an instrument shows besides in them */
   GB_RNG_DESIGN,     /* points of a sweep, and the order in which it visits them */
 } gb_purpose;
 

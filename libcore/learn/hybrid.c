@@ -25,12 +25,20 @@ static const gb_field fields[] = {
     GB_WORD(gb_hybrid_opts, clock, "time", "none|time|circle", GB_FIXED,
             "What it is told of time: nothing, t, or (sin t, cos t)."),
     GB_NUMBER(gb_hybrid_opts, latent_inside, "1", 0, 1024, "1", GB_FIXED, "Latent variables it is given."),
-    GB_WORD(gb_hybrid_opts, after, "residual", "nothing|residual|unet|network", GB_FIXED,
-            "The network behind the physics (physics -> network): none; one that is added to the solution; for images, "
-            "a U-Net over the physics' image beside one made from latents, or one that makes the image alone."),
-    GB_WORD(gb_hybrid_opts, after_layers, "[dense 128, dense 128]", NULL, GB_FIXED,
-            "Layers from all latents on: of `residual` the hidden ones; of `unet` and `network` up to an image."),
+    GB_WORD(
+        gb_hybrid_opts, after, "residual", "nothing|residual|calibration|unet|network", GB_FIXED,
+        "The network behind the physics (physics -> network): none; one that is added to the solution; one that makes "
+        "of the solution what an instrument shows, by a gain for each component and a baseline, from latent_after "
+        "alone: they stay where parameters are changed; for images, a U-Net over the physics' image beside one made "
+        "from latents, or one that makes the image alone."),
+    GB_WORD(
+        gb_hybrid_opts, after_layers, "[dense 128, dense 128]", NULL, GB_FIXED,
+        "Layers from all latents on: of `residual` and `calibration` the hidden ones; of `unet` and `network` up to an "
+        "image."),
     GB_NUMBER(gb_hybrid_opts, latent_after, "2", 0, 1024, "1", GB_FIXED, "Latent variables it is given besides."),
+    GB_NUMBER(gb_hybrid_opts, knots, "4", 1, 4096, "1", GB_FIXED,
+              "Of `calibration`: numbers at equal distances between which the baseline is interpolated linearly. With "
+              "few of them it is slow, and cannot do the work of the law."),
     GB_NUMBER(gb_hybrid_opts, unet, "[8, 16, 32, 64]", 1, 4096, "channels", GB_FIXED,
               "Channels of the levels of the U-Net."),
     GB_WORD(gb_hybrid_opts, frame_map, "false", NULL, GB_FIXED,
@@ -40,10 +48,12 @@ static const gb_field fields[] = {
             "parameters."),
     GB_WORD(gb_hybrid_opts, heads, "[dense 64, dense 32]", NULL, GB_FIXED,
             "Hidden layers between features and the mean or ln variance of a latent."),
-    GB_WORD(gb_hybrid_opts, unmixer, "residual", "nothing|residual|frames|channels", GB_FIXED,
-            "How the sample is turned into what the known part alone would have made: not at all; sample + network of "
-            "(sample, means of the other latents); a linear map of every frame + network of those means; of images, "
-            "one channel, a weighted mean of them and a pedestal, from the features."),
+    GB_WORD(
+        gb_hybrid_opts, unmixer, "residual", "nothing|residual|frames|channels", GB_FIXED,
+        "How the sample is turned into what the known part alone would have made: not at all; sample + network of "
+        "(sample, means of the other latents); a gain and a baseline from those means; a linear map of every frame + "
+        "network of those means; of images, "
+        "one channel, a weighted mean of them and a pedestal, from the features."),
     GB_WORD(gb_hybrid_opts, unmixer_layers, "[dense 128, dense 128]", NULL, GB_FIXED, "Its hidden layers."),
     GB_WORD(gb_hybrid_opts, activation, "elu", GB_ACTIVATIONS, GB_FIXED, "Activation of layers that name none."),
     GB_WORD(gb_hybrid_opts, inference, "encoder", "encoder|global", GB_FIXED,
@@ -51,6 +61,9 @@ static const gb_field fields[] = {
             "there are no latents."),
     GB_NUMBER(gb_hybrid_opts, start, "[]", -1e12, 1e12, "those of the physics", GB_FIXED,
               "With inference: global, where the parameters start."),
+    GB_NUMBER(gb_hybrid_opts, spread, "0.1", 1e-6, 10, "widths of the box", GB_FIXED,
+              "Standard deviation with which parameters are inferred before anything is learned. Oscillations must not "
+              "lose their phase by it, else the law is of no use at first."),
     GB_NUMBER(gb_hybrid_opts, sigma, "0.0111", 1e-6, 1e3, "unit of the samples", GB_FIXED,
               "Standard deviation of the Gaussian noise of observations."),
     {0}};
@@ -74,6 +87,15 @@ static const gb_field regularizer_fields[] = {
     GB_NUMBER(gb_regularizer_opts, augmentation_noise, "0", 0, 1e3, "unit of the samples", GB_FIXED,
               "Standard deviation of Gaussian noise on those solutions: an encoder that has seen only noiseless ones "
               "reads too much into observations."),
+    GB_NUMBER(
+        gb_regularizer_opts, augmentation_gain, "0", 0, 10, "1", GB_FIXED,
+        "Of differential equations: standard deviation of the logarithm of a gain by which each component of those "
+        "solutions is multiplied, as an instrument might."),
+    GB_NUMBER(gb_regularizer_opts, augmentation_baseline, "0", 0, 1e3, "unit of the samples", GB_FIXED,
+              "Standard deviation of each knot (hybrid.knots) of a baseline that is added to them."),
+    GB_NUMBER(gb_regularizer_opts, pretraining, "0", 0, 1e12, "steps", GB_FIXED,
+              "First steps in which nothing but the augmentation counts: the encoder learns to read the law before "
+              "networks can learn to do without it."),
     GB_NUMBER(gb_regularizer_opts, network_norm, "0", 0, 1e12, "1", GB_FIXED,
               "Weight of the squared norm of the network in the equation relative to that of the state, on observed "
               "states (APHYNITY); with hybrid.inference: global."),
@@ -111,7 +133,7 @@ const char *gb_hybrid_name(const gb_hybrid_opts *o, const gb_regularizer_opts *r
   return !network ? "Phys-only" : regularised ? "NN+phys+reg" : "NN+phys";
 }
 
-static gb_err check_image(const gb_hybrid_opts *o)
+static gb_err check_image(const gb_hybrid_opts *o, const gb_regularizer_opts *r)
 {
   GB_CHECK(gb_is(o->inside, "nothing"), GB_ERR_CONFIG,
            "hybrid.inside = %s: an image is no differential equation. Set it to nothing.", o->inside);
@@ -125,14 +147,24 @@ static gb_err check_image(const gb_hybrid_opts *o)
   GB_CHECK(!gb_is(o->known, "law") || gb_is(o->unmixer, "channels"), GB_ERR_CONFIG,
            "hybrid.unmixer = %s: of images it mixes `channels`", o->unmixer);
   GB_CHECK(gb_is(o->inference, "encoder"), GB_ERR_CONFIG, "hybrid.inference = global is for differential equations");
+  GB_CHECK(r->augmentation_gain == 0 && r->augmentation_baseline == 0, GB_ERR_CONFIG,
+           "regularizer.augmentation_gain = %g and augmentation_baseline = %g are for differential equations. Set both "
+           "to 0.",
+           r->augmentation_gain, r->augmentation_baseline);
   return GB_OK;
 }
 
 static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
 {
   bool law = gb_is(o->known, "law");
-  GB_CHECK(gb_is(o->after, "nothing") || gb_is(o->after, "residual"), GB_ERR_CONFIG,
-           "hybrid.after = %s is for images. Set it to residual or nothing.", o->after);
+  GB_CHECK(gb_is(o->after, "nothing") || gb_is(o->after, "residual") || gb_is(o->after, "calibration"), GB_ERR_CONFIG,
+           "hybrid.after = %s is for images. Set it to residual, calibration or nothing.", o->after);
+  GB_CHECK(!gb_is(o->after, "calibration") || o->latent_after > 0, GB_ERR_CONFIG,
+           "hybrid.latent_after = 0: hybrid.after = calibration is made from these latents. Set 1 or more.");
+  GB_CHECK(
+      !gb_is(o->after, "calibration") || law || !gb_is(o->inside, "nothing"), GB_ERR_CONFIG,
+      "hybrid.after = calibration, but hybrid.known = %s and hybrid.inside = nothing leave no solution to calibrate",
+      o->known);
   GB_CHECK(!gb_is(o->unmixer, "channels"), GB_ERR_CONFIG, "hybrid.unmixer = channels is for images");
   GB_CHECK(law || !gb_is(o->inside, "parameters"), GB_ERR_CONFIG,
            "hybrid.inside = parameters multiplies those of the law, but hybrid.known = %s", o->known);
@@ -201,6 +233,17 @@ static gb_err check_classes(const gb_hybrid_plan *p)
   return e;
 }
 
+static gb_err check_pretraining(const gb_regularizer_opts *r, const gb_hybrid_opts *o)
+{
+  bool drawn = r->augmentation > 0 && gb_is(o->known, "law") && gb_is(o->inference, "encoder");
+  GB_CHECK(!r->pretraining || drawn, GB_ERR_CONFIG,
+           "regularizer.pretraining = %lld: there is no augmentation that could count alone. Set "
+           "regularizer.augmentation above 0, of a model with hybrid.known: law and hybrid.inference: encoder, or "
+           "regularizer.pretraining to 0.",
+           (long long)r->pretraining);
+  return GB_OK;
+}
+
 static gb_err check(const gb_hybrid_plan *p)
 {
   const gb_physics *k = p->sim->kind;
@@ -209,10 +252,11 @@ static gb_err check(const gb_hybrid_plan *p)
            "run.physics = %s: a grey-box VAE needs a differential equation, an image or a simulator", k->name);
   GB_TRY(check_objective(p->objective, o));
   GB_TRY(check_classes(p));
+  GB_TRY(check_pretraining(p->regularizer, o));
   GB_CHECK(!p->frames || p->frames == p->sim->dims.frames || gb_is(o->after, "nothing"), GB_ERR_CONFIG,
            "hybrid.after = %s makes %zu frames and no other number of them", o->after, p->sim->dims.frames);
   if (!k->image && !k->dynamics) return check_nothing(k, o);
-  return k->image ? check_image(o) : check_equation(o, &p->sim->dims);
+  return k->image ? check_image(o, p->regularizer) : check_equation(o, &p->sim->dims);
 }
 
 gb_err gb_hybrid_create(const gb_hybrid_plan *plan, gb_text *table, gb_hybrid **out)
@@ -248,6 +292,17 @@ void gb_hybrid_destroy(gb_hybrid **h)
   gb_free(h);
 }
 
+/* Of each component ln gain, then knots of the baseline. */
+static void draw_calibrations(gb_hybrid *h, size_t n, gb_pass pass)
+{
+  const gb_regularizer_opts *o = h->plan.regularizer;
+  size_t width = h->of.drawn_calibration->width, gains = h->plan.sim->dims.seen;
+  gb_real *v = h->of.drawn_calibration->v;
+  gb_normals(h->plan.seed, GB_RNG_SURROUND, pass.first_row, pass.step, n, width, width, v);
+  for (size_t i = 0; i < n * width; i++)
+    v[i] *= (gb_real)(i % width < gains ? o->augmentation_gain : o->augmentation_baseline);
+}
+
 /* Parameters of the known part, uniform in their box, for every row of this step; and what their samples have besides.
  */
 static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
@@ -259,6 +314,7 @@ static void draw_parameters(gb_hybrid *h, size_t n, gb_pass pass)
     gb_rng_words(gb_rng_key(h->plan.seed, GB_RNG_PARAMETER, pass.first_row + r, pass.step), 0, m, word);
     for (size_t j = 0; j < m; j++) h->of.drawn->v[r * m + j] = (gb_real)gb_rng_between(word[j], d->low[j], d->high[j]);
   }
+  if (h->of.drawn_calibration) draw_calibrations(h, n, pass);
   if (!h->of.drawn_noise) return;
   const gb_image *image = h->plan.sim->kind->image;
   gb_real sd = (gb_real)h->plan.regularizer->augmentation_noise, *v = h->of.drawn_noise->v;
@@ -355,11 +411,12 @@ static gb_err backward(void *self, const double *weight, const gb_gradient *out)
 static void weights(const void *self, uint64_t step, double *weight)
 {
   const gb_hybrid *h = self;
-  bool judging = step == GB_PASS_FIXED;
+  bool judging = step == GB_PASS_FIXED, early = !judging && step < (uint64_t)h->plan.regularizer->pretraining;
   double beta = judging ? 1 : gb_objective_beta(h->plan.objective, step);
   for (int k = 0; k < h->of.n_terms; k++) {
     const gb_hybrid_term *t = &h->of.term[k];
     weight[k] = judging ? k == 0 : t->times_beta ? t->weight * beta : t->weight;
+    if (early && strcmp(t->name, "augmentation")) weight[k] = 0;
   }
 }
 

@@ -16,17 +16,18 @@ typedef struct gb_hybrid_opts {
   const char *known, *inside, *inside_state, *clock, *after, *unmixer, *inference, *activation;
   gb_texts inside_layers, after_layers, features, heads, unmixer_layers;
   gb_reals unet, start;
-  int64_t latent_inside, latent_after;
+  int64_t latent_inside, latent_after, knots;
   bool frame_map;
-  double sigma;
+  double sigma, spread;
 } gb_hybrid_opts;
 extern const gb_schema gb_hybrid_schema; /* section "hybrid" */
 
 typedef struct gb_regularizer_opts {
   double classification;
   const char *class;
-  double reduced_model, reduced_model_kl, unmixing, augmentation, augmentation_noise, network_norm, multiplier,
-      multiplier_rate;
+  double reduced_model, reduced_model_kl, unmixing, augmentation, augmentation_noise, augmentation_gain,
+      augmentation_baseline, network_norm, multiplier, multiplier_rate;
+  int64_t pretraining;
 } gb_regularizer_opts;
 extern const gb_schema gb_regularizer_schema; /* section "regularizer" */
 

@@ -11,6 +11,7 @@
 #include "ad/combine.h"
 #include "ad/cross_entropy.h"
 #include "ad/elementwise.h"
+#include "ad/image.h"
 #include "ad/latent.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -128,6 +129,21 @@ static gb_node *mixed_channels(builder *b, gb_node *seen)
   return gb_mix_channels(b->g, b->out->x, w);
 }
 
+/* Of each component the logarithm of a gain, and knots of a baseline: how many numbers, and what they make of a curve.
+ */
+static size_t calibrations(const builder *b)
+{
+  return b->sample.c * (1 + (size_t)b->o->knots);
+}
+
+static gb_node *calibrated(builder *b, gb_node *x, gb_node *r)
+{
+  gb_graph *g = b->g;
+  size_t c = b->sample.c;
+  gb_node *knots = gb_slice(g, r, c, (gb_shape){(size_t)b->o->knots, 1, c});
+  return gb_add(g, gb_amplify(g, x, gb_slice(g, r, 0, flat(c))), gb_upsample(g, knots, b->sample.h, 1), GB_NONE);
+}
+
 /* What the sample would be if only the known part had made it, from the sample and the means of the other latents. */
 static gb_node *unmix(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
 {
@@ -163,7 +179,7 @@ static gb_node *law_alone(builder *b, gb_node *theta)
   return gb_reshape(b->g, gb_ode_solve(b->g, &p, b->out->x, theta, NULL), b->sample);
 }
 
-/* The encoder starts in the middle of the box, a tenth of its width uncertain: elsewhere samples of a narrow box would
+/* The encoder starts in the middle of the box, not too uncertain: elsewhere samples of a narrow box would
  * all be cut off at its ends, where no gradient leads back. */
 static void start_in_box(builder *b)
 {
@@ -171,18 +187,24 @@ static void start_in_box(builder *b)
   double mean[GB_MOST_PARAMETERS], logvar[GB_MOST_PARAMETERS];
   for (size_t j = 0; j < b->out->n_parameter; j++) {
     mean[j] = log(expm1((d->low[j] + d->high[j]) / 2)); /* softplus makes the middle of it */
-    logvar[j] = 2 * log((d->high[j] - d->low[j]) / 10);
+    logvar[j] = 2 * log((d->high[j] - d->low[j]) * b->o->spread);
   }
   start_about(b, "parameters.mean.output.0.bias", mean);
   start_about(b, "parameters.logvar.output.0.bias", logvar);
 }
 
-/* Samples of the known part alone, of parameters that are drawn, with noise as it may be on observations. */
+/* Samples of the known part alone, of parameters that are drawn, as an instrument may show them, with noise as it may
+ * be on observations. */
 static gb_node *drawn_samples(builder *b)
 {
   const gb_image *image = b->plan->sim->kind->image;
+  const gb_regularizer_opts *r = b->plan->regularizer;
   gb_node *y = gb_stop(b->g, law_alone(b, b->out->drawn));
-  if (b->plan->regularizer->augmentation_noise <= 0 && !(image && image->surround)) return y;
+  if (r->augmentation_gain > 0 || r->augmentation_baseline > 0) {
+    b->out->drawn_calibration = gb_graph_data(b->g, flat(calibrations(b)));
+    y = calibrated(b, y, b->out->drawn_calibration);
+  }
+  if (r->augmentation_noise <= 0 && !(image && image->surround)) return y;
   b->out->drawn_noise = gb_graph_data(b->g, y->shape);
   return gb_add(b->g, y, b->out->drawn_noise, GB_NONE);
 }
@@ -370,6 +392,16 @@ static gb_node *image_behind(builder *b, gb_node *h)
   return gb_activated(b->g, h, GB_SIGMOID);
 }
 
+/* What an instrument shows of a solution: gain times it, and a baseline. */
+static void calibration(builder *b)
+{
+  gb_node **y = b->out->decode;
+  gb_node *r =
+      perceptron(b, "hybrid.after_layers", "after", b->o->after_layers, b->out->after, calibrations(b), "none");
+  if (y[GB_DECODE_P]) y[GB_DECODE_PB] = calibrated(b, y[GB_DECODE_P], r);
+  y[GB_DECODE_PAB] = y[GB_DECODE_PA] == y[GB_DECODE_P] ? y[GB_DECODE_PB] : calibrated(b, y[GB_DECODE_PA], r);
+}
+
 static void behind(builder *b)
 {
   gb_hybrid_graph *out = b->out;
@@ -379,6 +411,10 @@ static void behind(builder *b)
   if (gb_is(o->after, "nothing")) {
     y[GB_DECODE_PB] = y[GB_DECODE_P];
     y[GB_DECODE_PAB] = y[GB_DECODE_PA];
+    return;
+  }
+  if (gb_is(o->after, "calibration")) {
+    calibration(b);
     return;
   }
   gb_node *z = all_latents(b);

@@ -19,6 +19,7 @@ typedef struct gb_hybrid_graph {
   gb_node *label;   /* data: class of a sample, -1: unknown; or NULL */
   size_t classes;
   gb_node *drawn_noise;            /* data: noise and surroundings of their samples, or NULL */
+  gb_node *drawn_calibration;      /* data: ln gain and baseline of their curves, or NULL */
   gb_node *theta, *inside, *after; /* latents, or NULL */
   gb_node *mu, *logvar;            /* of all latents, parameters first, or NULL */
   double prior_mean[GB_MOST_PARAMETERS], prior_logvar[GB_MOST_PARAMETERS]; /* of parameters; of all others 0 */

@@ -3,6 +3,7 @@
 #include "report/hybrid_assess.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -244,8 +245,28 @@ static double correlation(size_t n, size_t stride, const double *x, const double
   return varies ? xy / sqrt(xx * yy) : NAN;
 }
 
+static int ascending(const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Of the relative errors of parameter j. */
+static gb_err find_median(gb_hybrid_assessment *a, size_t j)
+{
+  double *error;
+  size_t m = a->n_parameter;
+  GB_TRY(gb_new(&error, a->n));
+  for (size_t i = 0; i < a->n; i++)
+    error[i] = fabs(a->inferred[i * m + j] - a->truth[i * m + j]) / fabs(a->truth[i * m + j]);
+  qsort(error, a->n, sizeof *error, ascending);
+  a->number.parameter_median[j] = (error[(a->n - 1) / 2] + error[a->n / 2]) / 2;
+  gb_free(&error);
+  return GB_OK;
+}
+
 /* From the table of all rows, in their order. */
-static void sum_up(pass *p)
+static gb_err sum_up(pass *p)
 {
   gb_hybrid_assessment *a = p->a;
   gb_hybrid_numbers *s = &a->number;
@@ -276,7 +297,9 @@ static void sum_up(pass *p)
     for (size_t i = 0; i < a->n; i++) sum += fabs(a->inferred[i * m + j] - a->truth[i * m + j]);
     s->parameter_mae[j] = sum / n;
     s->correlation[j] = correlation(a->n, m, a->inferred + j, a->truth + j);
+    GB_TRY(find_median(a, j));
   }
+  return GB_OK;
 }
 
 static gb_err assess_test(pass *p)
@@ -288,8 +311,7 @@ static gb_err assess_test(pass *p)
   gb_comm_merge(p->c, a->sample, a->n_example * a->width);
   for (int d = 0; d < GB_DECODES; d++)
     if (a->decode[d]) gb_comm_merge(p->c, a->decode[d], a->n_example * a->decode_width[d]);
-  sum_up(p);
-  return GB_OK;
+  return gb_comm_agree(p->c, sum_up(p));
 }
 
 /* --- images from nothing but latents. */
@@ -450,6 +472,7 @@ gb_err gb_hybrid_assess(gb_comm c, gb_trained *m, const char *dir, gb_dataset *d
   if (!out->n) e = GB_FAIL(GB_ERR_CONFIG, "the data set has no test samples; make some (simulate.test)");
   GB_GOTO(e, gb_comm_agree(c, e), done);
   GB_GOTO(e, assess_test(&p), done);
+  GB_GOTO(e, gb_what_if_assess(c, m, data, p.truth, opts->what_if, &out->what_if, &out->number.what_if), done);
   GB_GOTO(e, generate(&p), done);
   GB_GOTO(e, extrapolate(&p, dir), done);
 done:
@@ -469,5 +492,6 @@ void gb_hybrid_assessment_free(gb_hybrid_assessment *a)
   gb_free(&a->sample);
   for (int d = 0; d < GB_DECODES; d++) gb_free(&a->decode[d]);
   gb_free(&a->generated);
+  gb_what_if_free(&a->what_if);
   *a = (gb_hybrid_assessment){0};
 }

@@ -21,6 +21,15 @@ static gb_plot begin(const char *more)
   return s;
 }
 
+/* Numbers over time, `stride` apart. */
+static int curve(gb_plot *s, double frame_time, size_t frames, size_t stride, const double *y)
+{
+  gb_text_add(&s->t, "$b%d << EOD\n", s->blocks);
+  for (size_t k = 0; k < frames; k++) gb_text_add(&s->t, "%.6g %.6g\n", (double)k * frame_time, y[k * stride]);
+  gb_text_add(&s->t, "EOD\n");
+  return s->blocks++;
+}
+
 gb_err gb_hybrid_figure_parameters(const gb_hybrid_report *r, gb_text *svg)
 {
   enum { MOST_POINTS = 1000 };
@@ -121,6 +130,31 @@ gb_err gb_hybrid_figure_scales(const gb_hybrid_report *r, gb_text *svg)
   return gb_plot_draw(&s, r->run, 1080, 440, svg);
 }
 
+gb_err gb_hybrid_figure_what_if(const gb_hybrid_report *r, gb_text *svg)
+{
+  const char *parameter = gb_hybrid_parameters(r)[0].name;
+  gb_plot s = begin("set xlabel 'time'\nset key off\n");
+  size_t shown[MOST_COLUMNS], n = 0;
+  for (size_t k = 0; k < r->n_groups && n < MOST_COLUMNS; k++)
+    if (first_of(r, &r->group[k])->a.what_if.n) shown[n++] = k;
+  size_t columns = first_of(r, &r->group[shown[0]])->a.what_if.n;
+  gb_text_add(&s.t, "set xtics %.2g\nset multiplot layout %zu,%zu\n", r->dims->frame_time * (double)r->dims->frames / 2,
+              n, columns);
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < columns; k++) {
+      const gb_what_if *w = &first_of(r, &r->group[shown[i]])->a.what_if;
+      int exact = curve(&s, r->dims->frame_time, w->frames, 1, w->exact + k * w->frames);
+      int decode = curve(&s, r->dims->frame_time, w->frames, 1, w->decode + k * w->frames);
+      gb_text_add(&s.t, "set title '%s = %g' noenhanced\n", i == 0 ? parameter : "", w->value[k]);
+      gb_plot_begin(&s);
+      gb_plot_curve(&s, exact, "using 1:2 with points pt 7 ps 0.25", "#000000", NULL);
+      gb_plot_curve(&s, decode, "using 1:2 with lines lw 1.5", gb_plot_colour(shown[i]), NULL);
+      gb_plot_end(&s);
+    }
+  gb_text_add(&s.t, "unset multiplot\n");
+  return gb_plot_draw(&s, r->run, 1080, (int)n * 200, svg);
+}
+
 gb_err gb_hybrid_figure_horizon(const gb_hybrid_report *r, gb_text *svg)
 {
   int own[GB_MOST_MODELS];
@@ -216,11 +250,7 @@ gb_err gb_hybrid_figure_learning(const gb_hybrid_report *r, gb_text *svg)
 /* One component of a trajectory over the frames. */
 static int trajectory(gb_plot *s, const gb_dims *d, const double *y)
 {
-  gb_text_add(&s->t, "$b%d << EOD\n", s->blocks);
-  for (size_t k = 0; k < d->frames; k++)
-    gb_text_add(&s->t, "%.6g %.6g\n", (double)k * d->frame_time, y[k * d->seen + d->seen / 2]);
-  gb_text_add(&s->t, "EOD\n");
-  return s->blocks++;
+  return curve(s, d->frame_time, d->frames, d->seen, y + d->seen / 2);
 }
 
 gb_err gb_hybrid_figure_trajectories(const gb_hybrid_report *r, gb_text *svg)

@@ -11,6 +11,12 @@ static double known(double v, bool reference)
   return reference ? gb_reference_value(v) : v;
 }
 
+static json_t *what_if(const gb_what_if_numbers *s, size_t n)
+{
+  return json_pack("{s:o, s:o, s:o, s:o}", "own", gb_json_number(s->own), "of", gb_json_list(n, 1, s->of), "all",
+                   gb_json_number(s->all), "across", gb_json_number(s->across));
+}
+
 static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bool reference)
 {
   const gb_var *parameter = gb_hybrid_parameters(r);
@@ -28,14 +34,17 @@ static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bo
   json_object_set_new(o, "network_norm", gb_json_number(known(s->network_norm, reference)));
   for (size_t j = 0; j < r->n_parameter; j++)
     json_object_set_new(parameters, parameter[j].name,
-                        json_pack("{s:o, s:o}", "mae", gb_json_number(known(s->parameter_mae[j], reference)),
-                                  "correlation", gb_json_number(known(s->correlation[j], reference))));
+                        json_pack("{s:o, s:o, s:o}", "mae", gb_json_number(known(s->parameter_mae[j], reference)),
+                                  "correlation", gb_json_number(known(s->correlation[j], reference)),
+                                  "median_relative_error", gb_json_number(known(s->parameter_median[j], reference))));
   for (size_t i = 0; i < GB_SCALES; i++) {
     json_array_append_new(counterfactual, gb_json_number(known(s->counterfactual[i], reference)));
     json_array_append_new(intervention, gb_json_number(known(s->intervention[i], reference)));
   }
   for (size_t i = 0; i < GB_HORIZONS; i++)
     json_array_append_new(extrapolation, gb_json_number(known(s->extrapolation[i], reference)));
+  const gb_what_if *asked = gb_hybrid_what_if(r);
+  if (asked && !reference) json_object_set_new(o, "what_if", what_if(&s->what_if, asked->n));
   json_object_set_new(o, "parameters", parameters);
   json_object_set_new(o, "counterfactual", counterfactual);
   json_object_set_new(o, "intervention", intervention);
@@ -116,7 +125,9 @@ static json_t *axes(const gb_hybrid_report *r)
   json_t *frames = json_array();
   for (size_t i = 0; i < GB_HORIZONS && r->physics->dynamics; i++)
     json_array_append_new(frames, json_integer((json_int_t)((size_t)gb_horizon[i] * r->dims->frames) - 1));
-  return json_pack("{s:o, s:o}", "scale", gb_json_list(GB_SCALES, 1, gb_scale), "frame", frames);
+  const gb_what_if *asked = gb_hybrid_what_if(r);
+  return json_pack("{s:o, s:o, s:o}", "scale", gb_json_list(GB_SCALES, 1, gb_scale), "frame", frames, "what_if",
+                   gb_json_list(asked ? asked->n : 0, 1, asked ? asked->value : NULL));
 }
 
 gb_err gb_hybrid_json(const gb_hybrid_report *r, gb_text *out)

@@ -37,7 +37,7 @@ static void reference_cell(gb_text *t, const gb_reference *of, size_t offset)
 
 /* Which numbers a table has. */
 typedef struct columns {
-  size_t n, offset[5 + 2 * GB_MOST_PARAMETERS];
+  size_t n, offset[5 + 3 * GB_MOST_PARAMETERS];
   gb_text heads;
 } columns;
 
@@ -144,15 +144,17 @@ static gb_err reconstruction(const gb_hybrid_report *r, gb_text *t)
   }
   for (size_t j = 0; j < r->n_parameter; j++) {
     add_column(&c, offsetof(gb_hybrid_numbers, parameter_mae) + j * sizeof(double), "MAE of ", parameter[j].name);
-    if (!r->member[0].global) /* one value has no correlation */
-      add_column(&c, offsetof(gb_hybrid_numbers, correlation) + j * sizeof(double), "r of ", parameter[j].name);
+    if (r->member[0].global) continue; /* one value has no correlation */
+    add_column(&c, offsetof(gb_hybrid_numbers, parameter_median) + j * sizeof(double), "median of ", parameter[j].name);
+    add_column(&c, offsetof(gb_hybrid_numbers, correlation) + j * sizeof(double), "r of ", parameter[j].name);
   }
   gb_text_add(t, "<h2>Reconstruction and parameters</h2>\n");
   GB_TRY(table(r, &c, t));
   gb_text_add(t,
               "<p>Over the %zu test samples, with posterior means. L2: mean over samples of the Euclidean norm of "
               "reconstruction − sample; MAE: mean |difference| of one number; SSE: mean over samples of the squared "
-              "norm. Of a parameter: mean |inferred − true|, and Pearson's correlation r. Mean ± standard deviation "
+              "norm. Of a parameter: mean |inferred − true|, median of |inferred − true| / |true|, and Pearson's "
+              "correlation r. Mean ± standard deviation "
               "over seeds.%s",
               r->n_test,
               r->member[0].global ? " MSE: mean squared difference of one number; network: mean squared size of its "
@@ -251,6 +253,39 @@ static gb_err scales(const gb_hybrid_report *r, gb_text *t)
   return GB_OK;
 }
 
+static gb_err what_if(const gb_hybrid_report *r, gb_text *t)
+{
+  const gb_what_if *asked = gb_hybrid_what_if(r);
+  columns c = {0};
+  if (!asked) return GB_OK;
+  const char *parameter = gb_hybrid_parameters(r)[0].name;
+  add_column(&c, offsetof(gb_hybrid_numbers, what_if.own), "as inferred", "");
+  for (size_t k = 0; k < asked->n; k++) {
+    char head[32];
+    snprintf(head, sizeof head, "= %g", asked->value[k]);
+    add_column(&c, offsetof(gb_hybrid_numbers, what_if.of) + k * sizeof(double), head, "");
+  }
+  add_column(&c, offsetof(gb_hybrid_numbers, what_if.all), "all", "");
+  add_column(&c, offsetof(gb_hybrid_numbers, what_if.across), "across a threshold", "");
+  gb_text_add(t, "<h2>Counterfactual behaviour: %s set to a value</h2>\n", parameter);
+  GB_TRY(table(r, &c, t));
+  gb_text_add(
+      t,
+      "<p>Part of the test samples whose decode does what the generator's curve does with this %s and all else "
+      "of the truth: be steady, swing ever less, swing on, or go from one level to another. Across a threshold: "
+      "the %zu of %zu cases in which that is not what the sample does. Maxima count that stand out by %.2g, three "
+      "standard deviations of the noise. Models that know the law are given the value, all else as inferred; "
+      "latents of the others are moved by the difference of the mean latents of the hundredth of the training "
+      "samples that is nearest to the value and of that nearest to the true %s, which they are told.</p>\n",
+      parameter, asked->crossings, r->n_test * asked->n, 3 * asked->noise, parameter);
+  gb_text_add(t, "<figure>");
+  GB_TRY(gb_hybrid_figure_what_if(r, t));
+  gb_page_caption(t,
+                  "The first test sample at each value: the generator, without noise (dots); the first model of each "
+                  "kind.");
+  return GB_OK;
+}
+
 static gb_err horizon(const gb_hybrid_report *r, gb_text *t)
 {
   bool any = false;
@@ -321,6 +356,7 @@ gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *t)
   verdict(r, t);
   GB_TRY(parameters(r, t));
   GB_TRY(scales(r, t));
+  GB_TRY(what_if(r, t));
   GB_TRY(horizon(r, t));
   GB_TRY(classes(r, t));
   gb_text_add(t, "<h2>Training</h2>");

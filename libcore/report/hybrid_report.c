@@ -185,6 +185,13 @@ bool gb_hybrid_has_scales(const gb_hybrid_group *g)
   return !isnan(g->mean.counterfactual[0]);
 }
 
+const gb_what_if *gb_hybrid_what_if(const gb_hybrid_report *r)
+{
+  for (size_t i = 0; i < r->n_models; i++)
+    if (r->member[i].a.what_if.n) return &r->member[i].a.what_if;
+  return NULL;
+}
+
 const gb_var *gb_hybrid_parameters(const gb_hybrid_report *r)
 {
   const gb_physics *k = r->physics;
@@ -220,6 +227,7 @@ static gb_err write_forms(gb_hybrid_report *r)
 static gb_err assess_all(gb_comm c, gb_hybrid_report *r, const gb_report_opts *o, const gb_sim *sim, gb_dataset *data)
 {
   gb_hybrid_assess_opts how = {.frames = (size_t)o->frames,
+                               .what_if = o->what_if,
                                .low = o->generate_low,
                                .high = o->generate_high,
                                .spread = o->generate_spread,

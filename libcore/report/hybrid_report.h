@@ -48,11 +48,13 @@ gb_err gb_hybrid_report_write(gb_comm c, const gb_config *cfg, const gb_physics 
 gb_err gb_hybrid_json(const gb_hybrid_report *r, gb_text *out);
 gb_err gb_hybrid_page(const gb_hybrid_report *r, gb_text *out);
 
-/** Does a group have inferred and true parameters; counterfactuals; and of how many frames is there an extrapolation of
+/** Does a group have inferred and true parameters; counterfactuals; what values was any model asked about (NULL: none
+ * was); and of how many frames is there an extrapolation of
  * all its members.
  *  Local. */
 bool gb_hybrid_has_parameters(const gb_hybrid_report *r, const gb_hybrid_group *g);
 bool gb_hybrid_has_scales(const gb_hybrid_group *g);
+const gb_what_if *gb_hybrid_what_if(const gb_hybrid_report *r);
 size_t gb_hybrid_horizon(const gb_hybrid_report *r, const gb_hybrid_group *g);
 
 /** The table of the parameters of the known part; NULL: nothing is known.
@@ -67,6 +69,7 @@ bool gb_hybrid_fits(const gb_hybrid_report *r, const gb_reference *of);
  *  Local. */
 gb_err gb_hybrid_figure_parameters(const gb_hybrid_report *r, gb_text *svg);
 gb_err gb_hybrid_figure_scales(const gb_hybrid_report *r, gb_text *svg);
+gb_err gb_hybrid_figure_what_if(const gb_hybrid_report *r, gb_text *svg);
 gb_err gb_hybrid_figure_horizon(const gb_hybrid_report *r, gb_text *svg);
 gb_err gb_hybrid_figure_learning(const gb_hybrid_report *r, gb_text *svg);
 gb_err gb_hybrid_figure_trajectories(const gb_hybrid_report *r, gb_text *svg);

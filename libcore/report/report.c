@@ -38,6 +38,10 @@ static const gb_field fields[] = {
             "behaviour, if there is one."),
     GB_NUMBER(gb_report_opts, frames, "1000", 0, 1e6, "frames", GB_FREE,
               "Grey-box VAEs that can go on in time are compared with the generator up to here."),
+    GB_NUMBER(
+        gb_report_opts, what_if, "[]", -1e12, 1e12, "that of the physics", GB_FREE,
+        "Of curves whose behaviour is known: values, nine at most, to which the first parameter of the law is set; "
+        "does the decode then behave as what the generator makes of them? Empty: seven, evenly over its box."),
     GB_NUMBER(gb_report_opts, generate_low, "[]", -1e12, 1e12, "those of the physics", GB_FREE,
               "Of images: lower ends of the ranges from which the parameters of generated ones are drawn; empty: those "
               "of their box."),

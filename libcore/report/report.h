@@ -11,7 +11,7 @@ typedef struct gb_report_opts {
   gb_texts models, sizes;
   int64_t prior_samples, frames, bound_samples;
   const char *factor, *class;
-  gb_reals generate_low, generate_high;
+  gb_reals what_if, generate_low, generate_high;
   double generate_spread;
 } gb_report_opts;
 extern const gb_schema gb_report_schema; /* section "report" */

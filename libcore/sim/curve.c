@@ -117,7 +117,7 @@ static bool is_sigmoid(const curve *c, double span)
          fabs(at(c, end) - at(c, 0)) <= fastest / 2 && fabs(at(c, c->n - 1) - at(c, c->n - 1 - end)) <= fastest / 2;
 }
 
-gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double interval)
+gb_curve gb_curve_describe_above(size_t n, size_t stride, const double *x, double interval, double least_swing)
 {
   const double sustained = 0.9, stands_out = 0.05, visible = 1e-4;
   curve c = {n, stride, x};
@@ -126,7 +126,7 @@ gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double inte
   range(&c, n / 3, &low, &high);
   gb_curve out = {GB_CURVE_STEADY, 0, most - least};
   if (high - low > visible * (most - least) && high - low > 1e-6 * fmax(fabs(high), fabs(low))) {
-    swings s = find_swings(&c, n / 3, stands_out * (high - low));
+    swings s = find_swings(&c, n / 3, fmax(stands_out * (high - low), least_swing));
     if (s.n >= 2) {
       out.behaviour = keeps(&c, &s) >= sustained ? GB_CURVE_SUSTAINED : GB_CURVE_DAMPED;
       out.period = (s.last_place - s.first_place) / (double)(s.n - 1) * interval;
@@ -136,6 +136,11 @@ gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double inte
   }
   if (is_sigmoid(&c, most - least)) out.behaviour = GB_CURVE_SIGMOID;
   return out;
+}
+
+gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double interval)
+{
+  return gb_curve_describe_above(n, stride, x, interval, 0);
 }
 
 void gb_curve_numbers(const gb_curve *c, double out[GB_CURVE_NUMBERS])

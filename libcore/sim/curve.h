@@ -26,6 +26,11 @@ typedef struct gb_curve {
  *  @param[in] x  [n], `stride` apart, at equal intervals */
 gb_curve gb_curve_describe(size_t n, size_t stride, const double *x, double interval);
 
+/** The same of a curve that is known to some accuracy only: maxima must stand out by `least`, too.
+ *  Local.
+ *  @param[in] least  in units of x, >= 0 */
+gb_curve gb_curve_describe_above(size_t n, size_t stride, const double *x, double interval, double least);
+
 /* The same as numbers of a truth: behaviour, period, amplitude. */
 enum { GB_CURVE_BEHAVIOUR, GB_CURVE_PERIOD, GB_CURVE_AMPLITUDE, GB_CURVE_NUMBERS };
 

@@ -8,6 +8,7 @@
 #include "learn/checkpoint.h"
 #include "mpi/ranks.h"
 #include "registry.h"
+#include "sim/curve.h"
 #include "sim/simulate.h"
 
 enum { PASS = 4, TEST_ROWS = 15, FRAMES = 10, LONG = 40 }; /* the test rows end within a pass */
@@ -23,6 +24,17 @@ static const char galaxy[] =
     "hybrid: {inside: nothing, after: unet, unet: [2, 3], after_layers: [dense 4, grid 16 16 1], "
     "features: [conv 2 stride 4, dense 6], heads: [dense 5], unmixer: channels, "
     "unmixer_layers: [dense 4]}\n";
+
+/* With the law alone, started where the generator starts, a decode is what the generator makes. */
+#define PREY                                                                                                           \
+  "run: {physics: predator_prey, dir: prey, seed: 3}\n"                                                                \
+  "predator_prey: {frames: 60, frame_time: 8, observe: prey, start: prepared, noise: 0.001}\n"                         \
+  "simulate: {training: 150, validation: 2, test: 15}\node: {substeps: 40}\n"
+static const char prey_law[] =
+    PREY "hybrid: {inside: nothing, after: nothing, features: [dense 7], heads: [dense 6], unmixer: nothing}\n";
+static const char prey_plain[] =
+    PREY "hybrid: {known: nothing, inside: nothing, after: residual, latent_after: 3, after_layers: [dense 40], "
+         "features: [dense 7], heads: [dense 6]}\n";
 
 /* A config with all that a data set and a training need. */
 typedef struct setup {
@@ -109,7 +121,9 @@ typedef struct case_ {
 } case_;
 
 static const double two[] = {0.5, 0.3, 0.7, 0.5}, four[] = {0.8, 0.6, 0.9, 2.8};
-static const gb_hybrid_assess_opts how = {.frames = LONG, .low = {4, two}, .high = {4, four}, .spread = 2, .seed = 5};
+static const double template[] = {75, 120, 150, 240};
+static const gb_hybrid_assess_opts how = {
+    .frames = LONG, .what_if = {4, template}, .low = {4, two}, .high = {4, four}, .spread = 2, .seed = 5};
 
 static gb_err open_model(gb_comm c, const char *name, size_t frames, gb_trained *m)
 {
@@ -147,14 +161,16 @@ static void compare(const char *name)
   open_case(world, name, &x);
   open_case(self, name, &y);
   const gb_hybrid_assessment *a = &x.a, *b = &y.a;
-  CHECK(a->n == TEST_ROWS && a->n_example == GB_EXAMPLES && a->n_parameter > 0);
+  CHECK(a->n == TEST_ROWS && a->n_example == GB_EXAMPLES);
   CHECK(!memcmp(&a->number, &b->number, sizeof a->number));
-  CHECK(a->truth && same(a->truth, b->truth, a->n * a->n_parameter));
+  CHECK(same(a->truth, b->truth, a->n * a->n_parameter));
   CHECK(same(a->inferred, b->inferred, a->n * a->n_parameter));
   CHECK(a->n_horizon == b->n_horizon && same(a->error, b->error, a->n_horizon));
   CHECK(same(a->sample, b->sample, a->n_example * a->width));
   for (int d = 0; d < GB_DECODES; d++) CHECK(same(a->decode[d], b->decode[d], a->n_example * a->decode_width[d]));
   CHECK(same(a->generated, b->generated, GB_GENERATED * a->width));
+  CHECK(a->what_if.n == b->what_if.n && a->what_if.crossings == b->what_if.crossings);
+  CHECK(same(a->what_if.decode, b->what_if.decode, a->what_if.n * a->what_if.frames));
   close_case(&x);
   close_case(&y);
 }
@@ -166,6 +182,10 @@ static void any_ranks_say_the_same(void **state)
   compare("pendulum");
   prepare("galaxy", galaxy, false);
   compare("galaxy");
+  prepare("predator_prey", prey_law, false);
+  compare("predator_prey");
+  prepare("predator_prey", prey_plain, false);
+  compare("predator_prey");
 }
 
 /* What one row alone gives: sums of the reconstruction, the parameter, and errors at other parameters and times. */
@@ -311,10 +331,136 @@ static void divergence(void **state)
   close_case(&x);
 }
 
+/* What the generator makes of the truth of a row with this value. */
+static gb_behaviour made(const case_ *x, size_t i, double value, double *curve)
+{
+  enum { MOST = 16, PREY_FRAMES = 60 };
+  int n;
+  double truth[MOST], column[TEST_ROWS];
+  float exact[PREY_FRAMES];
+  const gb_var *name = gb_sim_truth(&x->m.sim, &n);
+  CHECK(n <= MOST);
+  for (int j = 0; j < n; j++) {
+    CHECK_OK(gb_dataset_truth(x->d, GB_TEST, name[j].name, column));
+    truth[j] = j ? column[i] : value;
+  }
+  CHECK_OK(x->m.sim.kind->simulator->exact(x->m.sim.self, truth, PREY_FRAMES, exact));
+  for (size_t f = 0; f < PREY_FRAMES; f++) curve[f] = (double)exact[f];
+  return gb_curve_describe_above(PREY_FRAMES, 1, curve, 8, 3 * x->a.what_if.noise).behaviour;
+}
+
+/* A model that is the generator is right in all cases, and those that cross a threshold are counted. */
+static void behaviour_of_the_law(void **state)
+{
+  (void)state;
+  case_ x;
+  double curve[60], G[TEST_ROWS];
+  size_t crossings = 0, kinds[GB_BEHAVIOURS] = {0};
+  prepare("predator_prey", prey_law, false);
+  open_case(world, "predator_prey", &x);
+  const gb_what_if *w = &x.a.what_if;
+  const gb_what_if_numbers *s = &x.a.number.what_if;
+  CHECK(w->n == 4 && w->frames == 60);
+  CHECK_NEAR(w->noise, 0.001, 1e-4);
+  CHECK_OK(gb_dataset_truth(x.d, GB_TEST, "template", G));
+  for (size_t i = 0; i < TEST_ROWS; i++)
+    for (size_t k = 0; k < w->n; k++) {
+      gb_behaviour is = made(&x, i, template[k], curve);
+      kinds[is]++;
+      for (size_t f = 0; i == 0 && f < w->frames; f++) {
+        CHECK_NEAR(w->exact[k * w->frames + f], curve[f], 1e-12);
+        CHECK_NEAR(w->decode[k * w->frames + f], curve[f], 2e-3);
+      }
+      crossings += is != made(&x, i, G[i], curve);
+    }
+  CHECK(kinds[GB_CURVE_STEADY] == TEST_ROWS && kinds[GB_CURVE_SUSTAINED] == 2 * TEST_ROWS &&
+        kinds[GB_CURVE_DAMPED] == TEST_ROWS);
+  CHECK(w->crossings == crossings && crossings > TEST_ROWS);
+  for (size_t k = 0; k < w->n; k++) CHECK_NEAR(s->of[k], 1, 1e-12);
+  CHECK_NEAR(s->all, 1, 1e-12);
+  CHECK_NEAR(s->across, 1, 1e-12);
+  CHECK(isnan(s->of[4]) && s->own < 1); /* what an untrained encoder infers */
+  CHECK(x.a.number.parameter_median[0] > 0.05);
+  close_case(&x);
+}
+
+/* Mean latents of the two training rows nearest to a value, of 150. */
+static void nearest(case_ *x, double value, double *out)
+{
+  enum { ROWS = 150, LATENTS = 3 };
+  double G[ROWS];
+  float sample[60];
+  bool taken[ROWS] = {false};
+  CHECK_OK(gb_dataset_truth(x->d, GB_TRAIN, "template", G));
+  memset(out, 0, LATENTS * sizeof *out);
+  for (int k = 0; k < 2; k++) {
+    uint64_t best = ROWS;
+    for (uint64_t i = 0; i < ROWS; i++)
+      if (!taken[i] && (best == ROWS || fabs(G[i] - value) < fabs(G[best] - value))) best = i;
+    taken[best] = true;
+    CHECK_OK(gb_dataset_read(x->d, GB_TRAIN, 1, &best, sample));
+    CHECK_OK(gb_hybrid_infer(x->m.built.hybrid, 1, best, sample));
+    for (size_t j = 0; j < LATENTS; j++) out[j] += (double)gb_hybrid_look(x->m.built.hybrid).after[j] / 2;
+  }
+}
+
+/* A model without the law is moved in its latents by what they change with the parameter. */
+static void behaviour_without_the_law(void **state)
+{
+  (void)state;
+  case_ x;
+  double G[TEST_ROWS], from[3], to[3], curve[60], right[4] = {0};
+  float sample[60];
+  gb_real z[3];
+  prepare("predator_prey", prey_plain, false);
+  open_case(world, "predator_prey", &x);
+  const gb_what_if *w = &x.a.what_if;
+  gb_hybrid *h = x.m.built.hybrid;
+  CHECK(w->n == 4 && x.a.n_parameter == 0 && isnan(x.a.number.parameter_median[0]));
+  CHECK_OK(gb_dataset_truth(x.d, GB_TEST, "template", G));
+  for (uint64_t i = 0; i < TEST_ROWS; i++)
+    for (size_t k = 0; k < w->n; k++) {
+      nearest(&x, G[i], from);
+      nearest(&x, template[k], to);
+      CHECK_OK(gb_dataset_read(x.d, GB_TEST, 1, &i, sample));
+      CHECK_OK(gb_hybrid_infer(h, 1, i, sample));
+      for (size_t j = 0; j < 3; j++) z[j] = (gb_real)((double)gb_hybrid_look(h).after[j] + to[j] - from[j]);
+      CHECK_OK(gb_hybrid_decode(h, 1, sample, NULL, NULL, z));
+      for (size_t f = 0; f < w->frames; f++) curve[f] = (double)gb_hybrid_look(h).decode[GB_DECODE_PAB][f];
+      for (size_t f = 0; i == 0 && f < w->frames; f++) CHECK_NEAR(w->decode[k * w->frames + f], curve[f], 1e-5);
+      gb_behaviour is = gb_curve_describe_above(w->frames, 1, curve, 8, 3 * w->noise).behaviour;
+      right[k] += (double)(is == made(&x, i, template[k], curve)) / TEST_ROWS;
+    }
+  for (size_t k = 0; k < w->n; k++) CHECK_NEAR(x.a.number.what_if.of[k], right[k], 1e-12);
+  close_case(&x);
+}
+
+static void what_cannot_be_asked(void **state)
+{
+  (void)state;
+  static const double many[GB_WHAT_IFS + 1] = {100, 110, 120};
+  case_ x;
+  gb_hybrid_assess_opts wrong = how;
+  gb_hybrid_assessment a;
+  prepare("pendulum", pendulum, false);
+  open_case(world, "pendulum", &x); /* nothing labels its behaviour */
+  CHECK(x.a.what_if.n == 0 && isnan(x.a.number.what_if.all));
+  close_case(&x);
+  prepare("predator_prey", prey_law, false);
+  open_case(world, "predator_prey", &x);
+  wrong.what_if = (gb_reals){GB_WHAT_IFS + 1, many};
+  CHECK_ALL_FAIL(gb_hybrid_assess(world, &x.m, scratch("predator_prey"), x.d, &wrong, &a), GB_ERR_CONFIG,
+                 "report.what_if has 10 values");
+  close_case(&x);
+}
+
 static const struct CMUnitTest tests[] = {
     TEST(any_ranks_say_the_same),
     TEST(numbers_are_what_they_say),
     TEST(images),
     TEST(divergence),
+    TEST(behaviour_of_the_law),
+    TEST(behaviour_without_the_law),
+    TEST(what_cannot_be_asked),
 };
 RUN_ON_RANKS(tests)

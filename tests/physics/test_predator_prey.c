@@ -89,10 +89,58 @@ static void law_is_the_simulated_one(void **state)
   molecule_close(&m);
 }
 
+/* Light is gain times concentration, and a baseline that drifts; the truth tells them, and nothing else of a row
+ * changes. */
+static void instrument(void **state)
+{
+  (void)state;
+  molecule plain, seen;
+  molecule_open(&plain, "predator_prey", "predator_prey: {noise: 0}");
+  molecule_open(&seen, "predator_prey",
+                "predator_prey: {noise: 0, gain: [0.5, 2], offset: [-0.1, 0.3], drift: [0, 0.4], drift_time: 50}");
+  const double *z = seen.truth;
+  enum { GAIN = 4, OFFSET, DRIFT };
+  CHECK(!memcmp(z, plain.truth, GAIN * sizeof *z));
+  CHECK(plain.truth[GAIN] == 1 && plain.truth[OFFSET] == 0 && plain.truth[DRIFT] == 0);
+  CHECK(z[GAIN] > 0.5 && z[GAIN] < 2 && z[OFFSET] > -0.1 && z[OFFSET] < 0.3 && z[DRIFT] > 0 && z[DRIFT] < 0.4);
+  for (size_t k = 0; k < seen.frames; k++)
+    for (size_t i = 0; i < 2; i++) {
+      double dark = z[OFFSET] + z[DRIFT] * (1 - exp(-3.0 * (double)k / 50));
+      CHECK_NEAR(seen.x[2 * k + i], z[GAIN] * (double)plain.x[2 * k + i] + dark, 1e-6);
+    }
+  molecule_close(&plain);
+  molecule_close(&seen);
+}
+
+/* What is known starts at the first frame, or where the sample was prepared. */
+static void starts(void **state)
+{
+  (void)state;
+  static const char *const yaml[] = {"predator_prey: {prey: [20, 40], predator: [5, 7], observe: prey}",
+                                     "predator_prey: {prey: [20, 40], predator: [5, 7], start: prepared}"};
+  for (int k = 0; k < 2; k++) {
+    molecule m;
+    double u[2];
+    molecule_open(&m, "predator_prey", yaml[k]);
+    gb_real *x = gb_alloc(m.b.sim.dims.n, sizeof *x);
+    for (size_t i = 0; i < m.b.sim.dims.n; i++) x[i] = (gb_real)m.x[i];
+    m.b.sim.kind->dynamics->start(m.b.sim.self, 1, x, u);
+    CHECK_NEAR(u[0], k ? 0.3 : (double)m.x[0], 1e-12);
+    CHECK_NEAR(u[1], 0.06, 1e-12);
+    gb_free(&x);
+    molecule_close(&m);
+  }
+}
+
 static void bad_ranges_are_refused(void **state)
 {
   (void)state;
   bed_refused("predator_prey", "predator_prey: {G: [-1, 100]}", "predator_prey.G");
+  bed_refused("predator_prey", "predator_prey: {gain: [0, 1]}", "predator_prey.gain");
+  bed_refused("predator_prey", "predator_prey: {gain: [1]}", "predator_prey.gain has 1 numbers");
+  bed_refused("predator_prey", "predator_prey: {offset: [0.1, 0]}", "predator_prey.offset = [0.1, 0]");
+  bed_refused("predator_prey", "predator_prey: {drift: [1, 0]}", "predator_prey.drift = [1, 0]");
+  bed_refused("predator_prey", "predator_prey: {drift_time: 0}", "predator_prey.drift_time");
   bed_refused("predator_prey", "predator_prey: {G: [100, 90]}", "predator_prey.G = [100, 90]");
   bed_refused("predator_prey", "predator_prey: {G: [20, 90]}", "predator_prey.G_box = [50, 250] does not contain");
 }
@@ -104,6 +152,8 @@ int main(int argc, char **argv)
                                      TEST(methods_agree),
                                      TEST(derivatives),
                                      TEST(law_is_the_simulated_one),
+                                     TEST(instrument),
+                                     TEST(starts),
                                      TEST(bad_ranges_are_refused)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);

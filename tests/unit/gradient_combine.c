@@ -136,6 +136,22 @@ static void mixtures(void **state)
   end(&b);
 }
 
+/* Channels with a gain of each sample. */
+static void gains(void **state)
+{
+  (void)state;
+  bench b;
+  begin(&b);
+  gb_node *x = source(&b, "x", (gb_shape){4, 1, 2}), *w = source(&b, "w", (gb_shape){1, 1, 2});
+  gb_node *y = gb_amplify(b.g, x, w);
+  probe_node(&b, y);
+  start(&b);
+  for (size_t r = 0; r < b.rows; r++)
+    for (size_t i = 0; i < 8; i++) CHECK_NEAR(y->v[8 * r + i], exp(w->v[2 * r + i % 2]) * x->v[8 * r + i], 1e-13);
+  compare(&b);
+  end(&b);
+}
+
 static void distances(void **state)
 {
   (void)state;
@@ -175,9 +191,9 @@ static void any_gaussian(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(shared_weights), TEST(shared_windows), TEST(parts_of_rows),
-                                     TEST(clamps),         TEST(scales),         TEST(repeats),
-                                     TEST(mixtures),       TEST(distances),      TEST(multiplied_distance),
-                                     TEST(any_gaussian)};
+  const struct CMUnitTest tests[] = {
+      TEST(shared_weights), TEST(shared_windows), TEST(parts_of_rows), TEST(clamps),    TEST(scales),
+      TEST(repeats),        TEST(mixtures),       TEST(gains),         TEST(distances), TEST(multiplied_distance),
+      TEST(any_gaussian)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

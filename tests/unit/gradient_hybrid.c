@@ -61,6 +61,11 @@ static const struct {
     {"phys-only", pendulum, {"hybrid.inside=nothing", "hybrid.after=nothing"}, "Phys-only"},
     {"solver", pendulum, {"hybrid.known=kinematics", "ode.method=midpoint", "hybrid.clock=none"}, "NN+solver"},
     {"nn-only", pendulum, {"hybrid.known=nothing", "hybrid.inside=nothing"}, "NN-only"},
+    {"calibration", pendulum, {"hybrid.after=calibration"}, "NN+phys+reg"},
+    {"calibration of the law",
+     pendulum,
+     {"hybrid.after=calibration", "hybrid.inside=nothing", "regularizer.augmentation_gain=0.2", "hybrid.knots=3"},
+     "NN+phys+reg"},
     {"no unmixer", pendulum, {"hybrid.unmixer=nothing", "hybrid.after=nothing"}, "NN+phys+reg"},
     {"line", line, {NULL}, "NN+phys+reg"},
     {"global", global, {NULL}, "NN+phys+reg"},
@@ -342,6 +347,10 @@ static void names_and_refusals(void **state)
     const char *yaml, *change[4], *message;
   } bad[] = {
       {pendulum, {"hybrid.after=unet"}, "hybrid.after = unet is for images"},
+      {pendulum, {"hybrid.after=calibration", "hybrid.latent_after=0"}, "hybrid.latent_after = 0"},
+      {pendulum, {"hybrid.after=calibration", "hybrid.known=nothing", "hybrid.inside=nothing"}, "no solution"},
+      {pendulum, {"regularizer.pretraining=5", "regularizer.augmentation=0"}, "regularizer.pretraining = 5"},
+      {galaxy, {"regularizer.augmentation_gain=0.1"}, "are for differential equations"},
       {pendulum, {"hybrid.known=nothing", "hybrid.inside=parameters"}, "hybrid.inside = parameters"},
       {pendulum, {"hybrid.known=kinematics", "hybrid.inside=nothing", "hybrid.after=nothing"}, "leave nothing"},
       {pendulum, {"hybrid.inside_layers=[conv 4]"}, "dense layers only"},
@@ -369,6 +378,24 @@ static void names_and_refusals(void **state)
     CHECK_FAILS(open_world(&w, bad[i].yaml, bad[i].change), GB_ERR_CONFIG, bad[i].message);
     close_world(&w);
   }
+}
+
+/* Until pretraining ends nothing but the augmentation counts, and validations judge as ever. */
+static void pretraining(void **state)
+{
+  (void)state;
+  static const char *const change[4] = {"regularizer.pretraining=6"};
+  world w;
+  double then[GB_MOST_TERMS], judged[GB_MOST_TERMS];
+  CHECK_OK(open_world(&w, pendulum, change)); /* its weights are those of step 5 */
+  w.m.weights(w.m.self, 6, then);
+  w.m.weights(w.m.self, GB_PASS_FIXED, judged);
+  for (int k = 0; k < w.m.n_terms; k++) {
+    bool drawn = !strcmp(w.m.term[k], "augmentation");
+    CHECK((w.weight[k] > 0) == drawn && then[k] > 0 && (judged[k] > 0) == (k == 0));
+    CHECK(!drawn || w.weight[k] == then[k]);
+  }
+  close_world(&w);
 }
 
 /* ln p(x|z) from the decode, and the mean over draws of ln p(z)/q(z|x), which is -kl, of every pattern. */
@@ -409,9 +436,13 @@ static void evidence(void **state)
 int main(int argc, char **argv)
 {
   MPI_Init(&argc, &argv); /* PETSc simulates the samples */
-  const struct CMUnitTest tests[] = {
-      TEST(gradients),      TEST(reduced_model_in_both_forms), TEST(decoding_what_was_inferred), TEST(evidence),
-      TEST(classification), TEST(names_and_refusals)};
+  const struct CMUnitTest tests[] = {TEST(gradients),
+                                     TEST(reduced_model_in_both_forms),
+                                     TEST(decoding_what_was_inferred),
+                                     TEST(evidence),
+                                     TEST(classification),
+                                     TEST(pretraining),
+                                     TEST(names_and_refusals)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   gb_petsc_end();
   MPI_Finalize();

@@ -79,6 +79,17 @@ static void behaviours(void **state)
   }
 }
 
+/* Of a curve that is not known so well: seen, or not. */
+static void small_swings(void **state)
+{
+  (void)state;
+  double x[N];
+  for (size_t i = 0; i < N; i++) x[i] = 0.1 * sin(2 * M_PI * (double)i / 16);
+  CHECK(gb_curve_describe_above(N, 1, x, 1, 0).behaviour == GB_CURVE_SUSTAINED);
+  CHECK(gb_curve_describe_above(N, 1, x, 1, 0.19).behaviour == GB_CURVE_SUSTAINED);
+  CHECK(gb_curve_describe_above(N, 1, x, 1, 0.21).behaviour == GB_CURVE_STEADY);
+}
+
 /* The shortest curves have no behaviour, and nothing beyond their ends is read. */
 static void short_curves(void **state)
 {
@@ -92,6 +103,6 @@ static void short_curves(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(behaviours), TEST(short_curves)};
+  const struct CMUnitTest tests[] = {TEST(behaviours), TEST(small_swings), TEST(short_curves)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
