@@ -261,24 +261,13 @@ static void jacobian(void *ctx, const double *u, size_t stride, double *j)
   gb_reactions_jacobian(&p->reactions, u, p->factors, stride, j);
 }
 
-/* The parts of every template add up to its total. What is below 0, by less than the tolerance, becomes 0, and the
- * other parts make up for it. */
 static gb_err conserved(void *ctx, double t, double *u)
 {
-  const double rounding = 1e-10;
+  static const char *const name[N_TEMPLATE] = {"1", "2", "3"};
   const oligator *p = ctx;
   for (int s = 0; s < N_STRAND; s++) u[s] = fmax(u[s], 0);
-  for (int k = 0; k < N_TEMPLATE; k++) {
-    double sum = 0, above = 0;
-    for (size_t i = first_part[k]; i < first_part[k + 1]; i++) {
-      sum += u[i];
-      above += fmax(u[i], 0);
-    }
-    GB_CHECK(fabs(sum - p->total[k]) <= rounding * p->total[k], GB_ERR_NUMERIC,
-             "template_%d is not conserved at t = %.9g min: its parts add up to %.17g of %.17g nM", k + 1, t, sum,
-             p->total[k]);
-    for (size_t i = first_part[k]; i < first_part[k + 1] && above > sum; i++) u[i] = fmax(u[i], 0) * sum / above;
-  }
+  for (int k = 0; k < N_TEMPLATE; k++)
+    GB_TRY(gb_reactions_conserved(name[k], t, p->total[k], first_part[k + 1] - first_part[k], u + first_part[k]));
   return GB_OK;
 }
 

@@ -1,6 +1,7 @@
 /* sim/reactions.c - fluxes, their derivatives, and what they change. */
 #include "sim/reactions.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/lanes.h"
@@ -207,4 +208,18 @@ void gb_reactions_jacobian(const gb_reactions *r, const double *u, const double 
       for (int j = 0; j < a->n_change; j++) column[a->change[j].species] += scaled(&a->change[j], p) * d;
     }
   }
+}
+
+gb_err gb_reactions_conserved(const char *name, double t, double total, size_t n, double *part)
+{
+  const double rounding = 1e-10;
+  double sum = 0, above = 0;
+  for (size_t i = 0; i < n; i++) {
+    sum += part[i];
+    above += fmax(part[i], 0);
+  }
+  GB_CHECK(fabs(sum - total) <= rounding * total, GB_ERR_NUMERIC,
+           "template %s is not conserved at t = %.9g min: its parts add up to %.17g of %.17g", name, t, sum, total);
+  for (size_t i = 0; i < n && above > sum; i++) part[i] = fmax(part[i], 0) * sum / above;
+  return GB_OK;
 }

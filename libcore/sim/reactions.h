@@ -72,3 +72,11 @@ void gb_reactions_vjp(const gb_reactions *r, size_t n, size_t stride, const doub
  *  @param[out] jacobian  by columns: d rate_i / d u_j is jacobian[j * stride + i] */
 void gb_reactions_jacobian(const gb_reactions *r, const double *u, const double *const p[], size_t stride,
                            double *jacobian);
+
+/** After a step: the parts of a whole that reactions conserve add up to its total. What is below 0, by less than the
+ *  tolerance of the step, becomes 0, and the other parts make up for it.
+ *  Local.
+ *  @param[in]     name  of the whole, and t the time in minutes, for the message
+ *  @param[in,out] part  [n]
+ *  @return GB_ERR_NUMERIC if the sum is off by more than rounding (1e-10, relative) */
+gb_err gb_reactions_conserved(const char *name, double t, double total, size_t n, double *part);

@@ -127,8 +127,20 @@ static void derivatives(void **state)
   gb_reactions_destroy(&r);
 }
 
+static void conserved(void **state)
+{
+  (void)state;
+  double part[] = {2, -1e-12, 3, 5}, lost[] = {2, 3, 5 - 1e-8};
+  CHECK_OK(gb_reactions_conserved("aa", 7, 10, 4, part));
+  CHECK(part[1] == 0);
+  CHECK_NEAR(part[0] + part[2] + part[3], 10, 1e-11);
+  CHECK_NEAR(part[0] / part[3], 0.4, 1e-14);
+  CHECK_FAILS(gb_reactions_conserved("aa", 7, 10, 3, lost), GB_ERR_NUMERIC,
+              "template aa is not conserved at t = 7 min");
+}
+
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(rates), TEST(derivatives)};
+  const struct CMUnitTest tests[] = {TEST(rates), TEST(derivatives), TEST(conserved)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
