@@ -44,14 +44,13 @@ void gb_relbo_destroy(gb_relbo *r)
 static void stack(gb_relbo *r, size_t l, size_t n, const gb_real *logvar)
 {
   size_t m = r->latent;
+  double root[GB_RENYI_MOST];
+  for (size_t i = 0; i < m; i++) root[i] = l < n ? exp((double)logvar[i] / 2) : 1;
   for (size_t i = 0; i < m; i++)
     for (size_t j = 0; j < m; j++) {
       double v = i == j;
-      if (l < n) {
-        v += r->information[(l * m + i) * m + j] / r->beta;
-        v *= exp(((double)logvar[i] + (double)logvar[j]) / 2);
-      }
-      r->work[(i * m + j) * LANES + l] = v;
+      if (l < n) v += r->information[(l * m + i) * m + j] / r->beta;
+      r->work[(i * m + j) * LANES + l] = v * root[i] * root[j];
     }
 }
 
@@ -60,14 +59,14 @@ static void one_row(gb_relbo *r, size_t l, size_t row, double times, const gb_re
 {
   enum { MOST = GB_RENYI_MOST };
   size_t m = r->latent;
-  double rho[MOST], h[MOST] = {0}, gamma[MOST], O[MOST * MOST], A[MOST * MOST], wider[MOST], top = 0;
+  double rho[MOST], h[MOST] = {0}, root[MOST], O[MOST * MOST], A[MOST * MOST], wider[MOST], top = 0;
   for (size_t i = 0; i < m; i++) {
     rho[i] = r->work[(i * m + i) * LANES + l];
     top = rho[i] > top || rho[i] != rho[i] ? rho[i] : top;
-    gamma[i] = exp((double)logvar[i]);
+    root[i] = exp((double)logvar[i] / 2);
   }
   for (size_t j = 0; j < m; j++) {
-    double g = sqrt(gamma[j]) * (r->score[l * m + j] / r->beta - (double)mu[j]);
+    double g = root[j] * (r->score[l * m + j] / r->beta - (double)mu[j]);
     for (size_t i = 0; i < m; i++) {
       O[j * m + i] = r->vectors[(j * m + i) * LANES + l];
       h[i] += O[j * m + i] * g;
@@ -81,11 +80,11 @@ static void one_row(gb_relbo *r, size_t l, size_t row, double times, const gb_re
     double along = 0;
     for (size_t k = 0; k < m; k++) {
       A[j * m + k] *= times;
-      along += A[j * m + k] * sqrt(gamma[k] / gamma[j]) * (double)mu[k];
+      along += A[j * m + k] * root[k] * (double)mu[k];
       r->loss.A[(row * m + j) * m + k] = (gb_real)A[j * m + k];
     }
-    r->loss.by_mu[row * m + j] = (gb_real)along;
-    r->loss.by_log_var[row * m + j] = (gb_real)(A[j * m + j] * (gamma[j] - 1) / 2 - times * wider[j]);
+    r->loss.by_mu[row * m + j] = (gb_real)(along / root[j]);
+    r->loss.by_log_var[row * m + j] = (gb_real)(A[j * m + j] * (root[j] * root[j] - 1) / 2 - times * wider[j]);
   }
 }
 

@@ -95,6 +95,7 @@ near(np.interp(r, one["rate_distortion/rate"][2], one["rate_distortion/error"][2
 m2 = 16 * f["observables/m2"][()].ravel()[split == 0]
 error = np.sqrt((m2**2).mean() * 3 / 8 - (m2.mean() / 2) ** 2) / np.sqrt(len(m2))
 assert abs(lam[:2].mean() - m2.mean() / 2) < 4 * error, (lam[:2], m2.mean() / 2, error)
+assert abs(lam[:2].mean() - 16 * 0.6718491 / 2) < 5 * error # exactly: tests/physics/xy_reference.csv
 assert lam[0] - lam[1] < 6 * error and lam[2] < lam[1] / 4, (lam[:3], error)
 
 near(h5py.File("all/analysis.h5")["eigenvalue"], eigenvalues(vectors(theta)), 1e-6, "all")

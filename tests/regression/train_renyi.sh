@@ -77,6 +77,18 @@ expect 2 "samples have 324 sites"
 run 1 "$train" "$SOURCE/configs/pendulum.yaml" --dry-run objective.kind=vr objective.beta_warmup=0
 expect 2 "takes elbo, relbo-escort or renyi-prior"
 
+# Above 1: samples outside of the domain are counted, and train on.
+for kind in relbo relbo-escort; do
+  run 2 "$train" case.yaml objective.kind=$kind objective.alpha=3 optimizer.clip_norm=100 run.dir=above.$kind
+  expect 0 "30 steps"
+  python3 - above.$kind/log.jsonl <<'END' || fail "$kind: samples outside of the domain are not counted"
+import json, math, sys
+lines = [l for l in map(json.loads, open(sys.argv[1])) if l["event"] == "validate"]
+assert lines and all(0 <= l["outside"] <= 1 and math.isfinite(l["loss"]) for l in lines), lines
+assert "escort" in sys.argv[1] or (lines[0]["outside"] > 0 and lines[0]["least_w"] < 0.01), lines[0]
+END
+done
+
 # What validations say beside the terms is in evaluation.json and in a report, of the test split.
 run 2 "$train" case.yaml run.dir=relbo.1 --evaluate
 expect 0 "^test "
