@@ -23,8 +23,9 @@ static const gb_field fields[] = {
             "What it is told of time: nothing, t, or (sin t, cos t)."),
     GB_NUMBER(gb_hybrid_opts, latent_inside, "1", 0, 1024, "1", GB_FIXED, "Latent variables it is given."),
     GB_WORD(gb_hybrid_opts, after, "residual", "nothing|residual|unet|network", GB_FIXED,
-            "The network behind the physics (physics -> network): none; one that is added to the solution; for images, "
-            "a U-Net over the physics' image beside one made from latents, or one that makes the image alone."),
+            "The network behind the physics (physics -> network): none; one that is added to the solution (where "
+            "nothing is known: to the state at t = 0, which stays); for images, a U-Net over the physics' image beside "
+            "one made from latents; or, where nothing is known, one that makes the sample alone."),
     GB_WORD(gb_hybrid_opts, after_layers, "[dense 128, dense 128]", NULL, GB_FIXED,
             "Layers from all latents on: of `residual` the hidden ones; of `unet` and `network` up to an image."),
     GB_NUMBER(gb_hybrid_opts, latent_after, "2", 0, 1024, "1", GB_FIXED, "Latent variables it is given besides."),
@@ -128,8 +129,12 @@ static gb_err check_image(const gb_hybrid_opts *o)
 static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
 {
   bool law = gb_is(o->known, "law");
-  GB_CHECK(gb_is(o->after, "nothing") || gb_is(o->after, "residual"), GB_ERR_CONFIG,
-           "hybrid.after = %s is for images. Set it to residual or nothing.", o->after);
+  bool alone = gb_is(o->after, "network"), none = gb_is(o->known, "nothing") && gb_is(o->inside, "nothing");
+  GB_CHECK(!gb_is(o->after, "unet"), GB_ERR_CONFIG,
+           "hybrid.after = unet is for images. Set it to residual or nothing.");
+  GB_CHECK(!alone || (none && o->latent_after > 0 && gb_is(o->inference, "encoder")), GB_ERR_CONFIG,
+           "hybrid.after = network makes the sample alone. Set hybrid.known: nothing, hybrid.inside: nothing, "
+           "hybrid.latent_after: 1 or more, hybrid.inference: encoder; or take residual.");
   GB_CHECK(!gb_is(o->unmixer, "channels"), GB_ERR_CONFIG, "hybrid.unmixer = channels is for images");
   GB_CHECK(law || !gb_is(o->inside, "parameters"), GB_ERR_CONFIG,
            "hybrid.inside = parameters multiplies those of the law, but hybrid.known = %s", o->known);
@@ -149,11 +154,12 @@ static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
 /* Rows of a simulator of which nothing is known: a network makes all of a sample from its latents. */
 static gb_err check_nothing(const gb_physics *k, const gb_hybrid_opts *o)
 {
-  GB_CHECK(gb_is(o->known, "nothing") && gb_is(o->inside, "nothing") && gb_is(o->after, "residual") &&
-               o->latent_after > 0 && gb_is(o->inference, "encoder"),
+  GB_CHECK(gb_is(o->known, "nothing") && gb_is(o->inside, "nothing") &&
+               (gb_is(o->after, "residual") || gb_is(o->after, "network")) && o->latent_after > 0 &&
+               gb_is(o->inference, "encoder"),
            GB_ERR_CONFIG,
            "run.physics = %s has neither a differential equation nor an image. Set hybrid.known: nothing, "
-           "hybrid.inside: nothing, hybrid.after: residual, hybrid.latent_after: 1 or more, hybrid.inference: encoder.",
+           "hybrid.inside: nothing, hybrid.after: network, hybrid.latent_after: 1 or more, hybrid.inference: encoder.",
            k->name);
   return GB_OK;
 }
