@@ -27,10 +27,11 @@ static const gb_field fields[] = {
     GB_NUMBER(gb_hybrid_opts, latent_inside, "1", 0, 1024, "1", GB_FIXED, "Latent variables it is given."),
     GB_WORD(
         gb_hybrid_opts, after, "residual", "nothing|residual|calibration|unet|network", GB_FIXED,
-        "The network behind the physics (physics -> network): none; one that is added to the solution; one that makes "
-        "of the solution what an instrument shows, by a gain for each component and a baseline, from latent_after "
-        "alone: they stay where parameters are changed; for images, a U-Net over the physics' image beside one made "
-        "from latents, or one that makes the image alone."),
+        "The network behind the physics (physics -> network): none; one that is added to the solution (where nothing "
+        "is known: to the state at t = 0, which stays); one that makes of the solution what an instrument shows, by a "
+        "gain for each component and a baseline, from latent_after alone: they stay where parameters are changed; for "
+        "images, a U-Net over the physics' image beside one made from latents; or, where nothing is known, one that "
+        "makes the sample alone."),
     GB_WORD(
         gb_hybrid_opts, after_layers, "[dense 128, dense 128]", NULL, GB_FIXED,
         "Layers from all latents on: of `residual` and `calibration` the hidden ones; of `unet` and `network` up to an "
@@ -157,14 +158,18 @@ static gb_err check_image(const gb_hybrid_opts *o, const gb_regularizer_opts *r)
 static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
 {
   bool law = gb_is(o->known, "law");
-  GB_CHECK(gb_is(o->after, "nothing") || gb_is(o->after, "residual") || gb_is(o->after, "calibration"), GB_ERR_CONFIG,
-           "hybrid.after = %s is for images. Set it to residual, calibration or nothing.", o->after);
-  GB_CHECK(!gb_is(o->after, "calibration") || o->latent_after > 0, GB_ERR_CONFIG,
+  bool alone = gb_is(o->after, "network"), calibrates = gb_is(o->after, "calibration"),
+       none = gb_is(o->known, "nothing") && gb_is(o->inside, "nothing");
+  GB_CHECK(!gb_is(o->after, "unet"), GB_ERR_CONFIG,
+           "hybrid.after = unet is for images. Set it to residual, calibration or nothing.");
+  GB_CHECK(!alone || (none && o->latent_after > 0 && gb_is(o->inference, "encoder")), GB_ERR_CONFIG,
+           "hybrid.after = network makes the sample alone. Set hybrid.known: nothing, hybrid.inside: nothing, "
+           "hybrid.latent_after: 1 or more, hybrid.inference: encoder; or take residual.");
+  GB_CHECK(!calibrates || o->latent_after > 0, GB_ERR_CONFIG,
            "hybrid.latent_after = 0: hybrid.after = calibration is made from these latents. Set 1 or more.");
-  GB_CHECK(
-      !gb_is(o->after, "calibration") || law || !gb_is(o->inside, "nothing"), GB_ERR_CONFIG,
-      "hybrid.after = calibration, but hybrid.known = %s and hybrid.inside = nothing leave no solution to calibrate",
-      o->known);
+  GB_CHECK(!calibrates || !none, GB_ERR_CONFIG,
+           "hybrid.after = calibration, but hybrid.known = nothing and hybrid.inside = nothing leave no solution to "
+           "calibrate");
   GB_CHECK(!gb_is(o->unmixer, "channels"), GB_ERR_CONFIG, "hybrid.unmixer = channels is for images");
   GB_CHECK(law || !gb_is(o->inside, "parameters"), GB_ERR_CONFIG,
            "hybrid.inside = parameters multiplies those of the law, but hybrid.known = %s", o->known);
@@ -184,11 +189,12 @@ static gb_err check_equation(const gb_hybrid_opts *o, const gb_dims *d)
 /* Rows of a simulator of which nothing is known: a network makes all of a sample from its latents. */
 static gb_err check_nothing(const gb_physics *k, const gb_hybrid_opts *o)
 {
-  GB_CHECK(gb_is(o->known, "nothing") && gb_is(o->inside, "nothing") && gb_is(o->after, "residual") &&
-               o->latent_after > 0 && gb_is(o->inference, "encoder"),
+  GB_CHECK(gb_is(o->known, "nothing") && gb_is(o->inside, "nothing") &&
+               (gb_is(o->after, "residual") || gb_is(o->after, "network")) && o->latent_after > 0 &&
+               gb_is(o->inference, "encoder"),
            GB_ERR_CONFIG,
            "run.physics = %s has neither a differential equation nor an image. Set hybrid.known: nothing, "
-           "hybrid.inside: nothing, hybrid.after: residual, hybrid.latent_after: 1 or more, hybrid.inference: encoder.",
+           "hybrid.inside: nothing, hybrid.after: network, hybrid.latent_after: 1 or more, hybrid.inference: encoder.",
            k->name);
   return GB_OK;
 }

@@ -418,7 +418,7 @@ static void behind(builder *b)
     return;
   }
   gb_node *z = all_latents(b);
-  if (gb_is(o->after, "residual")) {
+  if (gb_is(o->after, "residual") || !b->plan->sim->kind->image) {
     gb_node *r = perceptron(b, "hybrid.after_layers", "after", o->after_layers, z, product(b->sample), "none");
     r = gb_reshape(g, r, b->sample);
     if (!y[GB_DECODE_PA]) y[GB_DECODE_PB] = r; /* nothing is before it */
@@ -590,7 +590,7 @@ void gb_hybrid_build(gb_graph *g, const gb_hybrid_plan *plan, gb_text *table, gb
   gb_ode_problem p = {0};
   if (k->image) {
     out->decode[GB_DECODE_P] = out->decode[GB_DECODE_PA] = out->theta ? gb_image_draw(g, plan->sim, out->theta) : NULL;
-  } else if (k->dynamics) {
+  } else if (k->dynamics && !gb_is(o->after, "network")) {
     p = equation(&b);
     solutions(&b, &p);
   }

@@ -3,7 +3,7 @@
 #include "learn/experiment.h"
 #include "sim/curve.h"
 
-enum { GB_STOPS = 10, GB_PAIRS = 100, GB_SHOWN_PAIRS = 2 };
+enum { GB_STOPS = 11, GB_PAIRS = 100, GB_SHOWN_PAIRS = 2 };
 
 /* A decode on the line between the latents of two curves: numbers of the component that is seen. */
 enum {

@@ -216,9 +216,8 @@ gb_err gb_sim_create(const gb_physics *kind, const gb_config *cfg, gb_comm team,
  *  @param[out] n  numbers of the table */
 const gb_var *gb_sim_truth(const gb_sim *sim, int *n);
 const gb_var *gb_sim_parameters(const gb_sim *sim);
+void gb_sim_destroy(gb_sim *sim);
 
-/** The number of this name in that table; NULL: there is none, or no simulator.
+/** The number of this name in the table of gb_sim_truth(); NULL: there is none, or no simulator.
  *  Local. */
 const gb_var *gb_sim_find_truth(const gb_sim *sim, const char *name);
-
-void gb_sim_destroy(gb_sim *sim);

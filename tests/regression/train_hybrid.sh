@@ -155,12 +155,12 @@ for kind, same in (("other_class", False), ("same_class", True)):
         rank = lambda v: np.array([np.sum(np.array(v) < a) + (np.sum(np.array(v) == a) - 1) / 2 for a in v])
         assert p["swing"][0] >= p["swing"][-1]
         if np.ptp(p["swing"]) > 0:
-            assert abs(np.corrcoef(rank(p["swing"]), np.arange(10))[0, 1] - p["trend"]) < 1e-6, p
+            assert abs(np.corrcoef(rank(p["swing"]), np.arange(11))[0, 1] - p["trend"]) < 1e-6, p
         same_bin = np.cumprod(np.array(p["bin"]) == p["bin"][0]).sum()
-        assert abs((same_bin - 1) / 9 - p["kept"]) < 1e-6, p
-        assert p["frequency"][9] is None and all(0.5 <= v <= 12 for v in p["frequency"][:9]), p
-        near = np.cumprod(np.abs(np.array(p["frequency"][:9]) - p["frequency"][0]) <= 0.5).sum()
-        assert abs((near - 1) / 9 - p["steady"]) < 1e-6 and 0 <= p["blended"] <= 1, p
+        assert abs((same_bin - 1) / 10 - p["kept"]) < 1e-6, p
+        assert p["frequency"][10] is None and all(0.5 <= v <= 12 for v in p["frequency"][:10]), p
+        near = np.cumprod(np.abs(np.array(p["frequency"][:10]) - p["frequency"][0]) <= 0.5).sum()
+        assert abs((near - 1) / 10 - p["steady"]) < 1e-6 and 0 <= p["blended"] <= 1, p
 for part, of in (("kept", "kept"), ("steady", "steady"), ("blended", "blended")):
     assert abs(np.mean([p[of] > 0.59 for p in c["paths"]["other_class"]]) - c[part]) < 1e-6
 assert [k["name"] for k in c["classes"]] == ["sine", "sigmoid"]

@@ -78,6 +78,10 @@ static const struct {
      "Phys-only"},
     {"classes of a law", prey, {NULL}, "NN+phys+reg"},
     {"classes", curves, {NULL}, "NN-only"},
+    {"nothing known of a law",
+     prey,
+     {"hybrid.known=nothing", "hybrid.inside=nothing", "hybrid.after=network", "hybrid.after_layers=[dense 5]"},
+     "NN-only"},
     {"renyi-prior", line, {"objective.kind=renyi-prior", "objective.alpha=0.4"}, "NN+phys+reg"},
 };
 enum { CASES = sizeof cases / sizeof *cases };
@@ -353,6 +357,7 @@ static void names_and_refusals(void **state)
       {galaxy, {"regularizer.augmentation_gain=0.1"}, "are for differential equations"},
       {pendulum, {"hybrid.known=nothing", "hybrid.inside=parameters"}, "hybrid.inside = parameters"},
       {pendulum, {"hybrid.known=kinematics", "hybrid.inside=nothing", "hybrid.after=nothing"}, "leave nothing"},
+      {pendulum, {"hybrid.after=network"}, "hybrid.after = network makes the sample alone"},
       {pendulum, {"hybrid.inside_layers=[conv 4]"}, "dense layers only"},
       {global, {"hybrid.start=[1]"}, "hybrid.start has 1 numbers"},
       {global, {"pendulum.observe=angle"}, "needs the whole state"},

@@ -83,8 +83,24 @@ static void failures_name_the_row(void **state)
               "row 12 (omega = 1.5, damping = 0.25): no solution");
 }
 
+/* A unit that lists names is that of a class; other units, and classes beyond the list, are no names. */
+static void classes(void **state)
+{
+  static const gb_var curve = {"kind", "sine, sigmoid, flat", "One of three."},
+                      rate = {"rate", "1/(nM min)", "No class."};
+  char name[32];
+  (void)state;
+  assert_int_equal(gb_var_classes(&curve), 3);
+  assert_int_equal(gb_var_classes(&rate), 0);
+  assert_string_equal(gb_class_name(curve.unit, 0, name), "sine");
+  assert_string_equal(gb_class_name(curve.unit, 2, name), "flat");
+  assert_string_equal(gb_class_name(curve.unit, 3, name), "3");
+  assert_string_equal(gb_class_name(rate.unit, 0, name), "0");
+}
+
 int main(void)
 {
-  const struct CMUnitTest tests[] = {TEST(ranges), TEST(draws), TEST(noise), TEST(failures_name_the_row)};
+  const struct CMUnitTest tests[] = {TEST(ranges), TEST(draws), TEST(noise), TEST(failures_name_the_row),
+                                     TEST(classes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
