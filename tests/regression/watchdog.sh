@@ -2,7 +2,6 @@
 # status 8, and the same command goes on to the same result; shorter pauses are survived.
 # shellcheck shell=bash
 . "$SOURCE/tests/regression/common.bash"
-train=$BUILD/bin/greybox-train
 sweep=$BUILD/bin/greybox-sweep
 
 cat >case.yaml <<'END'

@@ -154,12 +154,13 @@ for one in hung hung2; do
   [ ${#pids[@]} = 2 ] || fail "$one has the ranks ${pids[*]}: $(tail -n 3 ./*.log)"
   kill -STOP "${pids[1]}"
 done
-for one in hung hung2; do
-  ends "${!one}" FAILED
-  if [ $one = hung ]; then ends "$hung" FAILED 8; fi
-  says "${!one}" 'rank [01] of 2 on .*: nothing has moved since'
-  says "${!one}" '(it hung: status 8|failed with status 5|lost with status 137) .* not requeued'
-  [ "$(of "${!one}" Restarts)" = 0 ] || fail "job ${!one} was requeued"
+for one in "hung $hung" "hung2 $hung2"; do
+  read -r one number <<<"$one"
+  ends "$number" FAILED
+  [ $one = hung2 ] || ends "$number" FAILED 8
+  says "$number" 'rank [01] of 2 on .*: nothing has moved since'
+  says "$number" '(it hung: status 8|failed with status 5|lost with status 137) .* not requeued'
+  [ "$(of "$number" Restarts)" = 0 ] || fail "job $number was requeued"
   if pgrep -f "^[^ ]*greybox-train .* run\.dir=$one " >pids; then fail "ranks of $one are left behind: $(cat pids)"; fi
   ends_like_whole $one
 done
