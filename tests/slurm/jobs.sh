@@ -157,12 +157,12 @@ done
 for one in "hung $hung" "hung2 $hung2"; do
   read -r one number <<<"$one"
   ends "$number" FAILED
-  [ $one = hung2 ] || ends "$number" FAILED 8
+  [ "$one" = hung2 ] || ends "$number" FAILED 8
   says "$number" 'rank [01] of 2 on .*: nothing has moved since'
   says "$number" '(it hung: status 8|failed with status 5|lost with status 137) .* not requeued'
   [ "$(of "$number" Restarts)" = 0 ] || fail "job $number was requeued"
   if pgrep -f "^[^ ]*greybox-train .* run\.dir=$one " >pids; then fail "ranks of $one are left behind: $(cat pids)"; fi
-  ends_like_whole $one
+  ends_like_whole "$one"
 done
 
 # --- scancel: what it leaves can go on; until then nobody else may use the directory
