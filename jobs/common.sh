@@ -13,6 +13,7 @@ start=$(date +%s)
 # asked before it runs as root. `sbatch --export=NONE` must not empty the environment of Open MPI's daemons, and srun no
 # longer takes --cpus-per-task from sbatch.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
+export SLURM_KILL_BAD_EXIT=1 # srun, too, ends all ranks when one has ended with a failure
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 unset SLURM_EXPORT_ENV
 [ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"

@@ -13,7 +13,7 @@
   X(GB_ERR_LIB, 5, "a library (MPI, HDF5, PETSc, ScaLAPACK) reported an error")                                        \
   X(GB_ERR_MEMORY, 6, "an allocation failed")                                                                          \
   X(GB_ERR_BUSY, 7, "another run uses the run directory")                                                              \
-  X(GB_ERR_STUCK, 8, "nothing moved for run.watchdog seconds: a rank or a file system hangs")                           \
+  X(GB_ERR_STUCK, 8, "nothing moved for run.watchdog seconds: a rank or a file system hangs")                          \
   X(GB_STOPPED, 75, "asked to stop: the state is saved, run the same command again to continue")
 
 typedef enum gb_err {

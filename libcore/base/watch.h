@@ -1,10 +1,10 @@
 /* base/watch.h - a watchdog: a thread that ends this rank if nothing moves any more.
  *
- * A rank that waits in a collective, or in a file system, cannot help itself, and MPI sets no limit to waiting. So whoever
- * gets something done says so, with GB_BEAT(): a collective that came to its end, a row, a sweep, a piece of a file. If no
- * beat comes for the limit, the thread tells where the last ones came from and ends the process at once: as kill -9 would
- * do, but with status GB_ERR_STUCK. The launcher then ends the other ranks, those that are stopped, too. Nothing but the
- * work since the last save is lost.
+ * A rank that waits in a collective, or in a file system, cannot help itself, and MPI sets no limit to waiting. So
+ * whoever gets something done says so, with GB_BEAT(): a collective that came to its end, a row, a sweep, a piece of a
+ * file. If no beat comes for the limit, the thread tells where the last ones came from and ends the process at once: as
+ * kill -9 would do, but with status GB_ERR_STUCK. The launcher then ends the other ranks, those that are stopped, too.
+ * Nothing but the work since the last save is lost.
  *
  * The thread counts its own naps, not the time that has passed: a process that was stopped and goes on is not late. It
  * uses neither MPI nor the run directory, which may be what hangs. */
@@ -13,8 +13,8 @@
 
 #include "base/err.h"
 
-/** Start the thread, before MPI, whose start may hang, too. Without it (in tests) beats go nowhere. The limit is half an
- * hour until gb_watch_limit(). Local.
+/** Start the thread, before MPI, whose start may hang, too. Without it (in tests) beats go nowhere. The limit is half
+ * an hour until gb_watch_limit(). Local.
  *  @param[in] program  for the message; a literal
  *  @return GB_ERR_LIB if there can be no thread */
 gb_err gb_watch_start(const char *program);

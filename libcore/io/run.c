@@ -32,9 +32,10 @@ static const gb_field fields[] = {
             "Continue what the directory holds; false: refuse a directory that already holds results."),
     GB_NUMBER(gb_run_opts, log_seconds, "10", 0.1, 86400, "s", GB_FREE,
               "Interval of progress lines in log.jsonl and, without a terminal, on standard output."),
-    GB_NUMBER(gb_run_opts, watchdog, "1800", 0, 1e7, "s", GB_FREE,
-              "A rank on which nothing moves for so long (no collective, row, sweep or piece of a file comes to its end) "
-              "ends the program with status 8; 0: it waits for ever. Longer than the longest pause of a file system."),
+    GB_NUMBER(
+        gb_run_opts, watchdog, "1800", 0, 1e7, "s", GB_FREE,
+        "A rank on which nothing moves for so long (no collective, row, sweep or piece of a file comes to its end) "
+        "ends the program with status 8; 0: it waits for ever. Longer than the longest pause of a file system."),
     {0}};
 const gb_schema gb_run_schema = {"run", "Where results go, and the seed.", sizeof(gb_run_opts), fields, NULL};
 

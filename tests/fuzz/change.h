@@ -1,9 +1,9 @@
 /* fuzz/change.h - good files, and what the bytes of an input change in them.
  *
- * Three ways. As it is: any byte; the checksum behind the file must tell, before HDF5 sees it. Values: stored numbers and
- * texts alone, with a new checksum. Structure: data sets and attributes that are missing, or others of any type and shape,
- * groups, links; with a new checksum, too. The last two are what a faulty writer could make: the checks of the reader are
- * on their own. */
+ * Three ways. As it is: any byte; the checksum behind the file must tell, before HDF5 sees it. Values: stored numbers
+ * and texts alone, with a new checksum. Structure: data sets and attributes that are missing, or others of any type and
+ * shape, groups, links; with a new checksum, too. The last two are what a faulty writer could make: the checks of the
+ * reader are on their own. */
 #pragma once
 #include <hdf5.h>
 #include <stdbool.h>
@@ -94,8 +94,8 @@ static bool change_bytes(const good *g, way how, input in, char *bytes)
 /* Any type; closed by the caller. */
 static hid_t make_type(input *in)
 {
-  const hid_t plain[] = {H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_STD_I64LE, H5T_STD_U64LE, H5T_STD_U8LE,
-                         H5T_STD_U16LE,  H5T_STD_I32BE,  H5T_IEEE_F64BE, H5T_STD_I8LE, H5T_STD_REF_OBJ};
+  const hid_t plain[] = {H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_STD_I64LE,  H5T_STD_U64LE, H5T_STD_U8LE,
+                         H5T_STD_U16LE,  H5T_STD_I32BE,  H5T_IEEE_F64BE, H5T_STD_I8LE,  H5T_STD_REF_OBJ};
   unsigned which = take(in) % 14;
   hid_t type;
   switch (which) {

@@ -1,5 +1,5 @@
-/* tests/fuzz/fuzz_files.c - changed HDF5 files that are read (fuzz/change.h): refused with a reason, or what was written;
- * never a crash, a hang or a leak.
+/* tests/fuzz/fuzz_files.c - changed HDF5 files that are read (fuzz/change.h): refused with a reason, or what was
+ * written; never a crash, a hang or a leak.
  *
  * Of an input the first byte chooses a file and how it is changed; the rest are the changes. A checkpoint, data sets of
  * two kinds and foreign images are written here; run.sh has programs make whole data sets and an analysis. */

@@ -103,7 +103,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         if (gb_rungs_state(once.rungs, i, k) != gb_rungs_state(twice.rungs, i, k)) fault("another state of a trial");
     let_go(&twice);
     if (n != then) fault("another number of records");
-    if (gb_ledger_append(path, &design, &r) || read_it(&twice, &then) || then != n + 1) fault("nothing can be appended");
+    if (gb_ledger_append(path, &design, &r) || read_it(&twice, &then) || then != n + 1)
+      fault("nothing can be appended");
     let_go(&twice);
   }
   let_go(&once);

@@ -1,5 +1,5 @@
-/* tests/fuzz/fuzz_state.c - changed states of generate (fuzz/change.h): refused with a reason, or the data set comes out
- * as it would have; never a crash, a hang or a leak.
+/* tests/fuzz/fuzz_state.c - changed states of generate (fuzz/change.h): refused with a reason, or the data set comes
+ * out as it would have; never a crash, a hang or a leak.
  *
  * Of an input the first byte chooses a state and how it is changed. run.sh has greybox-generate make the states, by
  * stopping it: chains in a trial, chains that are sampled, rows; and whole data sets of the same configs. */
@@ -17,7 +17,8 @@
 
 enum { STATES = 3 };
 
-static const char *const config[STATES] = {"xy", "rounds", "rows"}, *const folder[STATES] = {"trial", "sampled", "begun"};
+static const char *const config[STATES] = {"xy", "rounds", "rows"}, *const folder[STATES] = {"trial", "sampled",
+                                                                                             "begun"};
 
 static struct {
   good state, part; /* part: the unfinished data set; n = 0: there is none yet */

@@ -19,7 +19,7 @@ packages="ompi-c yaml-0.1 libxxhash jansson hdf5-openmpi PETSc scalapack-openmpi
 # shellcheck disable=SC2086 # words
 libraries="$(pkg-config --libs $packages) -lhdf5_openmpi_hl -lpthread -ldl -lm"
 # shellcheck disable=SC2086
-flags="-std=c11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -DOMPI_SKIP_MPICXX -Wno-psabi
+flags="-std=c11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -DOMPI_SKIP_MPICXX -Wno-psabi \
   -Wno-format-zero-length -Ilibcore -Iphysics -Itests $(pkg-config --cflags $packages)"
 
 # Readers, and what they stand on, are instrumented; all else is taken from the build.
@@ -30,7 +30,7 @@ readers="libcore/base/*.c libcore/comm/comm.c libcore/config/*.c libcore/io/angl
 mkdir "$folder/objects"
 # shellcheck disable=SC2086,SC2016 # words; $0 and $@ are of the inner shell
 echo $readers | tr ' ' '\n' | xargs -P "$(nproc)" -I{} sh -c \
-  'clang '"$(echo $flags)"' -fsanitize=fuzzer-no-link -c {} -o "$0/$(echo {} | tr / .).o"' "$folder/objects"
+  'clang '"$flags"' -fsanitize=fuzzer-no-link -c {} -o "$0/$(echo {} | tr / .).o"' "$folder/objects"
 ar rcs "$folder/readers.a" "$folder"/objects/*.o
 
 # Good files, by the programs: whole data sets of chains and of rows, an analysis, and states of unfinished ones.

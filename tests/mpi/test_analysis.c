@@ -2,6 +2,9 @@
  * same on any number of ranks, and comes back from its file. */
 #include "report/analysis.h"
 
+#include <hdf5.h>
+
+#include "base/file.h"
 #include "base/rng.h"
 #include "io/h5.h"
 #include "learn/experiment.h"
@@ -142,6 +145,32 @@ static void least_of_all(void **state)
   gb_analysis_free(&b);
 }
 
+/* A file whose parts do not fit together. */
+static void other_shapes(void **state)
+{
+  gb_samples s = samples();
+  gb_analyze_opts o = options();
+  gb_analysis a;
+  const char *const note[][2] = {{"route", "qr"}};
+  const char *path = scratch("other.h5");
+  (void)state;
+  make(WIDTH);
+  CHECK_OK(gb_analysis_find(world, &o, &s, &a));
+  CHECK_OK(gb_analysis_write(world, &a, 1, note, path));
+  gb_analysis_free(&a);
+  if (world.rank == 0) {
+    hid_t f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), space = H5Screate_simple(3, (hsize_t[]){2, 9, 1}, NULL);
+    CHECK(f >= 0 && H5Ldelete(f, "/beta_elbo/rate", H5P_DEFAULT) >= 0);
+    H5Dclose(H5Dcreate2(f, "/beta_elbo/rate", H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    H5Sclose(space);
+    H5Fclose(f);
+    CHECK_OK(gb_file_seal(path));
+  }
+  MPI_Barrier(world.mpi);
+  CHECK_ALL_FAIL(gb_analysis_read(world, path, &a), GB_ERR_IO,
+                 "/beta_elbo/rate has 9 items along axis 1, 3 are expected");
+}
+
 /* Some numbers are constant: the joint divergence is infinite, all else is there; more latents than that cannot be. */
 static void singular_data(void **state)
 {
@@ -251,6 +280,6 @@ static void files_of_samples(void **state)
   CHECK_ALL_FAIL(analyze(path, "all"), GB_ERR_NUMERIC, "all samples are equal");
 }
 
-static const struct CMUnitTest tests[] = {TEST(found_written_and_read), TEST(least_of_all), TEST(singular_data),
-                                          TEST(refusals), TEST(files_of_samples)};
+static const struct CMUnitTest tests[] = {TEST(found_written_and_read), TEST(least_of_all), TEST(other_shapes),
+                                          TEST(singular_data),          TEST(refusals),     TEST(files_of_samples)};
 RUN_ON_RANKS(tests)

@@ -1,6 +1,7 @@
 /* tests/mpi/test_h5.c - files whose content does not depend on the ranks, and plain words for damaged ones. */
 #include "io/h5.h"
 
+#include <hdf5.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -519,6 +520,31 @@ static void wrong_requests(void **state)
   CHECK_OK(gb_h5_close(&f, false));
 }
 
+/* A shape that promises more than any file of this size could hold: no room is made for it. */
+static void more_than_there_is(void **state)
+{
+  (void)state;
+  static const hsize_t axes[] = {(hsize_t)1 << 32, (hsize_t)1 << 40};
+  const char *path = scratch("promises.h5");
+  gb_h5 *f;
+  uint64_t shape[2];
+  double v;
+  if (world.rank == 0) {
+    hid_t made = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), space = H5Screate_simple(2, axes, NULL);
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(list, 2, (hsize_t[]){2, 2});
+    H5Dclose(H5Dcreate2(made, "/x", H5T_IEEE_F64LE, space, H5P_DEFAULT, list, H5P_DEFAULT));
+    H5Pclose(list);
+    H5Sclose(space);
+    H5Fclose(made);
+  }
+  MPI_Barrier(world.mpi);
+  CHECK_OK(gb_h5_open(world, path, &f));
+  CHECK_FAILS(gb_h5_shape(f, "/x", GB_H5_F64, 2, shape), GB_ERR_IO, "/x is said to have 3.78e+22 bytes, in a file of");
+  CHECK_FAILS(gb_h5_read_all(f, "/x", GB_H5_F64, 1, &v), GB_ERR_IO, path);
+  CHECK_OK(gb_h5_close(&f, false));
+}
+
 /* One rank is wrong: all are told, none waits. */
 static void one_rank_is_wrong(void **state)
 {
@@ -589,6 +615,7 @@ static const struct CMUnitTest tests[] = {
     TEST(large_blocks),
     TEST(survives_a_kill),
     TEST(wrong_requests),
+    TEST(more_than_there_is),
     TEST(no_files),
     TEST(one_rank_is_wrong),
 };

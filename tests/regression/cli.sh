@@ -34,13 +34,13 @@ says() {
 for ranks in 0 2; do
   run $ranks "$generate" --help
   expect 0 "^Usage: "
-  for key in run: physics dir seed resume log_seconds xy: L J T metropolis overrelaxation wolff generate: chains samples \
+  for key in run: physics dir seed resume log_seconds watchdog xy: L J T metropolis overrelaxation wolff generate: chains samples \
     spacing burn_in trial pilot longest_pilot hot_chains validation_chains test_chains configurations deflate \
     ranks_per_chain save_seconds; do
     grep -qwE -- "${key%:}" out || fail "--help lacks $key"
   done
   for option in --dry-run --help --version; do grep -q -- "^ *$option " out || fail "--help lacks $option"; done
-  for code in 0 2 3 4 5 6 7 75; do grep -qE "^ *$code +[a-z]" out || fail "--help lacks the exit status $code"; done
+  for code in 0 2 3 4 5 6 7 8 75; do grep -qE "^ *$code +[a-z]" out || fail "--help lacks the exit status $code"; done
   [ "$(grep -c '^Usage: ' out)" = 1 ] || fail "--help is printed more than once"
   run $ranks "$generate" --version
   expect 0 "^greybox-generate [0-9]+\.[0-9]+\.[0-9]+ "

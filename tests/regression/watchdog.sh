@@ -2,7 +2,6 @@
 # status 8, and the same command goes on to the same result; shorter pauses are survived.
 # shellcheck shell=bash
 . "$SOURCE/tests/regression/common.bash"
-train=$BUILD/bin/greybox-train
 sweep=$BUILD/bin/greybox-sweep
 
 cat >case.yaml <<'END'
@@ -12,7 +11,7 @@ generate: {chains: 4, samples: 400, burn_in: 32, pilot: 128, spacing: 2, save_se
 data: {path: data/dataset.h5}
 model: {encoder: [dense 16], decoder: [dense 16], latent: 2}
 objective: {energy_weight: 5}
-train: {steps: 2000, batch: 16, shards: 4, validate_every: 50, save_every: 5, log_every: 50}
+train: {steps: 800, batch: 16, shards: 4, validate_every: 50, save_every: 5, log_every: 50}
 sweep: {axes: [objective.beta log 1 100 count 2]}
 END
 
@@ -56,55 +55,51 @@ until_saved() {
   fail "$at: nothing is saved: $(tail -n 3 out)"
 }
 
-# --- a rank is stopped and stays so: the first, the last; then the same command goes on, on other ranks
-for name in generate train sweep; do
-  program $name
-  for which in 0 -1; do
-    at=$name.$which
-    begin 3 "$program" case.yaml run.dir="$at" run.watchdog=2
-    for _ in $(seq 200); do
-      find_ranks
-      [ ${#ranks[@]} -lt 3 ] || break
-      sleep 0.02
-    done
-    until_saved "$at" "${ranks[@]}"
-    kill -STOP "${ranks[$which]}"
-    SECONDS=0
-    end
-    gone "${ranks[@]}"
-    [ "$status" = 8 ] || fail "$at: status $status where 8 is expected: $(tail -n 3 out)"
-    [ $SECONDS -lt 40 ] || fail "$at: it took $SECONDS s"
-    grep -qE "^greybox-$name: error: rank [0-9] of 3 on .*: nothing has moved since .*\(run\.watchdog = 2 s\),.* after [a-z0-9_]+\(\)" out ||
-      fail "$at: it does not say where: $(cat out)"
-    run 2 "$program" case.yaml run.dir="$at"
-    expect 0 ""
-    like_whole $name "$at"
+# start NAME DIR RANKS SECONDS: with this limit, until it has saved something
+start() {
+  program "$1"
+  begin "$3" "$program" case.yaml run.dir="$2" run.watchdog="$4"
+  for _ in $(seq 200); do
+    find_ranks
+    [ ${#ranks[@]} -lt "$3" ] || break
+    sleep 0.02
   done
+  until_saved "$2" "${ranks[@]}"
+}
+
+# --- a rank is stopped and stays so: the first, the last; then the same command goes on, on other ranks
+for case in generate.0 train.-1 sweep.0 sweep.-1; do
+  name=${case%.*}
+  start "$name" "$case" 3 2
+  kill -STOP "${ranks[${case#*.}]}"
+  SECONDS=0
+  end
+  gone "${ranks[@]}"
+  [ "$status" = 8 ] || fail "$case: status $status where 8 is expected: $(tail -n 3 out)"
+  [ $SECONDS -lt 40 ] || fail "$case: it took $SECONDS s"
+  grep -qE "^greybox-$name: error: rank [0-9] of 3 on .*: nothing has moved since .*\(run\.watchdog = 2 s\),.* after [a-z0-9_]+\(\)" out ||
+    fail "$case: it does not say where: $(cat out)"
+  run 2 "$program" case.yaml run.dir="$case"
+  expect 0 ""
+  like_whole "$name" "$case"
 done
 
 # --- a rank is stopped for less than the limit
-for name in generate train sweep; do
-  program $name
-  begin 2 "$program" case.yaml run.dir=paused.$name run.watchdog=6
-  find_ranks
-  for _ in $(seq 200); do
-    find_ranks
-    [ ${#ranks[@]} -lt 2 ] || break
-    sleep 0.02
-  done
-  until_saved paused.$name "${ranks[@]}"
-  kill -STOP "${ranks[1]}"
-  sleep 2
-  kill -CONT "${ranks[1]}"
-  end
-  [ "$status" = 0 ] || fail "$name: status $status after a pause: $(tail -n 3 out)"
-  like_whole $name paused.$name
-done
+start train paused 2 6
+kill -STOP "${ranks[1]}"
+sleep 2
+kill -CONT "${ranks[1]}"
+end
+[ "$status" = 0 ] || fail "status $status after a pause: $(tail -n 3 out)"
+like_whole train paused
 
-# --- ranks that wait for the trials of others are not taken for lost: one trial at a time would be two ranks too many
-SECONDS=0
-run 3 "$sweep" case.yaml run.dir=idle run.watchdog=1.5 "sweep.axes=[objective.beta values 1]" train.steps=20000 train.save_every=1000
-expect 0 "1 done"
+# --- two ranks of three that wait for the only trial, longer than the limit, are not taken for lost
+for steps in 4000 16000 64000; do
+  SECONDS=0
+  run 3 "$sweep" case.yaml run.dir=idle$steps run.watchdog=1 "sweep.axes=[objective.beta values 1]" train.steps=$steps train.save_every=1000
+  expect 0 "1 done"
+  [ $SECONDS -lt 4 ] || break
+done
 [ $SECONDS -ge 4 ] || fail "the trial took $SECONDS s only: nobody has waited for long"
 
 # --- a file system that never answers, when a result is to get its name

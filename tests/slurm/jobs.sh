@@ -55,7 +55,7 @@ ends() {
     sleep 0.5
   done
   [ "$state" = "$2" ] || fail "job $1 is $state where $2 is expected: $(tail -n 5 "$1".log)"
-  [ -z "${3:-}" ] || [ "$(of "$1" ExitCode)" = "$3:0" ] || fail "job $1 ended with $(of "$1" ExitCode), not $3"
+  [ -z "${3:-}" ] || [ "$(of "$1" ExitCode)" = "$3:0" ] || fail "job $1 ended with $(of "$1" ExitCode), not $3: $(tail -n 12 "$1".log)"
 }
 # says JOB TEXT: its log has it
 says() {
@@ -90,6 +90,11 @@ REQUEUES=0 job --time=1 --signal=B:USR1@50 jobs/train.sbatch case.yaml "${endles
 bounded=$job
 LAUNCH="srun --mpi=pmix" job --nodes=$nodes --ntasks=2 jobs/train.sbatch case.yaml "${endless[@]}" run.dir=cancelled
 cancelled=$job
+# two of which a rank will be stopped for good, on two nodes, started by mpirun and by srun
+job --nodes=$nodes --ntasks=2 jobs/train.sbatch case.yaml "${endless[@]}" run.dir=hung run.watchdog=5
+hung=$job
+LAUNCH="srun --mpi=pmix" job --nodes=$nodes --ntasks=2 jobs/train.sbatch case.yaml "${endless[@]}" run.dir=hung2 run.watchdog=5
+hung2=$job
 # one with a mistake in its config, one without its data
 job jobs/train.sbatch case.yaml model.latent=-1 run.dir=wrong
 wrong=$job
@@ -137,6 +142,28 @@ like alone data/seed2
 for i in 1 2; do ends "${trials}_$i" COMPLETED; done
 like alone1 swept/trials/0000
 like alone100 swept/trials/0001
+
+# --- a rank that hangs: the others tell, and who was stopped is ended, too; the status is 8 by mpirun; by srun maybe that
+# of the stopped one, which wakes up among the dead (5), or is killed (137). Then the same command goes on
+for one in hung hung2; do
+  for _ in $(seq 300); do
+    [ ! -e $one/checkpoint.prev.h5 ] || break
+    sleep 0.2
+  done
+  mapfile -t pids < <(pgrep -f "^[^ ]*greybox-train .* run\.dir=$one ")
+  [ ${#pids[@]} = 2 ] || fail "$one has the ranks ${pids[*]}: $(tail -n 3 ./*.log)"
+  kill -STOP "${pids[1]}"
+done
+for one in "hung $hung" "hung2 $hung2"; do
+  read -r one number <<<"$one"
+  ends "$number" FAILED
+  [ "$one" = hung2 ] || ends "$number" FAILED 8
+  says "$number" 'rank [01] of 2 on .*: nothing has moved since'
+  says "$number" '(it hung: status 8|failed with status 5|lost with status 137) .* not requeued'
+  [ "$(of "$number" Restarts)" = 0 ] || fail "job $number was requeued"
+  if pgrep -f "^[^ ]*greybox-train .* run\.dir=$one " >pids; then fail "ranks of $one are left behind: $(cat pids)"; fi
+  ends_like_whole "$one"
+done
 
 # --- scancel: what it leaves can go on; until then nobody else may use the directory
 for _ in $(seq 300); do
