@@ -41,8 +41,11 @@ ADVECTION = {
 }
 # Gates: one core and two ranks against the published code. "keys": what makes a config of ours the published one.
 MODELS = {
-    "pendulum": {"batch": 200, "gate": 5, "gate2": 8, "published": PENDULUM, "keys": ["ode.method=euler", "hybrid.latent_inside=1"]},
-    "advection_diffusion": {"batch": 200, "gate": 6, "gate2": 10, "published": ADVECTION},
+    "pendulum": {"batch": 200, "gate": 5, "gate2": 8, "published": PENDULUM,
+                 "keys": ["ode.method=euler", "hybrid.latent_inside=1", "hybrid.inside_state=whole"]},
+    "advection_diffusion": {"batch": 200, "gate": 6, "gate2": 10, "published": ADVECTION,
+                            "keys": ["hybrid.clock=circle", "train.shards=4", "optimizer.ema=0", "optimizer.clip_norm=0",
+                                     "optimizer.clip_value=5"]},
     "node": {"batch": 200},
 }
 
