@@ -39,6 +39,14 @@ static const char galaxy[] =
     "[dense 4], activation: tanh, sigma: 0.4}\n"
     "regularizer: {reduced_model: 0.3, unmixing: 0.7, augmentation: 0.5}\n";
 
+static const char prey[] =
+    "run: {physics: predator_prey}\n"
+    "predator_prey: {frames: 6, frame_time: 4, start: prepared, gain: [0.7, 1.3], drift: [-0.1, 0.1]}\n"
+    "hybrid: {inside: nothing, after: calibration, after_layers: [], knots: 3, features: [dense 7], heads: [dense 4], "
+    "unmixer: nothing, activation: tanh, sigma: 0.4}\n"
+    "regularizer: {reduced_model: 0.3, augmentation: 1e-4, augmentation_gain: 0.2, augmentation_baseline: 0.1}\n"
+    "ode: {substeps: 8}\n";
+
 static const struct {
   const char *name, *yaml;
   const char *change[4], *model; /* its name in the table of baselines */
@@ -53,6 +61,8 @@ static const struct {
      pendulum,
      {"hybrid.after=calibration", "hybrid.inside=nothing", "regularizer.augmentation_gain=0.2", "hybrid.knots=3"},
      "NN+phys+reg"},
+    {"prey", prey, {NULL}, "NN+phys+reg"},
+    {"prey of two parameters", prey, {"predator_prey.law=template_and_predation"}, "NN+phys+reg"},
     {"no unmixer", pendulum, {"hybrid.unmixer=nothing", "hybrid.after=nothing"}, "NN+phys+reg"},
     {"line", line, {NULL}, "NN+phys+reg"},
     {"global", global, {NULL}, "NN+phys+reg"},
