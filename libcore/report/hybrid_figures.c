@@ -57,7 +57,7 @@ gb_err gb_hybrid_figure_parameters(const gb_hybrid_report *r, gb_text *svg)
       gb_text_add(&s.t,
                   "EOD\nset title '%s' noenhanced\nset xlabel '%s, true' noenhanced\nset ylabel 'inferred' offset 1\n"
                   "plot x with lines lc rgb '#bbbbbb', $p with points pt 7 ps 0.2 lc rgb '%s'\n",
-                  g->label, a->parameter[j].name, gb_plot_colour(shown[i]));
+                  g->label, gb_hybrid_parameters(r)[j].name, gb_plot_colour(shown[i]));
     }
   gb_text_add(&s.t, "unset multiplot\n");
   return gb_plot_draw(&s, r->run, 1080, (int)(rows * (n > 2 ? 320 : 440)), svg);

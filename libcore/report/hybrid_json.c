@@ -47,13 +47,13 @@ static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bo
   return o;
 }
 
-static json_t *inferred(const gb_hybrid_assessment *a)
+static json_t *inferred(const gb_hybrid_report *r, const gb_hybrid_assessment *a)
 {
   json_t *o = json_object();
   for (size_t j = 0; j < a->n_parameter; j++) {
     json_t *one = json_pack("{s:o}", "inferred", gb_json_list(a->n, a->n_parameter, a->inferred + j));
     if (a->truth) json_object_set_new(one, "true", gb_json_list(a->n, a->n_parameter, a->truth + j));
-    json_object_set_new(o, a->parameter[j].name, one);
+    json_object_set_new(o, gb_hybrid_parameters(r)[j].name, one);
   }
   return o;
 }
@@ -91,7 +91,7 @@ static json_t *model(const gb_hybrid_report *r, const gb_hybrid_member *m)
   json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", m->name, "directory", m->dir, "seed", (json_int_t)m->seed,
                         "step", (json_int_t)m->step, "weights", m->file);
   json_object_set_new(o, "test", numbers(r, &a->number, false));
-  json_object_set_new(o, "parameters", inferred(a));
+  json_object_set_new(o, "parameters", inferred(r, a));
   if (a->n_horizon)
     json_object_set_new(o, "extrapolation",
                         json_pack("{s:o, s:o}", "frame", gb_json_list(a->n_horizon, 1, a->frame), "mae",
