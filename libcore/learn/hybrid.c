@@ -62,9 +62,6 @@ static const gb_field fields[] = {
             "there are no latents."),
     GB_NUMBER(gb_hybrid_opts, start, "[]", -1e12, 1e12, "those of the physics", GB_FIXED,
               "With inference: global, where the parameters start."),
-    GB_NUMBER(gb_hybrid_opts, spread, "0.1", 1e-6, 10, "widths of the box", GB_FIXED,
-              "Standard deviation with which parameters are inferred before anything is learned. Oscillations must not "
-              "lose their phase by it, else the law is of no use at first."),
     GB_NUMBER(gb_hybrid_opts, sigma, "0.0111", 1e-6, 1e3, "unit of the samples", GB_FIXED,
               "Standard deviation of the Gaussian noise of observations."),
     {0}};

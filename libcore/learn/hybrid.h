@@ -18,7 +18,7 @@ typedef struct gb_hybrid_opts {
   gb_reals unet, start;
   int64_t latent_inside, latent_after, knots;
   bool frame_map;
-  double sigma, spread;
+  double sigma;
 } gb_hybrid_opts;
 extern const gb_schema gb_hybrid_schema; /* section "hybrid" */
 

@@ -179,7 +179,7 @@ static gb_node *law_alone(builder *b, gb_node *theta)
   return gb_reshape(b->g, gb_ode_solve(b->g, &p, b->out->x, theta, NULL), b->sample);
 }
 
-/* The encoder starts in the middle of the box, not too uncertain: elsewhere samples of a narrow box would
+/* The encoder starts in the middle of the box, a tenth of its width uncertain: elsewhere samples of a narrow box would
  * all be cut off at its ends, where no gradient leads back. */
 static void start_in_box(builder *b)
 {
@@ -187,7 +187,7 @@ static void start_in_box(builder *b)
   double mean[GB_MOST_PARAMETERS], logvar[GB_MOST_PARAMETERS];
   for (size_t j = 0; j < b->out->n_parameter; j++) {
     mean[j] = log(expm1((d->low[j] + d->high[j]) / 2)); /* softplus makes the middle of it */
-    logvar[j] = 2 * log((d->high[j] - d->low[j]) * b->o->spread);
+    logvar[j] = 2 * log((d->high[j] - d->low[j]) / 10);
   }
   start_about(b, "parameters.mean.output.0.bias", mean);
   start_about(b, "parameters.logvar.output.0.bias", logvar);

@@ -200,7 +200,6 @@ static gb_err make(pass *p)
   gb_hybrid_view v = gb_hybrid_look(hybrid(p));
   const gb_image *image = p->m->sim.kind->image;
   a->n_parameter = v.n_parameter;
-  a->parameter = v.n_parameter ? gb_sim_parameters(&p->m->sim) : NULL; /* there may be no known part */
   a->n_example = a->n < GB_EXAMPLES ? a->n : GB_EXAMPLES;
   for (int d = 0; d < GB_DECODES; d++) {
     bool known_image = image && (d == GB_DECODE_P || d == GB_DECODE_PA);
@@ -288,7 +287,7 @@ static gb_err sum_up(pass *p)
       *inferred = row[THETA + j];
       if (!a->truth) continue;
       a->truth[i * m + j] = p->truth[i * p->n_truth + j];
-      *inferred = nearest(p->m, &a->parameter[j], *inferred, a->truth[i * m + j]);
+      *inferred = nearest(p->m, &gb_sim_parameters(&p->m->sim)[j], *inferred, a->truth[i * m + j]);
     }
   }
   s->log_mse = log10(s->sse / (double)a->width);

@@ -32,7 +32,6 @@ typedef struct gb_hybrid_numbers {
 typedef struct gb_hybrid_assessment {
   gb_hybrid_numbers number;
   size_t n, width, n_parameter; /* test rows; numbers in a sample; parameters that the model infers */
-  const gb_var *parameter;      /* [n_parameter] */
   double *inferred, *truth;     /* [n, n_parameter]; truth NULL: not known. Angles of images are the same after half a
                                    turn: inferred is the representative nearest to the truth */
   size_t n_horizon;             /* as far as all rows stay finite; 0: it does not extrapolate */

@@ -57,7 +57,7 @@ gb_err gb_hybrid_figure_parameters(const gb_hybrid_report *r, gb_text *svg)
       gb_text_add(&s.t,
                   "EOD\nset title '%s' noenhanced\nset xlabel '%s, true' noenhanced\nset ylabel 'inferred' offset 1\n"
                   "plot x with lines lc rgb '#bbbbbb', $p with points pt 7 ps 0.2 lc rgb '%s'\n",
-                  g->label, a->parameter[j].name, gb_plot_colour(shown[i]));
+                  g->label, gb_hybrid_parameters(r)[j].name, gb_plot_colour(shown[i]));
     }
   gb_text_add(&s.t, "unset multiplot\n");
   return gb_plot_draw(&s, r->run, 1080, (int)(rows * (n > 2 ? 320 : 440)), svg);
@@ -133,26 +133,36 @@ gb_err gb_hybrid_figure_scales(const gb_hybrid_report *r, gb_text *svg)
 gb_err gb_hybrid_figure_what_if(const gb_hybrid_report *r, gb_text *svg)
 {
   const char *parameter = gb_hybrid_parameters(r)[0].name;
-  gb_plot s = begin("set xlabel 'time'\nset key off\n");
+  gb_plot s = begin("set xlabel 'time'\nset key off\nset lmargin 5\nset rmargin 1\n");
   size_t shown[MOST_COLUMNS], n = 0;
   for (size_t k = 0; k < r->n_groups && n < MOST_COLUMNS; k++)
     if (first_of(r, &r->group[k])->a.what_if.n) shown[n++] = k;
-  size_t columns = first_of(r, &r->group[shown[0]])->a.what_if.n;
-  gb_text_add(&s.t, "set xtics %.2g\nset multiplot layout %zu,%zu\n", r->dims->frame_time * (double)r->dims->frames / 2,
-              n, columns);
+  const gb_what_if *first = &first_of(r, &r->group[shown[0]])->a.what_if;
+  double least = first->exact[0], most = least;
+  for (size_t k = 0; k < first->n * first->frames; k++) {
+    least = fmin(least, first->exact[k]);
+    most = fmax(most, first->exact[k]);
+  }
+  double span = most > least ? most - least : 1; /* all panels have one scale */
+  gb_text_add(&s.t, "set xtics %.2g\nset yrange [%g:%g]\nset ytics %.1g\nset multiplot layout %zu,%zu\n",
+              r->dims->frame_time * (double)r->dims->frames / 2, least - span / 10, most + span / 5, span / 3, n,
+              first->n);
   for (size_t i = 0; i < n; i++)
-    for (size_t k = 0; k < columns; k++) {
+    for (size_t k = 0; k < first->n; k++) {
       const gb_what_if *w = &first_of(r, &r->group[shown[i]])->a.what_if;
       int exact = curve(&s, r->dims->frame_time, w->frames, 1, w->exact + k * w->frames);
       int decode = curve(&s, r->dims->frame_time, w->frames, 1, w->decode + k * w->frames);
-      gb_text_add(&s.t, "set title '%s = %g' noenhanced\n", i == 0 ? parameter : "", w->value[k]);
+      if (i == 0)
+        gb_text_add(&s.t, "set title '%s = %g' noenhanced\n", parameter, w->value[k]);
+      else
+        gb_text_add(&s.t, "unset title\n");
       gb_plot_begin(&s);
       gb_plot_curve(&s, exact, "using 1:2 with points pt 7 ps 0.25", "#000000", NULL);
       gb_plot_curve(&s, decode, "using 1:2 with lines lw 1.5", gb_plot_colour(shown[i]), NULL);
       gb_plot_end(&s);
     }
   gb_text_add(&s.t, "unset multiplot\n");
-  return gb_plot_draw(&s, r->run, 1080, (int)n * 200, svg);
+  return gb_plot_draw(&s, r->run, 1080, (int)n * 260, svg);
 }
 
 gb_err gb_hybrid_figure_horizon(const gb_hybrid_report *r, gb_text *svg)

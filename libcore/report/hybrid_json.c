@@ -43,8 +43,8 @@ static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bo
   }
   for (size_t i = 0; i < GB_HORIZONS; i++)
     json_array_append_new(extrapolation, gb_json_number(known(s->extrapolation[i], reference)));
-  const gb_what_if *asked = gb_hybrid_what_if(r);
-  if (asked && !reference) json_object_set_new(o, "what_if", what_if(&s->what_if, asked->n));
+  const gb_what_if *w = gb_hybrid_what_if(r);
+  if (w && !reference) json_object_set_new(o, "what_if", what_if(&s->what_if, w->n));
   json_object_set_new(o, "parameters", parameters);
   json_object_set_new(o, "counterfactual", counterfactual);
   json_object_set_new(o, "intervention", intervention);
@@ -52,15 +52,27 @@ static json_t *numbers(const gb_hybrid_report *r, const gb_hybrid_numbers *s, bo
   return o;
 }
 
-static json_t *inferred(const gb_hybrid_assessment *a)
+static json_t *inferred(const gb_hybrid_report *r, const gb_hybrid_assessment *a)
 {
   json_t *o = json_object();
   for (size_t j = 0; j < a->n_parameter; j++) {
     json_t *one = json_pack("{s:o}", "inferred", gb_json_list(a->n, a->n_parameter, a->inferred + j));
     if (a->truth) json_object_set_new(one, "true", gb_json_list(a->n, a->n_parameter, a->truth + j));
-    json_object_set_new(o, a->parameter[j].name, one);
+    json_object_set_new(o, gb_hybrid_parameters(r)[j].name, one);
   }
   return o;
+}
+
+/* The cases, and the curves of the first test row. */
+static json_t *asked(const gb_what_if *w)
+{
+  json_t *decode = json_array(), *exact = json_array();
+  for (size_t k = 0; k < w->n; k++) {
+    json_array_append_new(decode, gb_json_list(w->frames, 1, w->decode + k * w->frames));
+    json_array_append_new(exact, gb_json_list(w->frames, 1, w->exact + k * w->frames));
+  }
+  return json_pack("{s:o, s:I, s:o, s:o}", "noise", gb_json_number(w->noise), "crossings", (json_int_t)w->crossings,
+                   "decode", decode, "exact", exact);
 }
 
 /* Trajectories only: images are on the page. */
@@ -84,11 +96,12 @@ static json_t *model(const gb_hybrid_report *r, const gb_hybrid_member *m)
   json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", m->name, "directory", m->dir, "seed", (json_int_t)m->seed,
                         "step", (json_int_t)m->step, "weights", m->file);
   json_object_set_new(o, "test", numbers(r, &a->number, false));
-  json_object_set_new(o, "parameters", inferred(a));
+  json_object_set_new(o, "parameters", inferred(r, a));
   if (a->n_horizon)
     json_object_set_new(o, "extrapolation",
                         json_pack("{s:o, s:o}", "frame", gb_json_list(a->n_horizon, 1, a->frame), "mae",
                                   gb_json_list(a->n_horizon, 1, a->error)));
+  if (a->what_if.n) json_object_set_new(o, "what_if", asked(&a->what_if));
   if (m->classes.n) json_object_set_new(o, "classes", gb_classes_json(&m->classes));
   json_object_set_new(o, "training", gb_json_curve(&m->train, m->n_terms, m->term));
   json_object_set_new(o, "validation", gb_json_curve(&m->validate, m->n_terms, m->term));
@@ -125,9 +138,9 @@ static json_t *axes(const gb_hybrid_report *r)
   json_t *frames = json_array();
   for (size_t i = 0; i < GB_HORIZONS && r->physics->dynamics; i++)
     json_array_append_new(frames, json_integer((json_int_t)((size_t)gb_horizon[i] * r->dims->frames) - 1));
-  const gb_what_if *asked = gb_hybrid_what_if(r);
+  const gb_what_if *w = gb_hybrid_what_if(r);
   return json_pack("{s:o, s:o, s:o}", "scale", gb_json_list(GB_SCALES, 1, gb_scale), "frame", frames, "what_if",
-                   gb_json_list(asked ? asked->n : 0, 1, asked ? asked->value : NULL));
+                   gb_json_list(w ? w->n : 0, 1, w ? w->value : NULL));
 }
 
 gb_err gb_hybrid_json(const gb_hybrid_report *r, gb_text *out)

@@ -202,8 +202,8 @@ static void verdict(const gb_hybrid_report *r, gb_text *t)
   gb_text_add(t,
               "<p><b>What the regularisers bought.</b> Without them %s is missed by %.3g on average, with them by "
               "%.3g; the reconstruction is off by L2 = %.3g without, %.3g with them.</p>\n",
-              r->member[with->member[0]].a.parameter[0].name, without->mean.parameter_mae[0],
-              with->mean.parameter_mae[0], without->mean.l2, with->mean.l2);
+              gb_hybrid_parameters(r)[0].name, without->mean.parameter_mae[0], with->mean.parameter_mae[0],
+              without->mean.l2, with->mean.l2);
 }
 
 /* Which colour is whose. */
@@ -241,7 +241,7 @@ static gb_err scales(const gb_hybrid_report *r, gb_text *t)
     snprintf(head, sizeof head, "× %g", gb_scale[i]);
     add_column(&c, offsetof(gb_hybrid_numbers, counterfactual) + i * sizeof(double), head, "");
   }
-  gb_text_add(t, "<h2>Counterfactuals: another %s</h2>\n", r->physics->dynamics->parameter[0].name);
+  gb_text_add(t, "<h2>Counterfactuals: another %s</h2>\n", gb_hybrid_parameters(r)[0].name);
   GB_TRY(table(r, &c, t));
   gb_text_add(t, "<figure>");
   GB_TRY(gb_hybrid_figure_scales(r, t));

@@ -194,8 +194,7 @@ const gb_what_if *gb_hybrid_what_if(const gb_hybrid_report *r)
 
 const gb_var *gb_hybrid_parameters(const gb_hybrid_report *r)
 {
-  const gb_physics *k = r->physics;
-  return k->image ? k->image->parameter : k->dynamics ? k->dynamics->parameter : NULL;
+  return r->physics->image || r->physics->dynamics ? gb_sim_parameters(r->sim) : NULL;
 }
 
 bool gb_hybrid_fits(const gb_hybrid_report *r, const gb_reference *of)
@@ -232,6 +231,7 @@ static gb_err assess_all(gb_comm c, gb_hybrid_report *r, const gb_report_opts *o
                                .high = o->generate_high,
                                .spread = o->generate_spread,
                                .seed = (uint64_t)gb_run_get(r->run)->seed};
+  r->sim = sim;
   r->dims = &sim->dims;
   r->n_train = gb_dataset_rows(data, GB_TRAIN);
   r->n_test = gb_dataset_rows(data, GB_TEST);

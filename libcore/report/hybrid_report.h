@@ -30,6 +30,7 @@ typedef struct gb_hybrid_group { /* models that differ by their seeds only */
 typedef struct gb_hybrid_report {
   const gb_physics *physics;
   gb_run *run;
+  const gb_sim *sim;   /* of run.physics, which the data were made with */
   const gb_dims *dims; /* of a sample */
   char data_path[GB_MODEL_PATH];
   size_t n_train, n_test, n_models, n_groups, n_parameter; /* n_parameter: the most of any model */

@@ -39,7 +39,7 @@ static size_t choose(size_t n, const double *variance, size_t most, size_t *out)
 void gb_latent_name(const gb_trained *m, size_t latent, gb_text *out)
 {
   const gb_physics *k = m->sim.kind;
-  const gb_var *parameter = k->image ? k->image->parameter : k->dynamics ? k->dynamics->parameter : NULL;
+  const gb_var *parameter = k->image || k->dynamics ? gb_sim_parameters(&m->sim) : NULL;
   size_t n = m->built.hybrid ? gb_hybrid_look(m->built.hybrid).n_parameter : 0;
   if (latent < n)
     gb_text_add(out, "%s", parameter[latent].name);

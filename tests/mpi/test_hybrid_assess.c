@@ -297,7 +297,7 @@ static void images(void **state)
   enum { ANGLE = 3 };
   prepare("galaxy", galaxy, false);
   open_case(world, "galaxy", &x);
-  CHECK(!strcmp(x.a.parameter[ANGLE].name, "angle"));
+  CHECK(!strcmp(gb_sim_parameters(&x.m.sim)[ANGLE].name, "angle"));
   double mae = 0;
   for (size_t i = 0; i < TEST_ROWS; i++) {
     double d = x.a.inferred[i * 4 + ANGLE] - x.a.truth[i * 4 + ANGLE];

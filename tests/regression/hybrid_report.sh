@@ -165,3 +165,51 @@ assert page.count("data:image/png") == 2 and page.count("<svg") == 4
 END
 run 1 "$report" image.yaml "report.generate_low=[1]"
 expect 2 "report\.generate_low has 1 numbers .* 4 parameters"
+
+# --- a network that the user wrote: its own names, and what curves do at other values.
+cat >network.yaml <<'END'
+run: {physics: pen_dna, dir: network, seed: 2}
+pen_dna:
+  strands: ["a: K 30..50, start 1"]
+  templates: ["aa: a -> a, total 4..6"]
+  frames: 24
+  frame_time: 1
+simulate: {training: 24, validation: 4, test: 6}
+data: {path: network/dataset.h5}
+hybrid: {inside: nothing, after: calibration, after_layers: [], features: [dense 8], heads: [], unmixer: nothing}
+regularizer: {augmentation: 0.1, pretraining: 2}
+ode: {substeps: 20}
+train: {steps: 4, batch: 8, shards: 2, validate_every: 4, save_every: 4}
+END
+run 1 "$generate" network.yaml
+expect 0 rows
+run 2 "$train" network.yaml run.dir=network/model
+expect 0 "NN\+phys\+reg, 4 steps"
+run 2 "$train" network.yaml run.dir=network/plain hybrid.known=nothing hybrid.after=residual regularizer.pretraining=0
+expect 0 "NN-only, 4 steps"
+for ranks in 1 2; do
+  run $ranks "$report" network.yaml
+  expect 0 "network/report\.html"
+  cp network/report.json network$ranks.json
+done
+cmp network1.json network2.json || fail "the report on a network differs on 2 ranks"
+/usr/bin/python3 - <<'END' || fail "the report on a network is not right"
+import json, numpy as np
+r = json.load(open("network/report.json"))
+np.testing.assert_allclose(r["axes"]["what_if"], np.linspace(30, 50, 7), rtol=1e-7)
+plain, grey = r["models"]
+for m in plain, grey:
+    test = m["test"]["what_if"]
+    assert len(test["of"]) == len(m["what_if"]["decode"]) == 7 and abs(test["all"] - np.mean(test["of"])) < 1e-7
+    assert m["what_if"]["exact"] == grey["what_if"]["exact"] and len(m["what_if"]["exact"][0]) == 24
+p = grey["parameters"]["K_a"]
+off = np.abs(np.array(p["inferred"]) / np.array(p["true"]) - 1)
+assert abs(grey["test"]["parameters"]["K_a"]["median_relative_error"] - np.median(off)) < 1e-6
+assert list(grey["parameters"]) == ["K_a", "total_aa"] and plain["parameters"] == {}
+page = open("network/report.html").read()
+assert "Counterfactual behaviour: K_a set to a value" in page and "ranged_1" not in page
+END
+run 1 "$report" network.yaml "report.what_if=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
+expect 2 "report\.what_if has 10 values; at most 9"
+run 1 "$train" network.yaml run.dir=network/refused regularizer.augmentation=0
+expect 2 "regularizer\.pretraining = 2: there is no augmentation"

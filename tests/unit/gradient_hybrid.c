@@ -38,7 +38,7 @@ static const char galaxy[] =
     "features: [\"conv 2 kernel 3 pad 1\", batchnorm, dense 6], heads: [dense 4], unmixer: channels, unmixer_layers: "
     "[dense 4], activation: tanh, sigma: 0.4}\n"
     "regularizer: {reduced_model: 0.3, unmixing: 0.7, augmentation: 0.5}\n";
-static const char prey[] =
+static const char classed[] =
     "run: {physics: predator_prey}\n"
     "predator_prey: {frames: 6, frame_time: 0.5}\n"
     "hybrid: {inside_layers: [dense 4], after: nothing, features: [dense 7], heads: [dense 4], unmixer: nothing, "
@@ -50,6 +50,14 @@ static const char curves[] =
     "hybrid: {known: nothing, inside: nothing, after_layers: [dense 5], latent_after: 3, features: [dense 7], heads: "
     "[], activation: tanh, sigma: 0.4}\n"
     "regularizer: {classification: 0.6, class: sigmoid}\n";
+
+static const char prey[] =
+    "run: {physics: predator_prey}\n"
+    "predator_prey: {frames: 6, frame_time: 4, start: prepared, gain: [0.7, 1.3], drift: [-0.1, 0.1]}\n"
+    "hybrid: {inside: nothing, after: calibration, after_layers: [], knots: 3, features: [dense 7], heads: [dense 4], "
+    "unmixer: nothing, activation: tanh, sigma: 0.4}\n"
+    "regularizer: {reduced_model: 0.3, augmentation: 1e-4, augmentation_gain: 0.2, augmentation_baseline: 0.1}\n"
+    "ode: {substeps: 8}\n";
 
 static const struct {
   const char *name, *yaml;
@@ -66,6 +74,8 @@ static const struct {
      pendulum,
      {"hybrid.after=calibration", "hybrid.inside=nothing", "regularizer.augmentation_gain=0.2", "hybrid.knots=3"},
      "NN+phys+reg"},
+    {"prey", prey, {NULL}, "NN+phys+reg"},
+    {"prey of two parameters", prey, {"predator_prey.law=template_and_predation"}, "NN+phys+reg"},
     {"no unmixer", pendulum, {"hybrid.unmixer=nothing", "hybrid.after=nothing"}, "NN+phys+reg"},
     {"line", line, {NULL}, "NN+phys+reg"},
     {"global", global, {NULL}, "NN+phys+reg"},
@@ -76,10 +86,10 @@ static const struct {
      pendulum,
      {"hybrid.inside=nothing", "hybrid.after=nothing", "objective.kind=relbo-escort", "objective.alpha=1.1"},
      "Phys-only"},
-    {"classes of a law", prey, {NULL}, "NN+phys+reg"},
+    {"classes of a law", classed, {NULL}, "NN+phys+reg"},
     {"classes", curves, {NULL}, "NN-only"},
     {"nothing known of a law",
-     prey,
+     classed,
      {"hybrid.known=nothing", "hybrid.inside=nothing", "hybrid.after=network", "hybrid.after_layers=[dense 5]"},
      "NN-only"},
     {"renyi-prior", line, {"objective.kind=renyi-prior", "objective.alpha=0.4"}, "NN+phys+reg"},
@@ -369,7 +379,7 @@ static void names_and_refusals(void **state)
        {"regularizer.classification=1"},
        "regularizer.class = behaviour is no truth of run.physics = pendulum"},
       {curves, {"regularizer.class=steepness"}, "that tell a class: sigmoid. Name one"},
-      {prey, {"regularizer.class=template"}, "that tell a class: behaviour. Name one"},
+      {classed, {"regularizer.class=template"}, "that tell a class: behaviour. Name one"},
       {pendulum, {"objective.free_bits=0.1"}, "are for models of lattices"},
   };
   for (int i = 0; i < CASES; i++) {
