@@ -171,14 +171,13 @@ static bool take_line(const char *line, size_t n, gb_ledger *l)
   uint64_t trial, rung;
   json_t *o = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
   const char *event = json_string_value(json_object_get(o, "event"));
-  bool good = event != NULL;
+  bool good = event && (l->config || gb_is(event, "sweep")); /* that comes first */
   if (good && gb_is(event, "sweep")) {
     const char *config = json_string_value(json_object_get(o, "config"));
     good = config && !l->config && (l->config = gb_strdup(config));
   } else if (good && !gb_is(event, "start")) {
     gb_record r = {.event = gb_is(event, "done") ? GB_EVENT_DONE : GB_EVENT_FAILED};
-    good = l->config && whole(o, "trial", &trial) && whole(o, "rung", &rung) && rung < 64 &&
-           whole(o, "steps", &r.result.steps);
+    good = whole(o, "trial", &trial) && whole(o, "rung", &rung) && rung < 64 && whole(o, "steps", &r.result.steps);
     r.result.seconds = json_number_value(json_object_get(o, "seconds"));
     good =
         good && (r.event == GB_EVENT_DONE ? done_of(o, &r.result) : gb_is(event, "failed") && failure_of(o, &r.result));

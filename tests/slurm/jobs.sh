@@ -115,6 +115,17 @@ jobs/pipeline.sh "${flags[@]}" case.yaml run.dir=case.yaml/impossible >broken.tx
 if jobs/pipeline.sh "${flags[@]}" case.yaml model.latent=-1 >refused.txt 2>&1; then fail "a wrong config was queued"; fi
 grep -q 'model\.latent' refused.txt && ! grep -q '^[0-9]' refused.txt || fail "no reason is given: $(cat refused.txt)"
 
+# --- stopped for good, as soon as something is saved
+for one in hung hung2; do
+  for _ in $(seq 300); do
+    [ ! -e $one/checkpoint.prev.h5 ] || break
+    sleep 0.2
+  done
+  mapfile -t pids < <(pgrep -f "^[^ ]*greybox-train .* run\.dir=$one ")
+  [ ${#pids[@]} = 2 ] || fail "$one has the ranks ${pids[*]}: $(tail -n 3 ./*.log)"
+  kill -STOP "${pids[1]}"
+done
+
 # --- meanwhile: a mistake ends its job at once, and is not tried again
 ends "$wrong" FAILED 2
 says "$wrong" 'model\.latent'
@@ -145,15 +156,6 @@ like alone100 swept/trials/0001
 
 # --- a rank that hangs: the others tell, and who was stopped is ended, too; the status is 8 by mpirun; by srun maybe that
 # of the stopped one, which wakes up among the dead (5), or is killed (137). Then the same command goes on
-for one in hung hung2; do
-  for _ in $(seq 300); do
-    [ ! -e $one/checkpoint.prev.h5 ] || break
-    sleep 0.2
-  done
-  mapfile -t pids < <(pgrep -f "^[^ ]*greybox-train .* run\.dir=$one ")
-  [ ${#pids[@]} = 2 ] || fail "$one has the ranks ${pids[*]}: $(tail -n 3 ./*.log)"
-  kill -STOP "${pids[1]}"
-done
 for one in "hung $hung" "hung2 $hung2"; do
   read -r one number <<<"$one"
   ends "$number" FAILED
