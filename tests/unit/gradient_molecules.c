@@ -64,7 +64,8 @@ static void begin(model *m, const char *name, const char *yaml, const char *meth
   const gb_physics *kind = NULL;
   gb_param w, b;
   CHECK_OK(gb_sim_find(gb_physics_all, name, &kind));
-  *m = (model){.schemas = {kind->schema}, .opts = {method, "petsc", substeps, 1e-13, "memory"}, .draws = {.training = true}};
+  *m = (model){
+      .schemas = {kind->schema}, .opts = {method, "petsc", substeps, 1e-13, "memory"}, .draws = {.training = true}};
   CHECK_OK(gb_config_parse("test", yaml, strlen(yaml), 0, NULL, m->schemas, &m->cfg));
   CHECK_OK(gb_sim_create(kind, m->cfg, gb_comm_self(), &m->sim));
   const gb_dims *d = &m->sim.dims;
