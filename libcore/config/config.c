@@ -16,7 +16,7 @@
 struct gb_config {
   char *label;
   const gb_schema *const *schemas;
-  bool stored;        /* from gb_config_print_fixed(): free fields are missing */
+  bool stored;        /* from gb_config_print_fixed(): free fields are missing, and have their defaults */
   void **opts;        /* [number of schemas] filled structs */
   gb_entries entries; /* what the user gave */
   gb_entries parsed;  /* keeps the texts of defaults alive */
@@ -261,7 +261,7 @@ static gb_err fill(gb_config *cfg, const gb_schema *s, void *opts)
     gb_entry *e = gb_entries_find(&cfg->entries, s->section, f->name);
     p.field = f;
     locate(cfg, e, p.where);
-    if (!e && cfg->stored && f->resume == GB_FREE) continue;
+    if (!e && cfg->stored && f->resume == GB_FREE && !f->fallback) continue;
     if (!e) {
       GB_CHECK(f->fallback, GB_ERR_CONFIG,
                "%s: %s.%s is missing: %s Add it to the file, or %s.%s=... to the command line.", p.where, s->section,

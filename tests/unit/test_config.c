@@ -616,6 +616,16 @@ static void fixed_print_has_only_fixed(void **state)
   gb_config_print_fixed(cfg, case_schemas, &t);
   CHECK(!strstr(t.s, "dir") && !strstr(t.s, "verbose") && !strstr(t.s, "lr") && !strstr(t.s, "#"));
   CHECK(strstr(t.s, "\n  seed: 1\n") && strstr(t.s, "\nopt:\n"));
+  gb_config_destroy(&cfg);
+
+  /* Read again, free fields have their defaults. */
+  case_sim sim;
+  case_opt opt;
+  CHECK_OK(gb_config_parse_stored("best.h5", t.s, case_schemas, &cfg));
+  gb_config_get(cfg, &case_sim_schema, &sim);
+  gb_config_get(cfg, &case_opt_schema, &opt);
+  assert_string_equal(sim.dir, "out");
+  CHECK(sim.seed == 1 && opt.steps == 100 && opt.lr == 1e-3);
   gb_text_free(&t);
   gb_config_destroy(&cfg);
 }
