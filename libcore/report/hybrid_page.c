@@ -145,7 +145,8 @@ static gb_err reconstruction(const gb_hybrid_report *r, gb_text *t)
   for (size_t j = 0; j < r->n_parameter; j++) {
     add_column(&c, offsetof(gb_hybrid_numbers, parameter_mae) + j * sizeof(double), "MAE of ", parameter[j].name);
     if (r->member[0].global) continue; /* one value has no correlation */
-    add_column(&c, offsetof(gb_hybrid_numbers, parameter_median) + j * sizeof(double), "median of ", parameter[j].name);
+    add_column(&c, offsetof(gb_hybrid_numbers, parameter_median) + j * sizeof(double), "median relative error of ",
+               parameter[j].name);
     add_column(&c, offsetof(gb_hybrid_numbers, correlation) + j * sizeof(double), "r of ", parameter[j].name);
   }
   gb_text_add(t, "<h2>Reconstruction and parameters</h2>\n");
