@@ -49,12 +49,10 @@ static const gb_field fields[] = {
             "parameters."),
     GB_WORD(gb_hybrid_opts, heads, "[dense 64, dense 32]", NULL, GB_FIXED,
             "Hidden layers between features and the mean or ln variance of a latent."),
-    GB_WORD(
-        gb_hybrid_opts, unmixer, "residual", "nothing|residual|frames|channels", GB_FIXED,
-        "How the sample is turned into what the known part alone would have made: not at all; sample + network of "
-        "(sample, means of the other latents); a gain and a baseline from those means; a linear map of every frame + "
-        "network of those means; of images, "
-        "one channel, a weighted mean of them and a pedestal, from the features."),
+    GB_WORD(gb_hybrid_opts, unmixer, "residual", "nothing|residual|frames|channels", GB_FIXED,
+            "How the sample is turned into what the known part alone would have made: not at all; sample + network of "
+            "(sample, means of the other latents); a linear map of every frame + network of those means; of images, "
+            "one channel, a weighted mean of them and a pedestal, from the features."),
     GB_WORD(gb_hybrid_opts, unmixer_layers, "[dense 128, dense 128]", NULL, GB_FIXED, "Its hidden layers."),
     GB_WORD(gb_hybrid_opts, activation, "elu", GB_ACTIVATIONS, GB_FIXED, "Activation of layers that name none."),
     GB_WORD(gb_hybrid_opts, inference, "encoder", "encoder|global", GB_FIXED,
