@@ -16,6 +16,13 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OPENBLAS_NUM_THREADS="${OPENBLAS_
 export SLURM_KILL_BAD_EXIT=1 # srun, too, ends all ranks when one has ended with a failure
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 unset SLURM_EXPORT_ENV
+
+# Open MPI 4.1 has one folder per user and node for the files of all his runs. A run that ends removes it when empty, and
+# one that starts at that moment fails ("orte_session_dir failed"): each job has a folder of its own.
+sessions=$(mktemp -d "${TMPDIR:-/tmp}/greybox.XXXXXX")
+export OMPI_MCA_orte_tmpdir_base="$sessions"
+trap 'rm -rf "$sessions"' EXIT
+trap 'exit 130' INT # sh would else skip the trap above
 [ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"
 
 # build: install what is missing, and build; for jobs of one machine
