@@ -76,20 +76,19 @@ GB_INLINE void desaturate(const gb_reactions *r, size_t n, size_t stride, const 
     for (size_t i = 0; i < n; i++) free[e][i] = 1 / free[e][i];
 }
 
-/* v [n] of one reaction, without the reactants of which the bits of `skip` are set, and without p[factor] if `bare`. */
+static const double ones[GB_REACTION_ROWS] = {[0 ... GB_REACTION_ROWS - 1] = 1};
+
+/* v [n] of one reaction, without the reactants of which the bits of `skip` are set, and without p[factor] if `bare`. One
+ * loop: what is not there is 1. */
 GB_INLINE void flux(const gb_reaction *a, size_t n, size_t stride, const double *u, const double *const p[],
                     double (*free)[GB_REACTION_ROWS], unsigned skip, bool bare, double *restrict v)
 {
-  for (size_t i = 0; i < n; i++) v[i] = a->rate;
-  if (a->factor != GB_NO && !bare)
-    for (size_t i = 0; i < n; i++) v[i] *= p[a->factor][i];
-  if (a->enzyme != GB_NO)
-    for (size_t i = 0; i < n; i++) v[i] *= free[a->enzyme][i];
-  for (unsigned k = 0; k < 2; k++) {
-    if (a->reactant[k] == GB_NO || skip & 1u << k) continue;
-    const double *x = u + (size_t)a->reactant[k] * stride;
-    for (size_t i = 0; i < n; i++) v[i] *= above(x[i]);
-  }
+  const double *factor = a->factor == GB_NO || bare ? ones : p[a->factor];
+  const double *enzyme = a->enzyme == GB_NO ? ones : free[a->enzyme], *x[2];
+  double rate = a->rate;
+  for (unsigned k = 0; k < 2; k++)
+    x[k] = a->reactant[k] == GB_NO || skip & 1u << k ? ones : u + (size_t)a->reactant[k] * stride;
+  for (size_t i = 0; i < n; i++) v[i] = rate * factor[i] * enzyme[i] * above(x[0][i]) * above(x[1][i]);
 }
 
 GB_INLINE void rates(const gb_reactions *r, size_t n, size_t stride, const double *u, const double *const p[],
