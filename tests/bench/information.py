@@ -7,12 +7,12 @@ per cent: ranges are scaled, so all rows of it are. Beside the parameters, the f
 concentration of the strand that starts, gain, offset and drift; what is known of them before the curve is a Gaussian as wide as their
 range, and nothing of a total or of an exonuclease that is not known. Lines: what is not known, then of each parameter the median
 over rows and the tenth of the rows that is worst. Needs h5py, numpy."""
-import re, subprocess, sys
+import os, re, shutil, subprocess, sys
 import h5py
 import numpy as np
 
 BUILD, CONFIG, FOLDER, *KEYS = sys.argv[1:]
-ROWS, STEP = 400, 1e-3
+ROWS, STEP, OUT = 400, 1e-3, os.path.join(FOLDER, "information")
 text = open(CONFIG).read()
 TEMPLATES = re.findall(r'^ *- "(\w+: \w+ -> \w+, total .*)"', text, re.M)
 STRANDS = re.findall(r'^ *- "(\w+: K .*)"', text, re.M)
@@ -31,12 +31,12 @@ def curves(which=None, by=1.0):
     s = [scaled(x, "start", by if which == "start" else 1) for x in STRANDS]
     e = [x * (by if which == "exonuclease" else 1) for x in EXO]
     keys = [f"pen_dna.templates={quoted(t)}", f"pen_dna.strands={quoted(s)}", f"pen_dna.exonuclease={e}", "pen_dna.gain=[1, 1]",
-            "pen_dna.offset=[0, 0]", "pen_dna.drift=[0, 0]", "pen_dna.noise=0", "pen_dna.tolerance=1e-9", f"run.dir={FOLDER}",
-            "run.resume=false", f"simulate.training={ROWS}", "simulate.validation=0", "simulate.test=0"]
-    subprocess.run(["rm", "-rf", FOLDER], check=True)
+            "pen_dna.offset=[0, 0]", "pen_dna.drift=[0, 0]", "pen_dna.noise=0", "pen_dna.tolerance=1e-9", f"run.dir={OUT}",
+            f"simulate.training={ROWS}", "simulate.validation=0", "simulate.test=0"]
+    shutil.rmtree(OUT, ignore_errors=True)
     subprocess.run([f"{BUILD}/bin/greybox-generate", CONFIG, *KEYS, *keys], check=True, stdout=subprocess.DEVNULL)
-    with h5py.File(f"{FOLDER}/dataset.h5") as f:
-        return f["observables"][()].reshape(ROWS, -1).astype(float), f["time"][()] if "time" in f else None
+    with h5py.File(f"{OUT}/dataset.h5") as f:
+        return f["observables"][()].reshape(ROWS, -1).astype(float), f["time"][()]
 
 
 x, time = curves()
