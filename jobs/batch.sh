@@ -16,7 +16,8 @@ as_member() {
   shift 2
   case $program in
   sweep)
-    eval "words=($("$bin/greybox-sweep" "$config" "$@" --list | sed -n "${id}p"))"
+    # shellcheck disable=SC2086 # words
+    eval "words=($($bin/greybox-sweep "$config" "$@" --list | sed -n "${id}p"))"
     [ ${#words[@]} -gt 0 ] || { tell "the sweep has no trial $id" && exit 2; }
     words[0]=${words[0]#greybox-}
     ;;
@@ -63,7 +64,7 @@ batch() {
   [ -z "${SLURM_ARRAY_TASK_ID:-}" ] || as_member "$@"
   tell "start $((${SLURM_RESTART_COUNT:-0} + 1)): $launch greybox-${words[*]}"
   # shellcheck disable=SC2086 # words
-  supervise $launch "$bin/greybox-${words[0]}" "${words[@]:1}"
+  supervise $launch $bin/greybox-"${words[0]}" "${words[@]:1}"
   case $status in
   0) ;;
   75)

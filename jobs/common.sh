@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # What all jobs share, read with `.` from the top folder: settings of the site, how programs are started, on local ranks
-# or by Slurm. RANKS (2; of a Slurm job its tasks), LAUNCH (mpirun) and BIN (build/bin) can be set.
+# or by Slurm. RANKS (2; of a Slurm job its tasks), LAUNCH (mpirun) and BIN (build/bin) can be set; both are words, so that
+# BIN can be "apptainer exec greybox.sif /opt/greybox/bin".
 # shellcheck disable=SC2154 # the caller of greybox(), run_dir() and baseline() sets config, seed, dir
 # shellcheck source=/dev/null
 [ ! -e jobs/site.sh ] || . jobs/site.sh
@@ -39,12 +40,13 @@ greybox() {
   shift
   echo "--- greybox-$program $*"
   # shellcheck disable=SC2086 # words
-  $launch "$bin/greybox-$program" "$config" "$@"
+  $launch $bin/greybox-"$program" "$config" "$@"
 }
 
 # run_dir [section.key=value ...]: what the config and these make of run.dir
 run_dir() {
-  "$bin/greybox-generate" "$config" "$@" --dry-run | sed -n 's/^  dir: "\(.*\)"  #.*/\1/p'
+  # shellcheck disable=SC2086 # words
+  $bin/greybox-generate "$config" "$@" --dry-run | sed -n 's/^  dir: "\(.*\)"  #.*/\1/p'
 }
 
 # finish FOLDER

@@ -8,6 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 config=${CONFIG:-configs/curves.yaml}
 . jobs/common.sh
+build
 
 dir=$(run_dir "$@")
 greybox generate "$@"

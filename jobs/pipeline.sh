@@ -18,7 +18,8 @@ if [ -z "${STUDY:-}" ]; then
   ! grep -q '^objective:' "$config" || STUDY=ladder
   ! grep -q '^sweep:' "$config" || STUDY=sweep
 fi
-"$bin/greybox-train" "$config" "$@" --dry-run >/dev/null # a mistake is told here, not after hours in the queue
+# shellcheck disable=SC2086 # words
+$bin/greybox-train "$config" "$@" --dry-run >/dev/null # a mistake is told here, not after hours in the queue
 dir=$(run_dir "$@")
 all=()
 

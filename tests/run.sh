@@ -20,7 +20,7 @@ build() {
 jobs/install.sh test
 echo "--- build"
 build build-check all
-for label in lint unit mpi physics regression slurm faults fuzz; do
+for label in lint unit mpi physics regression "slurm|fuzz" faults; do # Slurm mostly waits: fuzzing goes on beside it
   echo "--- $label"
   ctest --test-dir build-check -L "$label" --output-on-failure --no-tests=error -j "$jobs" "$@"
   grep -a "^SKIPPED" build-check/Testing/Temporary/LastTest.log || true

@@ -309,6 +309,33 @@ static void close_work(work *w)
   gb_free(&w->exact);
 }
 
+/* What paths are between. The frequency of a curve can only stay on its way to one that has none, so of behaviours
+ * those that oscillate make one kind, and the others another. */
+static void kinds_of(const gb_classes *k, double *kind)
+{
+  const gb_factor *f = &k->factors.of[k->factor];
+  bool behaviours = !strcmp(f->name, "behaviour");
+  for (size_t i = 0; i < k->rows; i++)
+    kind[i] = behaviours ? gb_behaviour_oscillates((gb_behaviour)f->value[i]) : f->value[i];
+}
+
+static gb_err assess_paths(work *w)
+{
+  gb_classes *k = w->k;
+  double *kind = NULL;
+  gb_err e = GB_OK;
+  GB_GOTO(e, gb_comm_agree(w->c, gb_new(&kind, k->rows)), done);
+  kinds_of(k, kind);
+  GB_GOTO(e, gb_paths_decode(w->c, w->m, w->data, k->mean, kind, false, &k->paths[GB_PATH_APART]), done);
+  GB_GOTO(e,
+          gb_paths_decode(w->c, w->m, w->data, k->mean, k->factors.of[k->factor].value, true, &k->paths[GB_PATH_ALIKE]),
+          done);
+  sum_up_paths(k);
+done:
+  gb_free(&kind);
+  return e;
+}
+
 static gb_err assess(work *w)
 {
   gb_classes *k = w->k;
@@ -322,12 +349,7 @@ static gb_err assess(work *w)
   for (size_t i = 0; i < k->n && !e; i++) e = describe_class(w, i);
   if (!e) e = gb_factors_compare(&k->factors, k->latents, k->mean, &k->compared);
   GB_GOTO(e, gb_comm_agree(w->c, e), done);
-  for (int kind = 0; kind < GB_PATH_KINDS; kind++)
-    GB_GOTO(e,
-            gb_paths_decode(w->c, w->m, w->data, k->mean, k->factors.of[k->factor].value, kind == GB_PATH_ALIKE,
-                            &k->paths[kind]),
-            done);
-  sum_up_paths(k);
+  GB_GOTO(e, assess_paths(w), done);
 done:
   gb_free(&training);
   close_work(w);

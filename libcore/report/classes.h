@@ -19,7 +19,8 @@ typedef struct gb_class {
   double ripple_mean, ripple_95, ripple_most;
 } gb_class;
 
-enum { GB_PATH_APART, GB_PATH_ALIKE, GB_PATH_KINDS }; /* classes of both ends differ; are the same */
+/* Classes of both ends differ, of behaviours in that only one oscillates; are the same. */
+enum { GB_PATH_APART, GB_PATH_ALIKE, GB_PATH_KINDS };
 
 typedef struct gb_classes {
   size_t n; /* classes; 0: none are known, and nothing else is set */

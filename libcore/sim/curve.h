@@ -1,5 +1,6 @@
 /* sim/curve.h - what a curve does: rest, swing ever less, swing on, or go over from one level to another. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "sim/physics.h"
@@ -12,6 +13,12 @@ typedef enum gb_behaviour {
   GB_BEHAVIOURS
 } gb_behaviour;
 extern const char *const gb_behaviour_name[GB_BEHAVIOURS];
+
+/** Does a curve of this behaviour have a period? Local. */
+static inline bool gb_behaviour_oscillates(gb_behaviour b)
+{
+  return b == GB_CURVE_DAMPED || b == GB_CURVE_SUSTAINED;
+}
 
 typedef struct gb_curve {
   gb_behaviour behaviour;

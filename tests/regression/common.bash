@@ -39,6 +39,19 @@ same() {
   } >differences 2>&1 || fail "$1 and $2 differ: $(head -n 5 differences)"
 }
 
+# report_on "RANKS ..." FOLDER NAME CONFIG [key=value ...]: greybox-report into FOLDER, on each of these numbers of ranks, with
+# the same report.json, which is kept as NAME.json.
+report_on() {
+  local numbers=$1 folder=$2 name=$3 n
+  shift 3
+  for n in $numbers; do
+    run "$n" "$BUILD/bin/greybox-report" "$@"
+    expect 0 "$folder/report\.html"
+    [ "$n" = "${numbers%% *}" ] && cp "$folder/report.json" "$name.json"
+    cmp "$name.json" "$folder/report.json" || fail "report.json of $folder on $n ranks is not that on ${numbers%% *}"
+  done
+}
+
 # --- for scripts that kill: a run in the background, and what is left of it.
 
 # begin RANKS COMMAND...: sets $launcher.

@@ -37,12 +37,7 @@ for seed in 1 2; do
 done
 run 2 "$train" case.yaml run.dir=data/euler ode.method=euler
 expect 0 "NN\+phys\+reg, 60 steps"
-for ranks in 1 2 3; do
-  run $ranks "$report" case.yaml run.dir=data
-  expect 0 "data/report\.html"
-  cp data/report.json $ranks.json
-  cmp 1.json $ranks.json || fail "report.json differs on $ranks ranks"
-done
+report_on "1 2 3" data alone case.yaml run.dir=data
 
 # --- what it says, computed again from what it shows; the page is whole, stands alone and shows the numbers.
 /usr/bin/python3 - <<'END' || fail "report.json is not right"
@@ -96,17 +91,12 @@ grep -q '"augmentation"' data/NN+phys+reg/seed1/evaluation.json || fail "evaluat
 # Beside the exact linear models, at the KL and the error that --evaluate tells of draws of q.
 run 2 "$BUILD/bin/greybox-analyze" case.yaml run.dir=data "analyze.latent=[2]" analyze.levels=4000
 expect 0 "^ppca"
-for ranks in 1 2; do
-  run $ranks "$report" case.yaml run.dir=data
-  expect 0 "data/report\.html"
-  cp data/report.json beside$ranks.json
-done
-cmp beside1.json beside2.json || fail "report.json with linear models differs on 2 ranks"
+report_on "1 2" data beside case.yaml run.dir=data
 /usr/bin/python3 - <<'END' || fail "models beside linear ones are not right"
 import h5py, json, numpy as np
 r, page = json.load(open("data/report.json")), open("data/report.html").read()
 lam = h5py.File("data/analysis.h5")["eigenvalue"][()]
-assert "Beside the best linear model" in page and "kl" not in json.load(open("1.json"))["models"][0]["test"]
+assert "Beside the best linear model" in page and "kl" not in json.load(open("alone.json"))["models"][0]["test"]
 said = json.load(open("data/NN+phys+reg/seed1/evaluation.json"))["splits"]["test"]
 one = next(m for m in r["models"] if m["directory"].endswith("NN+phys+reg/seed1"))["test"]
 assert abs(one["kl"] - said["kl"]) < 1e-6 * said["kl"] and abs(one["squared_error"] / said["reconstruction"] - 1) < 0.1
@@ -148,12 +138,7 @@ run 1 "$generate" image.yaml
 expect 0 rows
 run 2 "$train" image.yaml run.dir=sky/model
 expect 0 "NN\+phys, 8 steps"
-for ranks in 1 2; do
-  run $ranks "$report" image.yaml
-  expect 0 "sky/report\.html"
-  cp sky/report.json sky$ranks.json
-done
-cmp sky1.json sky2.json || fail "the report on images differs on 2 ranks"
+report_on "1 2" sky images image.yaml
 /usr/bin/python3 - <<'END' || fail "the report on images is not right"
 import json, math
 r = json.load(open("sky/report.json"))
@@ -191,12 +176,7 @@ run 2 "$train" network.yaml run.dir=network/model
 expect 0 "NN\+phys\+reg, 4 steps"
 run 2 "$train" network.yaml run.dir=network/plain hybrid.known=nothing hybrid.after=residual regularizer.pretraining=0
 expect 0 "NN-only, 4 steps"
-for ranks in 1 2; do
-  run $ranks "$report" network.yaml
-  expect 0 "network/report\.html"
-  cp network/report.json network$ranks.json
-done
-cmp network1.json network2.json || fail "the report on a network differs on 2 ranks"
+report_on "1 2" network written network.yaml
 /usr/bin/python3 - <<'END' || fail "the report on a network is not right"
 import json, numpy as np
 r = json.load(open("network/report.json"))
@@ -217,3 +197,28 @@ run 1 "$report" network.yaml "report.what_if=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"
 expect 2 "report\.what_if has 10 values; at most 9"
 run 1 "$train" network.yaml run.dir=network/refused regularizer.augmentation=0
 expect 2 "regularizer\.pretraining = 2: there is no augmentation"
+
+# --- curves of several behaviours: paths between kinds are from one that oscillates to one that does not.
+cat >behaviours.yaml <<'END'
+run: {physics: predator_prey, dir: behaviours, seed: 2}
+predator_prey: {frames: 96, frame_time: 8, observe: prey, G: [80, 200]}
+simulate: {training: 40, validation: 4, test: 30}
+data: {path: behaviours/dataset.h5}
+hybrid: {known: nothing, inside: nothing, latent_after: 3, after_layers: [dense 8], features: [dense 8], heads: []}
+train: {steps: 20, batch: 8, shards: 2, validate_every: 20, save_every: 20}
+END
+run 2 "$generate" behaviours.yaml
+expect 0 rows
+run 2 "$train" behaviours.yaml run.dir=behaviours/model
+expect 0 "NN-only, 20 steps"
+report_on "1 2" behaviours curves behaviours.yaml
+/usr/bin/python3 - <<'END' || fail "paths between behaviours are not right"
+import h5py, json
+f = h5py.File("behaviours/dataset.h5")
+behaviour = f["truth/behaviour"][()][f["split"][()] == 2]
+assert len(set(behaviour)) >= 3, behaviour # steady, damped, sustained
+paths = json.load(open("behaviours/report.json"))["models"][0]["classes"]["paths"]
+oscillates = lambda row: behaviour[row] in (1, 2)
+assert len(paths["other_class"]) == 30 and all(oscillates(p["from"]) != oscillates(p["to"]) for p in paths["other_class"])
+assert all(behaviour[p["from"]] == behaviour[p["to"]] for p in paths["same_class"])
+END

@@ -12,12 +12,7 @@ for L in 8 16 24 32; do
   run 2 "$generate" case.yaml run.dir=L$L xy.L=$L run.seed=$L
   expect 0 samples
 done
-for ranks in 1 2 3; do
-  run $ranks "$report" case.yaml "report.sizes=[L8, L16, L24, L32]"
-  expect 0 "all/report\.html"
-  cp all/report.json $ranks.json
-  cmp 1.json $ranks.json || fail "report.json differs on $ranks ranks"
-done
+report_on "1 2 3" all whole case.yaml "report.sizes=[L8, L16, L24, L32]"
 
 cat >look.py <<'END'
 import h5py, json, numpy as np, sys

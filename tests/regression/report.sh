@@ -33,12 +33,7 @@ run 2 "$train" case.yaml run.dir=data/g-vae objective.energy_weight=0
 expect 0 " G-VAE, 300 steps"
 run 2 "$train" case.yaml run.dir=data/hg-vae
 expect 0 "HG-VAE, 300 steps"
-for ranks in 1 2 3; do
-  run $ranks "$report" case.yaml run.dir=data
-  expect 0 "data/report\.html"
-  cp data/report.json $ranks.json
-  cmp 1.json $ranks.json || fail "report.json differs on $ranks ranks"
-done
+report_on "1 2 3" data alone case.yaml run.dir=data
 
 # --- what it says of the data, against numpy; the page is whole, stands alone and shows the numbers.
 /usr/bin/python3 - <<'END' || fail "report.json is not right"
@@ -76,15 +71,10 @@ run 2 "$BUILD/bin/greybox-analyze" case.yaml run.dir=data "analyze.latent=[2]" a
 expect 0 "^ppca"
 run 2 "$train" case.yaml run.dir=data/angle model.encoding=angle objective.energy_weight=0
 expect 0 "300 steps"
-for ranks in 1 2; do
-  run $ranks "$report" case.yaml run.dir=data
-  expect 0 "data/report\.html"
-  cp data/report.json beside$ranks.json
-done
-cmp beside1.json beside2.json || fail "report.json with linear models differs on 2 ranks"
+report_on "1 2" data beside case.yaml run.dir=data
 /usr/bin/python3 - <<'END' || fail "models beside linear ones are not right"
 import h5py, json, numpy as np
-r, old, page = json.load(open("data/report.json")), json.load(open("1.json")), open("data/report.html").read()
+r, old, page = json.load(open("data/report.json")), json.load(open("alone.json")), open("data/report.html").read()
 f = h5py.File("data/analysis.h5")
 rate, error = f["rate_distortion/rate"][1], f["rate_distortion/error"][1]
 assert [c["latent"] for c in r["linear"]] == [32, 2] and "linear" not in old

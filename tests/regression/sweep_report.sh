@@ -37,12 +37,7 @@ grep -q "With analysis.h5 of greybox-analyze in this directory" data/report.html
 
 run 2 "$analyze" case.yaml
 expect 0 "analysis\.h5"
-for ranks in 1 2 3; do
-  run $ranks "$report" case.yaml
-  expect 0 "^data/report\.html"
-  cp data/report.json $ranks.json
-  cmp 1.json $ranks.json || fail "report.json differs on $ranks ranks"
-done
+report_on "1 2 3" data swept case.yaml
 
 run 2 "$train" case.yaml run.dir=data/trials/0003 data.path=data/dataset.h5 --evaluate
 expect 0 "^test "
