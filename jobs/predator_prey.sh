@@ -1,6 +1,7 @@
 #!/bin/sh
-# Predator and prey as a fluorometer shows them, the law in the decoder or not: install what is missing, build, simulate,
-# train, and report what is inferred, and what curves do where the template is set to other values.
+# Molecules as a fluorometer shows them, the law in the decoder or not: install what is missing, build, simulate,
+# train, and report what is inferred, and what curves do where a template is set to other values. Predator and prey, or,
+# with CONFIG=configs/pen_dna_hybrid.yaml, a network of templates that the config writes.
 # Usage: jobs/predator_prey.sh [section.key=value ...]      RANKS=2, SEEDS=3 and CONFIG=configs/predator_prey_hybrid.yaml
 # can be set. Stop it at any time; the same command goes on where it was.
 set -eu

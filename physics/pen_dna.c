@@ -6,21 +6,23 @@
  * and nicked; an inhibitor blocks it. Enzymes saturate. The state are the concentrations of strands, in `unit`, and of
  * every template the parts of its total that are alone, with input, with output, with both, extended, inhibited:
  * their sum is 1 for ever, which is checked after every step. In nM and minutes.
- * What is known is the network itself; its parameters are the numbers that are given as ranges. */
+ * What is known is the network itself; its parameters are the numbers that are given as ranges. What is seen is light
+ * (sim/instrument.h), of which the known part knows nothing. */
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "pen_dna/network.h"
+#include "sim/instrument.h"
 #include "sim/integrate.h"
-#include "sim/rows.h"
 
 typedef struct pen_opts {
   int64_t frames;
   double frame_time, noise, unit, stack, tolerance;
   gb_texts strands, templates, observe;
   gb_reals polymerase, nickase, exonuclease;
-  const char *method;
+  gb_instrument instrument;
+  const char *start, *method;
 } pen_opts;
 
 static const gb_field fields[] = {
@@ -45,6 +47,10 @@ static const gb_field fields[] = {
     GB_NUMBER(pen_opts, stack, "0.2", 1e-3, 10, "1", GB_FIXED,
               "How much more slowly input and output leave a template that holds both, if they have no sequences: else "
               "by the bases that meet."),
+    GB_INSTRUMENT_FIELDS(pen_opts, instrument),
+    GB_WORD(pen_opts, start, "observed", "observed|prepared", GB_FIXED,
+            "Where the known part starts: at what the first frame shows, strands that are not seen in the middle of "
+            "their ranges; or all there, as the sample was prepared."),
     GB_WORD(pen_opts, method, "implicit", "implicit|explicit", GB_FIXED,
             "How rows are integrated: by a Rosenbrock method, or by an explicit Runge-Kutta method of order 8(7)."),
     GB_NUMBER(pen_opts, tolerance, "1e-6", 1e-13, 1e-2, "1", GB_FIXED,
@@ -57,6 +63,7 @@ static gb_err read(const pen_opts *o, network *w)
   GB_TRY(gb_range_check("pen_dna.polymerase", o->polymerase));
   GB_TRY(gb_range_check("pen_dna.nickase", o->nickase));
   GB_TRY(gb_range_check("pen_dna.exonuclease", o->exonuclease));
+  GB_TRY(gb_instrument_check("pen_dna", &o->instrument));
   return gb_pen_read(o->strands, o->templates, o->observe, level, o->stack, w);
 }
 
@@ -77,11 +84,14 @@ static const gb_schema schema = {"pen_dna", "A network of DNA templates: what is
   {                                                                                                                    \
     "ranged_" #k, "1", "Range number " #k " of the network, under its own name."                                       \
   }
-enum { N_PARAMETER = 8, MOST_TRUTH = MOST_RANGED + GB_CURVE_NUMBERS };
-static const gb_var truth[N_PARAMETER + GB_CURVE_NUMBERS] = {RANGED(1), RANGED(2), RANGED(3),
-                                                             RANGED(4), RANGED(5), RANGED(6),
-                                                             RANGED(7), RANGED(8), GB_CURVE_VARS("min", "unit")};
-static const gb_var curve_vars[GB_CURVE_NUMBERS] = {GB_CURVE_VARS("min", "unit")};
+enum {
+  N_PARAMETER = 8,
+  N_SEEN = GB_INSTRUMENT_NUMBERS + GB_CURVE_NUMBERS, /* behind what is ranged */
+  MOST_TRUTH = MOST_RANGED + N_SEEN
+};
+static const gb_var truth[N_PARAMETER + N_SEEN] = {
+    RANGED(1), RANGED(2), RANGED(3), RANGED(4),          RANGED(5),
+    RANGED(6), RANGED(7), RANGED(8), GB_INSTRUMENT_VARS, GB_CURVE_VARS("min", "unit")};
 
 typedef struct pen_dna {
   pen_opts opts;
@@ -116,7 +126,7 @@ static void name_truth(pen_dna *p)
     p->low[k] = w->ranged_missing[k] > 0 ? 0 : ranged(w, k).low;
     p->high[k] = ranged(w, k).high;
   }
-  memcpy(p->var + w->n_ranged, curve_vars, sizeof curve_vars);
+  memcpy(p->var + w->n_ranged, truth + N_PARAMETER, N_SEEN * sizeof *truth);
 }
 
 static gb_err set_up(pen_dna *p)
@@ -145,7 +155,7 @@ static gb_err create(const void *opts, gb_comm team, void **self, gb_dims *dims)
   GB_TRY(set_up(p));
   *dims =
       gb_dims_rows(2, (size_t[]){(size_t)p->opts.frames, p->w.n_seen}, (const char *[]){"frame", "component"}, "unit");
-  dims->n_truth = (int)p->w.n_ranged + GB_CURVE_NUMBERS;
+  dims->n_truth = (int)p->w.n_ranged + N_SEEN;
   dims->truth = p->var;
   dims->n_parameter = p->n_parameter;
   dims->low = p->low;
@@ -246,6 +256,7 @@ static gb_err solve(const void *self, const double *z, size_t frames, double *x)
   gb_err e = gb_integrator_run(p->integrator, first, frames, time, u);
   for (size_t k = 0; !e && k < frames; k++)
     for (size_t i = 0; i < p->w.n_seen; i++) x[k * p->w.n_seen + i] = fmax(u[k * p->n + i], 0);
+  if (!e) gb_instrument_show(&p->opts.instrument, z + p->w.n_ranged, frames, p->w.n_seen, p->opts.frame_time, x);
   gb_free(&time);
   return e;
 }
@@ -257,7 +268,7 @@ static gb_solved solved(const pen_dna *p)
                      .frames = (size_t)p->opts.frames,
                      .seen = p->w.n_seen,
                      .noise = p->opts.noise,
-                     .n_truth = (int)p->w.n_ranged,
+                     .n_truth = (int)p->w.n_ranged + GB_INSTRUMENT_NUMBERS,
                      .truth = p->var,
                      .describe = true,
                      .interval = p->opts.frame_time};
@@ -280,22 +291,24 @@ static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double
     bool there = gb_row_draw(seed, row, MOST_RANGED + k, (gb_reals){2, unit}) >= p->w.ranged_missing[k];
     z[k] = there ? gb_row_draw(seed, row, k, (gb_reals){2, range}) : 0;
   }
+  gb_instrument_draw(&p->opts.instrument, seed, row, 2 * MOST_RANGED, z + p->w.n_ranged);
   return gb_solved_row(&s, seed, row, z, x);
 }
 
 static const gb_simulator simulator = {
-    .n_truth = N_PARAMETER + GB_CURVE_NUMBERS, .truth = truth, .simulate = simulate, .exact = exact};
+    .n_truth = N_PARAMETER + N_SEEN, .truth = truth, .simulate = simulate, .exact = exact};
 
-/* Strands that are not seen start in the middle of their ranges, templates alone. */
+/* Templates start alone. */
 static void start(void *self, size_t rows, const gb_real *x, double *u)
 {
   const pen_dna *p = self;
   size_t n = (size_t)p->opts.frames * p->w.n_seen;
+  bool observed = gb_is(p->opts.start, "observed");
   memset(u, 0, p->n * rows * sizeof *u);
   for (size_t s = 0; s < p->w.n_strand; s++) {
     amount a = p->w.strand[s].start;
     for (size_t r = 0; r < rows; r++)
-      u[s * rows + r] = s < p->w.n_seen ? (double)x[r * n + s] : (a.low + a.high) / 2 / p->opts.unit;
+      u[s * rows + r] = observed && s < p->w.n_seen ? (double)x[r * n + s] : (a.low + a.high) / 2 / p->opts.unit;
   }
   for (size_t k = 0; k < p->w.n_template; k++)
     for (size_t r = 0; r < rows; r++) u[gb_pen_part(&p->w, k, ALONE) * rows + r] = 1;

@@ -7,21 +7,20 @@
  * in nM and minutes. Where the prey N cannot grow faster than it is degraded it dies out (G below 90 nM with the
  * defaults); with much template G the oscillations are damped (above 170 nM); between them they go on. What is known
  * counts concentrations below 0, which a network may cause, as 0.
- * What is seen is light: gain u + offset + drift (1 - exp(-t / drift_time)), of both strands alike. The known part
- * knows nothing of that. */
+ * What is seen is light (sim/instrument.h), of both strands alike. The known part knows nothing of that. */
 #include <math.h>
 #include <string.h>
 
 #include "base/lanes.h"
 #include "base/mem.h"
+#include "sim/instrument.h"
 #include "sim/integrate.h"
-#include "sim/rows.h"
 
 typedef struct prey_opts {
   int64_t frames;
   double frame_time, noise, unit, tolerance;
-  gb_reals G, predation, prey, predator, gain, offset, drift, G_box, predation_box;
-  double drift_time;
+  gb_reals G, predation, prey, predator, G_box, predation_box;
+  gb_instrument instrument;
   double growth, polymerase, exonuclease, prey_decay, predator_decay, load, saturation;
   const char *observe, *law, *start, *method;
 } prey_opts;
@@ -38,16 +37,7 @@ static const gb_field fields[] = {
               "Range [low, high] of the rate k2 of predation."),
     GB_NUMBER(prey_opts, prey, "[10, 10]", 0, 1e5, "nM", GB_FIXED, "Range [low, high] of the prey at t = 0."),
     GB_NUMBER(prey_opts, predator, "[10, 10]", 0, 1e5, "nM", GB_FIXED, "Range [low, high] of the predator at t = 0."),
-    GB_NUMBER(
-        prey_opts, gain, "[1, 1]", 1e-3, 1e3, "1", GB_FIXED,
-        "Range [low, high] of the factor by which a curve is brighter than its concentrations, each curve its own; "
-        "the known part does not know of it, nor of the next two."),
-    GB_NUMBER(prey_opts, offset, "[0, 0]", -1e3, 1e3, "unit", GB_FIXED,
-              "Range [low, high] of the light that is there at t = 0 without any strand."),
-    GB_NUMBER(prey_opts, drift, "[0, 0]", -1e3, 1e3, "unit", GB_FIXED,
-              "Range [low, high] of what comes to that light in the long run."),
-    GB_NUMBER(prey_opts, drift_time, "300", 1e-6, 1e9, "min", GB_FIXED,
-              "Time in which all but 1/e of the drift has come."),
+    GB_INSTRUMENT_FIELDS(prey_opts, instrument),
     GB_NUMBER(prey_opts, growth, "0.0020", 0, 10, "1/(nM min)", GB_FIXED, "Rate k1 of growth."),
     GB_NUMBER(prey_opts, polymerase, "3.7", 0, 1e4, "nM", GB_FIXED, "Polymerase pol."),
     GB_NUMBER(prey_opts, exonuclease, "32.5", 0, 1e4, "nM", GB_FIXED, "Exonuclease rec."),
@@ -79,9 +69,7 @@ static gb_err check(const void *opts)
   GB_TRY(gb_range_check("predator_prey.predation", o->predation));
   GB_TRY(gb_range_check("predator_prey.prey", o->prey));
   GB_TRY(gb_range_check("predator_prey.predator", o->predator));
-  GB_TRY(gb_range_check("predator_prey.gain", o->gain));
-  GB_TRY(gb_range_check("predator_prey.offset", o->offset));
-  GB_TRY(gb_range_check("predator_prey.drift", o->drift));
+  GB_TRY(gb_instrument_check("predator_prey", &o->instrument));
   GB_TRY(gb_box_check("predator_prey.G_box", o->G_box, "predator_prey.G", o->G));
   if (gb_is(o->law, "template")) return GB_OK;
   return gb_box_check("predator_prey.predation_box", o->predation_box, "predator_prey.predation", o->predation);
@@ -91,16 +79,14 @@ static const gb_schema schema = {"predator_prey", "Predator and prey: what is si
                                  sizeof(prey_opts), fields, check};
 
 /* The parameters of the known part come first. */
-enum { TEMPLATE, PREDATION, N_PARAMETER, PREY = N_PARAMETER, PREDATOR, GAIN, OFFSET, DRIFT, N_DRAWN };
+enum { TEMPLATE, PREDATION, N_PARAMETER, PREY = N_PARAMETER, PREDATOR, LIGHT, N_DRAWN = LIGHT + GB_INSTRUMENT_NUMBERS };
 enum { N_TRUTH = N_DRAWN + GB_CURVE_NUMBERS };
 static const gb_var truth[N_TRUTH] = {
     {"template", "nM", "Template G on which the prey grows."},
     {"predation", "1/(nM min)", "Rate k2 of predation."},
     {"prey", "nM", "Prey at t = 0."},
     {"predator", "nM", "Predators at t = 0."},
-    {"gain", "1", "How much brighter the curve is than its concentrations."},
-    {"offset", "unit", "Light at t = 0 without any strand."},
-    {"drift", "unit", "What comes to it in the long run."},
+    GB_INSTRUMENT_VARS,
     GB_CURVE_VARS("min", "unit"),
 };
 
@@ -220,10 +206,9 @@ static gb_err solve(const void *self, const double *z, size_t frames, double *x)
   u = time + frames;
   for (size_t k = 0; k < frames; k++) time[k] = (double)k * p->opts.frame_time;
   e = gb_integrator_run(p->integrator, z + PREY, frames, time, u);
-  for (size_t k = 0; !e && k < frames; k++) {
-    double dark = z[OFFSET] - z[DRIFT] * expm1(-time[k] / p->opts.drift_time);
-    for (size_t i = 0; i < p->seen; i++) x[k * p->seen + i] = z[GAIN] * (fmax(u[2 * k + i], 0) / p->opts.unit) + dark;
-  }
+  for (size_t k = 0; !e && k < frames; k++)
+    for (size_t i = 0; i < p->seen; i++) x[k * p->seen + i] = fmax(u[2 * k + i], 0) / p->opts.unit;
+  if (!e) gb_instrument_show(&p->opts.instrument, z + LIGHT, frames, p->seen, p->opts.frame_time, x);
   gb_free(&time);
   return e;
 }
@@ -251,9 +236,10 @@ static gb_err simulate(void *self, uint64_t seed, uint64_t row, float *x, double
 {
   const predator_prey *p = self;
   const prey_opts *o = &p->opts;
-  const gb_reals range[N_DRAWN] = {o->G, o->predation, o->prey, o->predator, o->gain, o->offset, o->drift};
+  const gb_reals range[LIGHT] = {o->G, o->predation, o->prey, o->predator};
   gb_solved s = solved(p);
-  for (uint32_t k = 0; k < N_DRAWN; k++) z[k] = gb_row_draw(seed, row, k, range[k]);
+  for (uint32_t k = 0; k < LIGHT; k++) z[k] = gb_row_draw(seed, row, k, range[k]);
+  gb_instrument_draw(&o->instrument, seed, row, LIGHT, z + LIGHT);
   return gb_solved_row(&s, seed, row, z, x);
 }
 

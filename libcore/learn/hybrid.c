@@ -358,10 +358,27 @@ static int wanted_terms(const gb_hybrid *h)
   return n;
 }
 
+/* Steps in which nothing but the augmentation counts. */
+static bool pretrains(const gb_hybrid *h, uint64_t step)
+{
+  return step != GB_PASS_FIXED && step < (uint64_t)h->plan.regularizer->pretraining;
+}
+
+/* Behind it nothing is computed that a training needs. */
+static const gb_node *last_wanted(const gb_hybrid *h, bool early)
+{
+  int n = wanted_terms(h);
+  if (early) return h->of.augmentation;
+  while (h->of.term[n - 1].node == h->of.augmentation) n--; /* it stands further ahead */
+  return h->of.term[n - 1].node;
+}
+
 static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pass pass, const double *term[])
 {
   gb_hybrid *h = self;
-  int wanted_here = pass.training || h->plan.objective->evidence ? wanted_terms(h) : h->of.n_terms;
+  bool all = !pass.training && !h->plan.objective->evidence;
+  bool early = pass.training && pretrains(h, pass.step) && !gb_params_have_statistics(h->params); /* they need a pass */
+  int wanted = all ? h->of.n_terms : wanted_terms(h);
   h->of.alpha = h->plan.objective->alpha;
   load(h, n, x, pass);
   if (h->of.eps) {
@@ -369,9 +386,11 @@ static gb_err forward(void *self, size_t n, size_t parts, const float *x, gb_pas
     gb_normals(h->plan.seed, GB_RNG_LATENT, pass.first_row, pass.step, n, m, m, h->of.eps->v);
   }
   if (h->of.drawn) draw_parameters(h, n, pass);
-  const gb_node *last = wanted_here < h->of.n_terms ? h->of.term[wanted_here - 1].node : NULL;
-  GB_TRY(gb_graph_run(h->graph, NULL, last, n, parts));
-  for (int k = 0; k < h->of.n_terms; k++) term[k] = k < wanted_here ? h->of.term[k].node->term : NULL;
+  GB_TRY(gb_graph_run(h->graph, NULL, all ? NULL : last_wanted(h, early), n, parts));
+  for (int k = 0; k < h->of.n_terms; k++) {
+    const gb_node *t = h->of.term[k].node;
+    term[k] = k < wanted && (!early || t == h->of.augmentation) ? t->term : NULL;
+  }
   return GB_OK;
 }
 
@@ -412,12 +431,12 @@ static gb_err backward(void *self, const double *weight, const gb_gradient *out)
 static void weights(const void *self, uint64_t step, double *weight)
 {
   const gb_hybrid *h = self;
-  bool judging = step == GB_PASS_FIXED, early = !judging && step < (uint64_t)h->plan.regularizer->pretraining;
+  bool judging = step == GB_PASS_FIXED, early = pretrains(h, step);
   double beta = judging ? 1 : gb_objective_beta(h->plan.objective, step);
   for (int k = 0; k < h->of.n_terms; k++) {
     const gb_hybrid_term *t = &h->of.term[k];
     weight[k] = judging ? k == 0 : t->times_beta ? t->weight * beta : t->weight;
-    if (early && strcmp(t->name, "augmentation")) weight[k] = 0;
+    if (early && t->node != h->of.augmentation) weight[k] = 0;
   }
 }
 

@@ -1,7 +1,7 @@
 /* learn/hybrid_graph.c - encoder, decoder and terms of a grey-box VAE.
  *
- * Order of the nodes: what the encoder needs, all latents, the decodes, the terms: so decoding can begin behind the
- * latents, and a training can end before terms that have no weight. */
+ * Order of the nodes: what the encoder needs, the term that trains it alone, all latents, the decodes, the other terms:
+ * so decoding can begin behind the latents, and a training can end before terms that have no weight. */
 #include "learn/hybrid_graph.h"
 
 #include <math.h>
@@ -37,7 +37,6 @@ typedef struct builder {
   posterior q[MOST_LATENTS];      /* parameters, inside, after: those there are, in this order, */
   gb_node **latent[MOST_LATENTS]; /* and where their draws go */
   int n_q;
-  gb_node *found; /* means that the encoder gives to drawn parameters; or NULL */
 } builder;
 
 static size_t product(gb_shape s)
@@ -209,6 +208,19 @@ static gb_node *drawn_samples(builder *b)
   return gb_add(b->g, y, b->out->drawn_noise, GB_NONE);
 }
 
+/* Errors of drawn parameters, each in units of the width of its box, so that none outweighs the others by its unit; the
+ * geometric mean of the widths is taken as 1, so that the error of a single parameter has its own unit. */
+static gb_node *augmentation(builder *b, gb_node *inferred)
+{
+  const gb_dims *d = &b->plan->sim->dims;
+  size_t n = b->out->n_parameter;
+  double whole = 1, scale[GB_MOST_PARAMETERS] = {0};
+  for (size_t j = 0; j < n; j++) whole *= d->high[j] - d->low[j];
+  for (size_t j = 0; j < n; j++) scale[j] = pow(whole, 1 / (double)n) / (d->high[j] - d->low[j]);
+  gb_node *found = gb_scaled(b->g, inferred, scale), *drawn = gb_scaled(b->g, b->out->drawn, scale);
+  return gb_squared_distance(b->g, 1, &found, &drawn, 1 / (double)n);
+}
+
 /* Parameters of the known part, from the unmixed sample; with augmentation also from samples of the known part alone,
  * whose parameters are known: the same weights on both. */
 static posterior infer_parameters(builder *b, const posterior *inside, const posterior *after, gb_node *seen)
@@ -228,7 +240,7 @@ static posterior infer_parameters(builder *b, const posterior *inside, const pos
   }
   q.logvar = head(b, "parameters", "logvar", h, n, "none");
   if (q.logvar) start_in_box(b);
-  if (out->drawn) b->found = gb_pick(g, mu, 1);
+  if (out->drawn) out->augmentation = augmentation(b, gb_pick(g, mu, 1));
   return q;
 }
 
@@ -513,19 +525,6 @@ static void global_terms(builder *b, const gb_ode_problem *p)
     add_term(b, "network_norm", gb_ode_network_norm(b->g, p, b->out->x, NULL), r->network_norm);
 }
 
-/* Errors of drawn parameters, each in units of the width of its box, so that none outweighs the others by its unit; the
- * geometric mean of the widths is taken as 1, so that the error of a single parameter has its own unit. */
-static gb_node *augmentation(builder *b)
-{
-  const gb_dims *d = &b->plan->sim->dims;
-  size_t n = b->out->n_parameter;
-  double whole = 1, scale[GB_MOST_PARAMETERS] = {0};
-  for (size_t j = 0; j < n; j++) whole *= d->high[j] - d->low[j];
-  for (size_t j = 0; j < n; j++) scale[j] = pow(whole, 1 / (double)n) / (d->high[j] - d->low[j]);
-  gb_node *found = gb_scaled(b->g, b->found, scale), *drawn = gb_scaled(b->g, b->out->drawn, scale);
-  return gb_squared_distance(b->g, 1, &found, &drawn, 1 / (double)n);
-}
-
 static void terms(builder *b, const gb_ode_problem *p)
 {
   gb_hybrid_graph *out = b->out;
@@ -538,7 +537,7 @@ static void terms(builder *b, const gb_ode_problem *p)
   }
   divergence(b);
   if (out->label) add_term(b, "classification", classification(b), r->classification);
-  if (b->found) add_term(b, "augmentation", augmentation(b), r->augmentation);
+  if (out->augmentation) add_term(b, "augmentation", out->augmentation, r->augmentation);
   if (!has_law(b)) return;
   gb_node *pair[] = {out->unmixed, gb_stop(b->g, out->decode[GB_DECODE_P])};
   if (out->unmixed != out->x) add_term(b, "unmixing", gb_squared_distance(b->g, 1, &pair[0], &pair[1], 1), r->unmixing);

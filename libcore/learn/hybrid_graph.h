@@ -23,8 +23,9 @@ typedef struct gb_hybrid_graph {
   gb_node *theta, *inside, *after; /* latents, or NULL */
   gb_node *mu, *logvar;            /* of all latents, parameters first, or NULL */
   double prior_mean[GB_MOST_PARAMETERS], prior_logvar[GB_MOST_PARAMETERS]; /* of parameters; of all others 0 */
-  gb_node *last_latent; /* decoding begins after it; NULL: from the start */
-  gb_node *unmixed;     /* or NULL */
+  gb_node *augmentation; /* the term of drawn parameters, which is there before the latents are; or NULL */
+  gb_node *last_latent;  /* decoding begins after it; NULL: from the start */
+  gb_node *unmixed;      /* or NULL */
   gb_node *decode[GB_DECODES];
   int n_terms;
   gb_hybrid_term term[GB_MOST_TERMS]; /* reconstruction first, then kl if there is an encoder */

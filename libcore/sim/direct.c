@@ -1,29 +1,17 @@
 /* sim/direct.c - the step and its transpose. A block of rows goes through all steps before the next one starts, so that
- * its states stay in the caches. What is not kept is computed again, block by block. Sources of the tableaus: E.
- * Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I, section II.1. */
+ * its states stay in the caches. What is not kept is computed again, block by block. */
 #include "sim/direct.h"
 
 #include <string.h>
 
 #include "base/mem.h"
+#include "sim/tableau.h"
 
-enum { STAGES = 4, BLOCK = 16 /* rows: the deltas of all their stages stay in the second cache */ };
-
-typedef struct tableau {
-  const char *name;
-  size_t n;
-  double a[STAGES][STAGES], b[STAGES], c[STAGES];
-} tableau;
-
-static const tableau tableaus[] = {
-    {"euler", 1, {{0}}, {1}, {0}},
-    {"midpoint", 2, {{0}, {0.5}}, {0, 1}, {0, 0.5}},
-    {"rk4", 4, {{0}, {0.5}, {0, 0.5}, {0, 0, 1}}, {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6}, {0, 0.5, 0.5, 1}},
-};
+enum { BLOCK = 16 /* rows: the deltas of all their stages stay in the second cache */ };
 
 struct gb_direct {
   gb_rhs *f;
-  const tableau *rk;
+  gb_tableau rk;
   size_t steps, stages; /* of all frames */
   double h;
   bool recompute;
@@ -32,20 +20,13 @@ struct gb_direct {
   size_t parts;
   double *states; /* [block][stage][size, rows] where the rate was taken */
   size_t n_states;
-  double *rate;   /* [STAGES][size, rows] rates; backward: gradients of the states of the stages */
+  double *rate;   /* [rk.n][size, rows] rates; backward: gradients of the states of the stages */
   double *u, *at; /* [size, rows] */
 };
 
-static const tableau *find(const char *method)
-{
-  for (size_t i = 0; i < sizeof tableaus / sizeof *tableaus; i++)
-    if (!strcmp(tableaus[i].name, method)) return tableaus + i;
-  return NULL;
-}
-
 bool gb_direct_has(const char *method)
 {
-  return find(method) != NULL;
+  return gb_tableau_has(method);
 }
 
 size_t gb_direct_block(size_t pass_rows)
@@ -55,30 +36,24 @@ size_t gb_direct_block(size_t pass_rows)
 
 size_t gb_direct_stages(const gb_ode_opts *o)
 {
-  return find(o->method)->n * (size_t)o->substeps;
+  return gb_tableau_stages(o->method, (size_t)o->stages) * (size_t)o->substeps;
 }
 
 gb_err gb_direct_create(gb_rhs *f, gb_direct **out)
 {
   gb_direct *d;
   size_t n = f->size * f->most;
-  double *memory;
-  GB_TRY(gb_new(&memory, (STAGES + 2) * n));
-  gb_err e = gb_new(&d, 1);
-  if (e) {
-    gb_free(&memory);
-    return e;
-  }
+  GB_TRY(gb_new(out, 1));
+  d = *out;
   *d = (gb_direct){.f = f,
-                   .rk = find(f->p.opts->method),
                    .steps = (f->p.frames - 1) * (size_t)f->p.opts->substeps,
                    .h = f->p.sim->dims.frame_time / (double)f->p.opts->substeps,
-                   .recompute = gb_ode_recomputes(f->p.opts),
-                   .rate = memory,
-                   .u = memory + STAGES * n,
-                   .at = memory + (STAGES + 1) * n};
-  d->stages = d->steps * d->rk->n;
-  *out = d;
+                   .recompute = gb_ode_recomputes(f->p.opts)};
+  gb_tableau_make(f->p.opts->method, (size_t)f->p.opts->stages, &d->rk);
+  d->stages = d->steps * d->rk.n;
+  GB_TRY(gb_new(&d->rate, (d->rk.n + 2) * n));
+  d->u = d->rate + d->rk.n * n;
+  d->at = d->u + n;
   return GB_OK;
 }
 
@@ -114,18 +89,18 @@ static double *state_of(const gb_direct *d, size_t stage)
 /* Where the state before a step is: that of its first stage. */
 static double *before_step(const gb_direct *d, size_t step)
 {
-  return d->kept && step < d->steps ? state_of(d, step * d->rk->n) : d->u;
+  return d->kept && step < d->steps ? state_of(d, step * d->rk.n) : d->u;
 }
 
 static double time_of(const gb_direct *d, size_t step, size_t i)
 {
   size_t m = (size_t)d->f->p.opts->substeps;
-  return (double)(step / m) * d->f->p.sim->dims.frame_time + ((double)(step % m) + d->rk->c[i]) * d->h;
+  return (double)(step / m) * d->f->p.sim->dims.frame_time + ((double)(step % m) + d->rk.c[i]) * d->h;
 }
 
 static void step_forward(gb_direct *d, const gb_tape *tape, size_t step)
 {
-  const tableau *k = d->rk;
+  const gb_tableau *k = &d->rk;
   size_t n = d->f->size * d->f->rows;
   double *u = before_step(d, step), *next = before_step(d, step + 1);
   for (size_t i = 0; i < k->n; i++) {
@@ -141,7 +116,7 @@ static void step_forward(gb_direct *d, const gb_tape *tape, size_t step)
 /* u holds the gradient of the state after the step; then that before it. */
 static void step_backward(gb_direct *d, const gb_tape *tape, size_t step)
 {
-  const tableau *k = d->rk;
+  const gb_tableau *k = &d->rk;
   size_t n = d->f->size * d->f->rows;
   for (size_t i = k->n; i-- > 0;) { /* at: the gradient of the rate */
     size_t stage = step * k->n + i;

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "sim/direct.h"
+#include "sim/tableau.h"
 #include "sim/ts.h"
 
 enum { LAYER_INPUTS = 2, MOST_INPUTS = 3 + LAYER_INPUTS * GB_ODE_LAYERS };
@@ -13,23 +14,30 @@ static gb_err check(const void *opts)
 {
   const gb_ode_opts *o = opts;
   GB_CHECK(strcmp(o->solver, "direct") || gb_direct_has(o->method), GB_ERR_CONFIG,
-           "ode.solver: direct has no %s: its methods are euler, midpoint and rk4. Use petsc or auto", o->method);
+           "ode.solver: direct has no %s: its methods are euler, midpoint, rk4 and rkc. Use petsc or auto", o->method);
+  GB_CHECK(strcmp(o->solver, "petsc") || strcmp(o->method, "rkc"), GB_ERR_CONFIG,
+           "ode.solver: petsc has no rkc, direct has. Use direct or auto");
   return GB_OK;
 }
 
 static const gb_field fields[] = {
     GB_WORD(
-        gb_ode_opts, method, "rk4", "euler|midpoint|rk4|dopri5|crank_nicolson|backward_euler", GB_FIXED,
+        gb_ode_opts, method, "rk4", "euler|midpoint|rk4|rkc|dopri5|crank_nicolson|backward_euler", GB_FIXED,
         "How a step is made. euler, midpoint, rk4: explicit, 1, 2 and 4 evaluations a step, error of order 1, 2, 4 in "
-        "its length. dopri5: explicit of order 5, steps of the length that the tolerance allows, shared by the rows "
+        "its length. rkc: Runge-Kutta-Chebyshev, explicit of order 2, whose evaluations buy stability: for stiff "
+        "equations whose fast parts only decay, like chemical reactions. dopri5: explicit of order 5, steps of the "
+        "length that the tolerance allows, shared by the rows "
         "of a shard. crank_nicolson (order 2), backward_euler (1): implicit, for stiff equations, where explicit "
         "steps would have to be tiny. The published phys-vae experiments use euler, APHYNITY an rk4."),
     GB_WORD(gb_ode_opts, solver, "auto", "auto|direct|petsc", GB_FIXED,
             "Who makes the steps: a loop of our own with fixed explicit steps (direct), or PETSc's TS and TSAdjoint, "
-            "which have every method and give the same numbers to rounding. auto: direct where it can."),
+            "which have every method but rkc and give the same numbers to rounding. auto: direct where it can."),
     GB_NUMBER(gb_ode_opts, substeps, "1", 1, 10000, "1", GB_FIXED,
               "Steps of equal length from one frame to the next; dopri5 begins with that length and then chooses its "
               "own."),
+    GB_NUMBER(
+        gb_ode_opts, stages, "8", 2, GB_MOST_STAGES, "1", GB_FIXED,
+        "Evaluations in a step of rkc. Steps are stable up to about 0.65 stages^2 / (rate of the fastest decay)."),
     GB_NUMBER(
         gb_ode_opts, tolerance, "1e-6", 1e-12, 1e-1, "1", GB_FIXED,
         "Of dopri5: error of a step, relative to each component and absolute. Of implicit methods: Newton's "

@@ -12,11 +12,12 @@
 #include "sim/physics.h"
 
 typedef struct gb_ode_opts {
-  const char *method;     /* euler|midpoint|rk4|dopri5|crank_nicolson|backward_euler */
+  const char *method;     /* euler|midpoint|rk4|rkc|dopri5|crank_nicolson|backward_euler */
   const char *solver;     /* auto|direct|petsc */
   int64_t substeps;       /* of equal length in a frame; fixed-step methods */
   double tolerance;       /* of adaptive steps (dopri5) and of Newton's method */
   const char *trajectory; /* memory|recompute */
+  int64_t stages;         /* of a step of rkc */
 } gb_ode_opts;
 extern const gb_schema gb_ode_schema; /* section "ode" */
 

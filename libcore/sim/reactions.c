@@ -52,160 +52,73 @@ void gb_reactions_load(gb_reactions *r, gb_load load)
   r->load[r->n_load++] = load;
 }
 
-static inline double above(double u)
+/* Rows side by side in a vector. */
+enum { LANES = 8 };
+typedef double lanes __attribute__((vector_size(8 * LANES)));
+typedef int64_t masks __attribute__((vector_size(8 * LANES)));
+
+/* y where x > 0, else 0. */
+GB_INLINE double one_where(double x, double y)
 {
-  return u > 0 ? u : 0;
+  return x > 0 ? y : 0;
 }
 
-/* 1 / saturation of every enzyme. */
-GB_INLINE void desaturate(const gb_reactions *r, size_t n, size_t stride, const double *u, const double *const p[],
-                          double (*free)[GB_REACTION_ROWS])
+GB_INLINE lanes many_where(lanes x, lanes y)
 {
-  for (size_t e = 0; e < GB_REACTION_ENZYMES; e++)
-    for (size_t i = 0; i < n; i++) free[e][i] = 1;
-  for (size_t k = 0; k < r->n_load; k++) {
-    const gb_load *l = &r->load[k];
-    const double *x = u + (size_t)l->of.species * stride;
-    double *restrict to = free[l->enzyme];
-    if (l->of.scale == GB_NO)
-      for (size_t i = 0; i < n; i++) to[i] += l->of.by * above(x[i]);
-    else
-      for (size_t i = 0; i < n; i++) to[i] += l->of.by * p[l->of.scale][i] * above(x[i]);
-  }
-  for (size_t e = 0; e < GB_REACTION_ENZYMES; e++)
-    for (size_t i = 0; i < n; i++) free[e][i] = 1 / free[e][i];
+  return (lanes)((masks)y & (x > 0));
 }
 
-/* v [n] of one reaction, without the reactants of which the bits of `skip` are set, and without p[factor] if `bare`. */
-GB_INLINE void flux(const gb_reaction *a, size_t n, size_t stride, const double *u, const double *const p[],
-                    double (*free)[GB_REACTION_ROWS], unsigned skip, bool bare, double *restrict v)
-{
-  for (size_t i = 0; i < n; i++) v[i] = a->rate;
-  if (a->factor != GB_NO && !bare)
-    for (size_t i = 0; i < n; i++) v[i] *= p[a->factor][i];
-  if (a->enzyme != GB_NO)
-    for (size_t i = 0; i < n; i++) v[i] *= free[a->enzyme][i];
-  for (unsigned k = 0; k < 2; k++) {
-    if (a->reactant[k] == GB_NO || skip & 1u << k) continue;
-    const double *x = u + (size_t)a->reactant[k] * stride;
-    for (size_t i = 0; i < n; i++) v[i] *= above(x[i]);
-  }
-}
+#define NUMBER  double
+#define F(name) one_##name
+#include "sim/reactions_rows.h"
+#undef NUMBER
+#undef F
+#define NUMBER  lanes
+#define F(name) many_##name
+#include "sim/reactions_rows.h"
+#undef NUMBER
+#undef F
 
-GB_INLINE void rates(const gb_reactions *r, size_t n, size_t stride, const double *u, const double *const p[],
-                     double *du)
-{
-  double free[GB_REACTION_ENZYMES][GB_REACTION_ROWS], v[GB_REACTION_ROWS];
-  desaturate(r, n, stride, u, p, free);
-  for (size_t s = 0; s < r->n_species; s++) memset(du + s * stride, 0, n * sizeof *du);
-  for (size_t k = 0; k < r->n_reaction; k++) {
-    const gb_reaction *a = &r->reaction[k];
-    flux(a, n, stride, u, p, free, 0, false, v);
-    for (int j = 0; j < a->n_change; j++) {
-      const gb_change *c = &a->change[j];
-      double *restrict to = du + (size_t)c->species * stride;
-      if (c->scale == GB_NO)
-        for (size_t i = 0; i < n; i++) to[i] += c->by * v[i];
-      else
-        for (size_t i = 0; i < n; i++) to[i] += c->by * p[c->scale][i] * v[i];
-    }
-  }
-}
-
-/* One row has no loops over rows. */
 void gb_reactions_rate(const gb_reactions *r, size_t n, size_t stride, const double *u, const double *const p[],
                        double *du)
 {
-  GB_ASSERT(n <= GB_REACTION_ROWS);
-  if (n == 1 && stride == 1)
-    rates(r, 1, 1, u, p, du);
-  else
-    rates(r, n, stride, u, p, du);
-}
-
-/* What one change of a reaction owes to the flux, and to the parameter that scales it. */
-static void change_vjp(const gb_change *c, size_t n, const double *const p[], const double *w, const double *v,
-                       double *restrict vbar, double *const pbar[])
-{
-  const double *scale = c->scale == GB_NO ? NULL : p[c->scale];
-  for (size_t i = 0; i < n; i++) vbar[i] += c->by * (scale ? scale[i] : 1) * w[i];
-  if (scale && pbar && pbar[c->scale])
-    for (size_t i = 0; i < n; i++) pbar[c->scale][i] += c->by * v[i] * w[i];
-}
-
-/* Saturations: sbar [enzyme] holds d / d ln(saturation). */
-static void loads_vjp(const gb_reactions *r, size_t n, size_t stride, const double *u, const double *const p[],
-                      double (*free)[GB_REACTION_ROWS], double (*sbar)[GB_REACTION_ROWS], double *ubar,
-                      double *const pbar[])
-{
-  for (size_t k = 0; k < r->n_load; k++) {
-    const gb_load *l = &r->load[k];
-    const double *x = u + (size_t)l->of.species * stride, *scale = l->of.scale == GB_NO ? NULL : p[l->of.scale];
-    const double *of = sbar[l->enzyme], *f = free[l->enzyme];
-    double *restrict to = ubar + (size_t)l->of.species * stride;
-    for (size_t i = 0; i < n; i++) to[i] += x[i] > 0 ? of[i] * f[i] * l->of.by * (scale ? scale[i] : 1) : 0;
-    if (scale && pbar && pbar[l->of.scale])
-      for (size_t i = 0; i < n; i++) pbar[l->of.scale][i] += of[i] * f[i] * l->of.by * above(x[i]);
-  }
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES) many_rates(r, stride, u + i, p, i, du + i);
+  for (; i < n; i++) one_rates(r, stride, u + i, p, i, du + i);
 }
 
 void gb_reactions_vjp(const gb_reactions *r, size_t n, size_t stride, const double *u, const double *const p[],
                       const double *w, double *ubar, double *const pbar[])
 {
-  double free[GB_REACTION_ENZYMES][GB_REACTION_ROWS], sbar[GB_REACTION_ENZYMES][GB_REACTION_ROWS] = {{0}};
-  double v[GB_REACTION_ROWS], vbar[GB_REACTION_ROWS];
-  GB_ASSERT(n <= GB_REACTION_ROWS);
-  desaturate(r, n, stride, u, p, free);
-  for (size_t k = 0; k < r->n_reaction; k++) {
-    const gb_reaction *a = &r->reaction[k];
-    flux(a, n, stride, u, p, free, 0, false, v);
-    memset(vbar, 0, n * sizeof *vbar);
-    for (int j = 0; j < a->n_change; j++)
-      change_vjp(&a->change[j], n, p, w + (size_t)a->change[j].species * stride, v, vbar, pbar);
-    for (size_t i = 0; a->enzyme != GB_NO && i < n; i++) sbar[a->enzyme][i] -= vbar[i] * v[i];
-    for (unsigned q = 0; q < 2; q++) {
-      if (a->reactant[q] == GB_NO) continue;
-      const double *x = u + (size_t)a->reactant[q] * stride;
-      double *restrict to = ubar + (size_t)a->reactant[q] * stride;
-      flux(a, n, stride, u, p, free, 1u << q, false, v);
-      for (size_t i = 0; i < n; i++) to[i] += x[i] > 0 ? vbar[i] * v[i] : 0;
-    }
-    if (a->factor == GB_NO || !pbar || !pbar[a->factor]) continue;
-    flux(a, n, stride, u, p, free, 0, true, v);
-    for (size_t i = 0; i < n; i++) pbar[a->factor][i] += vbar[i] * v[i];
-  }
-  loads_vjp(r, n, stride, u, p, free, sbar, ubar, pbar);
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES) many_pull_back(r, stride, u + i, p, i, w + i, ubar + i, pbar);
+  for (; i < n; i++) one_pull_back(r, stride, u + i, p, i, w + i, ubar + i, pbar);
 }
 
 /* --- one row */
 
-static double scaled(const gb_change *c, const double *const p[])
-{
-  return c->scale == GB_NO ? c->by : c->by * *p[c->scale];
-}
-
 void gb_reactions_jacobian(const gb_reactions *r, const double *u, const double *const p[], size_t stride,
                            double *jacobian)
 {
-  double free[GB_REACTION_ENZYMES][GB_REACTION_ROWS], one[1];
+  double free[GB_REACTION_ENZYMES];
   size_t n = r->n_species;
-  desaturate(r, 1, 1, u, p, free);
+  one_desaturate(r, 1, u, p, 0, free);
   for (size_t j = 0; j < n; j++) memset(jacobian + j * stride, 0, n * sizeof *jacobian);
   for (size_t k = 0; k < r->n_reaction; k++) {
     const gb_reaction *a = &r->reaction[k];
     for (unsigned q = 0; q < 2; q++) {
       if (a->reactant[q] == GB_NO || !(u[a->reactant[q]] > 0)) continue;
       double *column = jacobian + (size_t)a->reactant[q] * stride;
-      flux(a, 1, 1, u, p, free, 1u << q, false, one);
-      for (int j = 0; j < a->n_change; j++) column[a->change[j].species] += scaled(&a->change[j], p) * *one;
+      double v = one_flux(a, 1, u, p, 0, free, 1u << q, false);
+      for (int j = 0; j < a->n_change; j++) column[a->change[j].species] += one_scaled(&a->change[j], p, 0) * v;
     }
     if (a->enzyme == GB_NO) continue;
-    flux(a, 1, 1, u, p, free, 0, false, one);
+    double v = one_flux(a, 1, u, p, 0, free, 0, false);
     for (size_t l = 0; l < r->n_load; l++) {
       const gb_change *of = &r->load[l].of;
       if (r->load[l].enzyme != a->enzyme || !(u[of->species] > 0)) continue;
-      double *column = jacobian + (size_t)of->species * stride, d = -*one * *free[a->enzyme] * scaled(of, p);
-      for (int j = 0; j < a->n_change; j++) column[a->change[j].species] += scaled(&a->change[j], p) * d;
+      double *column = jacobian + (size_t)of->species * stride, d = -v * free[a->enzyme] * one_scaled(of, p, 0);
+      for (int j = 0; j < a->n_change; j++) column[a->change[j].species] += one_scaled(&a->change[j], p, 0) * d;
     }
   }
 }

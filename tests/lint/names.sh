@@ -19,7 +19,7 @@ git ls-files 'libcore/*.[ch]' 'physics/*.[ch]' 'apps/*.[ch]' | xargs awk '
   END { exit bad }' || status=1
 # Prototypes of headers too: what is not gb_ would be exported from elsewhere.
 git ls-files 'libcore/*.h' 'physics/*.h' 'apps/*.h' | xargs awk '
-  /^[A-Za-z_][A-Za-z0-9_ *]*[ *][A-Za-z0-9_]+\(.*[,;)]$/ && !/^(static|typedef|return|PHYSICS)/ && !/[ *]gb_[a-z0-9_]+\(/ {
+  /^[A-Za-z_][A-Za-z0-9_ *]*[ *][A-Za-z0-9_]+\(.*[,;)]$/ && !/^(static|typedef|return|PHYSICS|GB_INLINE)/ && !/[ *]gb_[a-z0-9_]+\(/ {
     printf "%s:%d: exported without gb_: %s\n", FILENAME, FNR, $0
     bad = 1
   }

@@ -77,3 +77,32 @@ static inline void molecule_methods(const char *name, const char *keys, double t
   CHECK_NEAR(molecule_distance(&m[0], &m[1]), 0, tolerance);
   for (int k = 0; k < 2; k++) molecule_close(&m[k]);
 }
+
+/* Light is gain times concentration, and a baseline that drifts; the truth tells them, behind the `gain` numbers that
+ * are drawn before, and nothing else of a row changes. */
+static inline void molecule_instrument(const char *name, const char *keys, int gain)
+{
+  molecule plain, seen;
+  char yaml[1024];
+  snprintf(yaml, sizeof yaml, "%s: {noise: 0, %s}", name, keys);
+  molecule_open(&plain, name, yaml);
+  snprintf(yaml, sizeof yaml,
+           "%s: {noise: 0, %s, gain: [0.5, 2], offset: [-0.1, 0.3], drift: [0, 0.4], drift_time: 50}", name, keys);
+  molecule_open(&seen, name, yaml);
+  const double *z = seen.truth + gain, *neutral = plain.truth + gain, frame_time = seen.b.sim.dims.frame_time;
+  enum { GAIN, OFFSET, DRIFT };
+  int n;
+  const gb_var *table = gb_sim_truth(&seen.b.sim, &n);
+  CHECK(!strcmp(table[gain].name, "gain") && n == gain + 3 + GB_CURVE_NUMBERS);
+  CHECK(!memcmp(seen.truth, plain.truth, (size_t)gain * sizeof *z));
+  CHECK(neutral[GAIN] == 1 && neutral[OFFSET] == 0 && neutral[DRIFT] == 0);
+  CHECK(z[GAIN] > 0.5 && z[GAIN] < 2 && z[OFFSET] > -0.1 && z[OFFSET] < 0.3 && z[DRIFT] > 0 && z[DRIFT] < 0.4);
+  for (size_t k = 0; k < seen.frames; k++)
+    for (size_t i = 0; i < seen.seen; i++) {
+      double dark = z[OFFSET] + z[DRIFT] * (1 - exp(-frame_time * (double)k / 50));
+      double light = z[GAIN] * (double)plain.x[k * seen.seen + i] + dark;
+      CHECK_NEAR(seen.x[k * seen.seen + i], light, 1e-6 * fmax(1, light));
+    }
+  molecule_close(&plain);
+  molecule_close(&seen);
+}

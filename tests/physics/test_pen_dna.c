@@ -137,6 +137,42 @@ static void derivatives(void **state)
   }
 }
 
+static void instrument(void **state)
+{
+  (void)state;
+  molecule_instrument("pen_dna",
+                      "observe: [i, a], strands: [\"a: K 40..50, start 1..2\", \"b: K 90\", \"i: K 0.02\"], templates: "
+                      "[\"aa: a -> a, total 20, inhibitor i\", \"ab: a -> b, total 3..4\", \"bi: b -> i, total 40\"]",
+                      3);
+}
+
+/* What is known starts at the first frame, or where the sample was prepared; strands that are not seen, there too. */
+static void starts(void **state)
+{
+  (void)state;
+  static const char *const way[] = {"observed", "prepared"};
+  for (int k = 0; k < 2; k++) {
+    molecule m;
+    char yaml[512];
+    double u[9];
+    snprintf(yaml, sizeof yaml,
+             "pen_dna: {unit: 2, offset: [1, 1], start: %s, observe: [b], strands: [\"a: K 40, start 1..2\", \"b: K "
+             "90, start "
+             "3..7\", \"c: K 1\"], templates: [\"ab: a -> b, total 3\"]}",
+             way[k]);
+    molecule_open(&m, "pen_dna", yaml);
+    gb_real *x = gb_alloc(m.b.sim.dims.n, sizeof *x);
+    for (size_t i = 0; i < m.b.sim.dims.n; i++) x[i] = (gb_real)m.x[i];
+    CHECK(m.b.sim.dims.n_state == 9);
+    m.b.sim.kind->dynamics->start(m.b.sim.self, 1, x, u);
+    CHECK_NEAR(u[0], k ? 2.5 : (double)m.x[0], 1e-12); /* what is seen comes first */
+    CHECK_NEAR(u[1], 0.75, 1e-12);
+    CHECK(u[2] == 0 && u[3] == 1);
+    gb_free(&x);
+    molecule_close(&m);
+  }
+}
+
 /* What bases at the junction do: the pair CT holds less than what strands without sequences are given. */
 static void sequences(void **state)
 {
@@ -224,6 +260,7 @@ static void no_networks(void **state)
       {"observe: []", "pen_dna.observe has 0 strands"},
       {"observe: [b], templates: [\"x: a -> a, total 1\"]", "strand b is no output of a template and starts at 0"},
       {"exonuclease: [2, 1]", "pen_dna.exonuclease = [2, 1]"},
+      {"gain: [2, 1]", "pen_dna.gain = [2, 1]"},
   };
   for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
     char yaml[512];
@@ -251,11 +288,10 @@ static void failures_name_the_row(void **state)
 
 int main(int argc, char **argv)
 {
-  const struct CMUnitTest tests[] = {TEST(oscillator),    TEST(fading),
-                                     TEST(steady),        TEST(autocatalysts),
-                                     TEST(methods_agree), TEST(derivatives),
-                                     TEST(sequences),     TEST(missing_templates),
-                                     TEST(no_networks),   TEST(failures_name_the_row)};
+  const struct CMUnitTest tests[] = {TEST(oscillator),        TEST(fading),        TEST(steady),
+                                     TEST(autocatalysts),     TEST(methods_agree), TEST(derivatives),
+                                     TEST(instrument),        TEST(starts),        TEST(sequences),
+                                     TEST(missing_templates), TEST(no_networks),   TEST(failures_name_the_row)};
   MPI_Init(&argc, &argv);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   gb_petsc_end();

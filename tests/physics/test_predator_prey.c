@@ -89,27 +89,10 @@ static void law_is_the_simulated_one(void **state)
   molecule_close(&m);
 }
 
-/* Light is gain times concentration, and a baseline that drifts; the truth tells them, and nothing else of a row
- * changes. */
 static void instrument(void **state)
 {
   (void)state;
-  molecule plain, seen;
-  molecule_open(&plain, "predator_prey", "predator_prey: {noise: 0}");
-  molecule_open(&seen, "predator_prey",
-                "predator_prey: {noise: 0, gain: [0.5, 2], offset: [-0.1, 0.3], drift: [0, 0.4], drift_time: 50}");
-  const double *z = seen.truth;
-  enum { GAIN = 4, OFFSET, DRIFT };
-  CHECK(!memcmp(z, plain.truth, GAIN * sizeof *z));
-  CHECK(plain.truth[GAIN] == 1 && plain.truth[OFFSET] == 0 && plain.truth[DRIFT] == 0);
-  CHECK(z[GAIN] > 0.5 && z[GAIN] < 2 && z[OFFSET] > -0.1 && z[OFFSET] < 0.3 && z[DRIFT] > 0 && z[DRIFT] < 0.4);
-  for (size_t k = 0; k < seen.frames; k++)
-    for (size_t i = 0; i < 2; i++) {
-      double dark = z[OFFSET] + z[DRIFT] * (1 - exp(-3.0 * (double)k / 50));
-      CHECK_NEAR(seen.x[2 * k + i], z[GAIN] * (double)plain.x[2 * k + i] + dark, 1e-6);
-    }
-  molecule_close(&plain);
-  molecule_close(&seen);
+  molecule_instrument("predator_prey", "observe: both", 4);
 }
 
 /* What is known starts at the first frame, or where the sample was prepared. */

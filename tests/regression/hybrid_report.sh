@@ -159,11 +159,15 @@ pen_dna:
   templates: ["aa: a -> a, total 4..6"]
   frames: 24
   frame_time: 1
+  start: prepared
+  gain: [0.7, 1.3]
+  offset: [0, 0.1]
+  drift: [-0.1, 0.2]
 simulate: {training: 24, validation: 4, test: 6}
 data: {path: network/dataset.h5}
 hybrid: {inside: nothing, after: calibration, after_layers: [], features: [dense 8], heads: [], unmixer: nothing}
 regularizer: {augmentation: 0.1, pretraining: 2}
-ode: {substeps: 20}
+ode: {method: rkc, stages: 5, substeps: 8}
 train: {steps: 4, batch: 8, shards: 2, validate_every: 4, save_every: 4}
 END
 run 1 "$generate" network.yaml

@@ -78,7 +78,9 @@ static void methods(const char *solver, int n, const char *const method[], doubl
 static void direct_steps(void **state)
 {
   (void)state;
+  static const char *const stabilised[] = {"rkc"};
   methods("direct", 3, fixed_steps, 1e-8);
+  methods("direct", 1, stabilised, 1e-8);
 }
 
 static void petsc_steps(void **state)
@@ -209,8 +211,8 @@ static void hidden_angle(void **state)
 static void larger_states(void **state)
 {
   (void)state;
-  static const way ways[] = {{"direct", "rk4"}, {"petsc", "dopri5"}, {"petsc", "crank_nicolson"}};
-  for (int i = 0; i < 3; i++)
+  static const way ways[] = {{"direct", "rk4"}, {"direct", "rkc"}, {"petsc", "dopri5"}, {"petsc", "crank_nicolson"}};
+  for (int i = 0; i < 4; i++)
     for (int k = 0; k < 3; k++) {
       swinger s = law;
       s.solver = ways[i].solver;

@@ -211,7 +211,7 @@ static inline void swing_begin(swinger *s)
                       .frame_time = s->frame_time > 0 ? s->frame_time : 0.2};
   s->dims.n_parameter = (size_t)(s->sites ? ring_physics : swing_physics).dynamics->n_parameter;
   s->sim = (gb_sim){s->sites ? &ring_physics : &swing_physics, &s->dims, s->dims};
-  s->opts = (gb_ode_opts){s->method, s->solver, s->substeps, s->tolerance, s->trajectory ? s->trajectory : "memory"};
+  s->opts = (gb_ode_opts){s->method, s->solver, s->substeps, s->tolerance, s->trajectory ? s->trajectory : "memory", 5};
   s->draws.training = true;
   CHECK_OK(gb_params_create(&s->p));
   CHECK_OK(gb_graph_create(s->p, s->rows, &s->g));

@@ -6,14 +6,14 @@
 #include "ode_bench.h"
 #include "sim/petsc.h"
 
-enum { ROWS = 160, N_WAYS = 6 };
+enum { ROWS = 160, N_WAYS = 7 };
 
 /* Rows do not meet in the first `apart`; in the others, only those of a group. */
 static const struct way {
   const char *solver, *method;
-} ways[N_WAYS] = {{"direct", "euler"}, {"direct", "rk4"},           {"petsc", "midpoint"},
+} ways[N_WAYS] = {{"direct", "euler"}, {"direct", "rk4"},           {"direct", "rkc"},  {"petsc", "midpoint"},
                   {"petsc", "rk4"},    {"petsc", "crank_nicolson"}, {"petsc", "dopri5"}};
-enum { N_APART = 4 };
+enum { N_APART = 5 };
 
 static void make_keeping(const char *trajectory, int way, size_t rows, swinger *s)
 {
@@ -292,6 +292,10 @@ static void options(void **state)
   CHECK_FAILS(gb_ode_schema.check(&o), GB_ERR_CONFIG, "ode.solver: direct has no dopri5");
   o.solver = "auto";
   CHECK_OK(gb_ode_schema.check(&o));
+  o.method = "rkc";
+  CHECK_OK(gb_ode_schema.check(&o));
+  o.solver = "petsc";
+  CHECK_FAILS(gb_ode_schema.check(&o), GB_ERR_CONFIG, "ode.solver: petsc has no rkc");
 }
 
 int main(int argc, char **argv)
