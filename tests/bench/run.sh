@@ -17,6 +17,22 @@ trap 'rm -rf "$dir"' EXIT
 dir=$(cd "$dir" && pwd)
 rounds=${ROUNDS:-5}
 
+# OpenBLAS falls back to kernels of 2004 on processors newer than itself: then those of the instruction set, as greybox does
+# for itself. PyTorch and the measured sgemm get the same.
+if [ -z "${OPENBLAS_CORETYPE:-}" ] && [ -x "$build/tests/bench_gemm" ]; then
+  export OPENBLAS_CORETYPE
+  OPENBLAS_CORETYPE=$("$build/tests/bench_gemm" kernels)
+  case $OPENBLAS_CORETYPE in
+    Prescott | Core2 | Katmai | Coppermine)
+      if grep -qm1 '^flags.* avx512dq.* avx512vl' /proc/cpuinfo; then
+        OPENBLAS_CORETYPE=SkylakeX
+      elif grep -qm1 '^flags.* fma.* avx2' /proc/cpuinfo; then
+        OPENBLAS_CORETYPE=Haswell
+      fi
+      ;;
+  esac
+fi
+
 # print NAME UNIT AGAINST GATE: standard input holds lines "ours other" (rates; other may be missing)
 print() {
   awk -v name="$1" -v unit="$2" -v against="$3" -v gate="$4" '

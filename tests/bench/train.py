@@ -105,7 +105,7 @@ class Bench:
         self.cores = sorted(os.sched_getaffinity(0))[:2]
         self.interval, self.peak, self.count = {}, {}, 0
         self.environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-        self.kernels = self.choose_kernels()
+        self.kernels = os.environ["OPENBLAS_CORETYPE"]  # run.sh has chosen
         self.torch = self.find_torch()
 
     def output(self, command, **more):
@@ -113,21 +113,6 @@ class Bench:
         if done.returncode:
             sys.exit(f"train.py: {' '.join(command)} failed with status {done.returncode}")
         return done.stdout
-
-    def choose_kernels(self):
-        """OpenBLAS falls back to kernels of 2004 on processors newer than itself: then those of the instruction set, as
-        greybox does for itself. PyTorch and the measured sgemm get the same."""
-        if "OPENBLAS_CORETYPE" in os.environ:
-            return os.environ["OPENBLAS_CORETYPE"]
-        chosen = self.output([f"{self.build}/tests/bench_gemm", "kernels"]).strip()
-        if chosen in ("Prescott", "Core2", "Katmai", "Coppermine"):
-            with open("/proc/cpuinfo") as text:
-                flags = set(next((line for line in text if line.startswith("flags")), "").split())
-            if {"avx512vl", "avx512dq"} <= flags:
-                chosen = "SkylakeX"
-            elif {"avx2", "fma"} <= flags:
-                chosen = "Haswell"
-        return chosen
 
     def find_torch(self):
         found = subprocess.run([PYTHON, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True)
