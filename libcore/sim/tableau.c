@@ -38,13 +38,12 @@ size_t gb_tableau_stages(const char *method, size_t stages)
 static void chebyshev(size_t s, gb_tableau *out)
 {
   enum { ROOM = GB_MOST_STAGES + 1 };
-  double T[ROOM] = {0}, D[ROOM] = {0}, D2[ROOM] = {0},
-         b[ROOM] = {0}; /* Chebyshev's polynomials and their derivatives at w0 */
+  double T[ROOM] = {0}, D[ROOM] = {0}, D2[ROOM] = {0}; /* Chebyshev's polynomials and their derivatives at w0 */
+  double b[ROOM] = {0};
   double row[ROOM][GB_MOST_STAGES] = {{0}};
   double w0 = 1 + 2.0 / 13 / (double)(s * s), w1;
   T[0] = 1;
   T[1] = w0;
-  D[0] = D2[0] = D2[1] = 0;
   D[1] = 1;
   for (size_t j = 2; j <= s; j++) {
     T[j] = 2 * w0 * T[j - 1] - T[j - 2];
